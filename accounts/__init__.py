@@ -1,0 +1,1 @@
+"""Who signs in, and who owns things: User and Account."""

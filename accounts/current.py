@@ -1,0 +1,33 @@
+"""Which account a request is about."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, cast
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+
+from accounts.models import Account, User
+
+
+class AccountRequest(HttpRequest):
+    """A request of a signed-in user on behalf of an account."""
+
+    user: User
+    account: Account
+
+
+def account_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Guard a view: the user is signed in and `request.account` is one of theirs.
+
+    Until there are team pages that is the personal account.
+    """
+
+    @wraps(view)
+    @login_required
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        account_request = cast("AccountRequest", request)
+        account_request.account = account_request.user.personal_account
+        return view(account_request, *args, **kwargs)
+
+    return guarded

@@ -1,0 +1,141 @@
+"""Users sign in; accounts own keys, plan, boosts, credits and usage."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from gate.digest import new_handle
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates users together with their personal account."""
+
+    use_in_migrations = False
+
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user, with a personal account."""
+        user = self.model(email=self.normalize_email(email), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> User:
+        """A user who may do everything in the admin."""
+        return self.create_user(
+            email, password, **{"is_staff": True, "is_superuser": True, **fields}
+        )
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        """The user with this e-mail address, whatever its case."""
+        return self.get(email__iexact=username)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person who signs in, by e-mail address."""
+
+    email = models.EmailField("e-mail address", unique=True)
+    name = models.CharField(max_length=120, blank=True)
+    is_staff = models.BooleanField(
+        "staff", default=False, help_text="May sign in to the admin site."
+    )
+    is_active = models.BooleanField(
+        "active", default=True, help_text="Switch off instead of deleting a user."
+    )
+    date_joined = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="user_email_unique",
+                violation_error_message="Somebody signs in with this e-mail address already.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save, and open the personal account of a new user in the same transaction."""
+        is_new = self._state.adding
+        with transaction.atomic():
+            super().save(*args, **kwargs)
+            if is_new:
+                Account.objects.open_personal(self)
+
+    def get_full_name(self) -> str:
+        """What to call the user in a sentence."""
+        return self.name or self.email
+
+    @property
+    def personal_account(self) -> Account:
+        """The account that came with the user."""
+        return Account.objects.get(memberships__user=self, is_personal=True)
+
+
+class AccountManager(models.Manager["Account"]):
+    """Opens accounts."""
+
+    def open_personal(self, user: User) -> Account:
+        """The personal account of a new user, who owns it."""
+        account = self.create(name=user.name or user.email.partition("@")[0], is_personal=True)
+        Membership.objects.create(account=account, user=user, role=Membership.Role.OWNER)
+        return account
+
+
+class Account(models.Model):
+    """Who owns keys, plan, boosts, credits and usage. Users belong to it through memberships."""
+
+    handle = models.CharField(
+        max_length=8,
+        unique=True,
+        default=new_handle,
+        editable=False,
+        help_text="Stands in every key of the account and never changes.",
+    )
+    name = models.CharField(max_length=120)
+    is_personal = models.BooleanField("personal", default=False, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    members = models.ManyToManyField(User, through="Membership", related_name="accounts")
+
+    objects: ClassVar[AccountManager] = AccountManager()
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.handle})"
+
+
+class Membership(models.Model):
+    """A user's place in an account."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        ADMIN = "admin"
+        MEMBER = "member"
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=["owner", "admin", "member"]),
+                name="membership_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.account} as {self.role}"

@@ -1,0 +1,145 @@
+"""The public REST API as an ASGI application."""
+
+import logging
+from typing import NoReturn
+
+from api import chat
+from api.model import ChatModel
+from gate.asgi import unavailable
+from gate.check import Decision, Gate, QuotaUnavailable, now_ms
+from gate.http import (
+    App,
+    ClientGone,
+    Message,
+    Problem,
+    Receive,
+    Scope,
+    Send,
+    bearer_token,
+    json_object,
+    read_body,
+    require_post,
+    send_problem,
+)
+from gate.rate_headers import rate_headers
+
+logger = logging.getLogger(__name__)
+
+_BODY_LIMIT = 2 * 1024 * 1024
+
+
+def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
+    """The API over a gate and a model; `billing_url` is where a 429 sends people."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            _require_known(scope)
+            await _chat(scope, receive, sending, gate=gate, model=model, billing_url=billing_url)
+        except Problem as problem:
+            await send_problem(send, problem)
+        except QuotaUnavailable:
+            await send_problem(send, unavailable())
+        except (ClientGone, OSError):
+            return
+        except chat.BrokenOff:
+            # The server cuts a connection whose answer ends in an exception.
+            raise
+        except Exception:
+            logger.exception("%s failed", scope["path"])
+            if has_begun:
+                raise
+            await send_problem(
+                send, Problem(500, "internal_error", "Something broke on our side; try again.")
+            )
+
+    return app
+
+
+def _require_known(scope: Scope) -> None:
+    if scope["path"] != "/api/v1/chat":
+        raise Problem(404, "not_found", "There is nothing at this address.")
+    require_post(scope)
+
+
+async def _chat(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    *,
+    gate: Gate,
+    model: ChatModel,
+    billing_url: str,
+) -> None:
+    key = bearer_token(scope)
+    if key is None:
+        raise _invalid_key()
+    raw = await read_body(receive, limit=_BODY_LIMIT)
+    try:
+        body = chat.read_request(json_object(scope, raw))
+    except Problem:
+        # What is wrong with a request is for customers: a stranger learns only 401.
+        _refuse(await gate.check(key=key, units=0), billing_url, exhausted_too=False)
+        raise
+    at_ms = now_ms()
+    # A request id of the client is not used for replay: it would make chats free.
+    decision = await gate.check(key=key, meter="chat", at_ms=at_ms)
+    _refuse(decision, billing_url, at_ms=at_ms)
+    assert decision.charge_id is not None
+    await chat.answer(
+        gate=gate,
+        model=model,
+        charge_id=decision.charge_id,
+        body=body,
+        headers=rate_headers(decision, now_ms=at_ms),
+        send=send,
+    )
+
+
+def _refuse(
+    decision: Decision, billing_url: str, *, at_ms: int | None = None, exhausted_too: bool = True
+) -> None:
+    """Raise the answer to a decision that does not allow the request."""
+    if decision.reason == "invalid_key":
+        raise _invalid_key()
+    if decision.reason == "suspended":
+        raise Problem(
+            403, "not_permitted", "This account is suspended. Write to us to have it looked at."
+        )
+    if decision.reason == "quota_exhausted" and exhausted_too:
+        _refuse_exhausted(decision, billing_url, at_ms=now_ms() if at_ms is None else at_ms)
+    if decision.reason == "unknown_meter":
+        raise QuotaUnavailable
+
+
+def _refuse_exhausted(decision: Decision, billing_url: str, *, at_ms: int) -> NoReturn:
+    assert decision.answer is not None
+    assert decision.resets_at is not None
+    resets_at = decision.resets_at
+    raise Problem(
+        429,
+        "quota_exhausted",
+        f"The {decision.answer.cap:,} chats of this week are used up. Buy a Weekly Boost or "
+        f"credits at {billing_url}, or wait until {resets_at:%A, %-d %B %H:%M} UTC.",
+        headers=[
+            (b"retry-after", str(decision.seconds_to_reset(now_ms=at_ms)).encode()),
+            *rate_headers(decision, now_ms=at_ms),
+        ],
+        resets_at=resets_at.isoformat().replace("+00:00", "Z"),
+        billing_url=billing_url,
+    )
+
+
+def _invalid_key() -> Problem:
+    return Problem(
+        401,
+        "invalid_key",
+        "Send a valid API key as “Authorization: Bearer sk_…”. Keys are made at /account/keys.",
+        headers=[(b"www-authenticate", b'Bearer realm="api"')],
+    )

@@ -1,0 +1,1 @@
+"""Selling boosts and credits through Stripe Checkout."""

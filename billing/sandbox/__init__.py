@@ -1,0 +1,9 @@
+"""The project's own Stripe sandbox: the few endpoints billing calls, a hosted checkout, webhooks.
+
+No Django and no Stripe account: state is one SQLite file, and the official client talks to it
+over HTTP. It is for development and tests; production must refuse to start with it.
+"""
+
+from billing.sandbox.app import CannotStartSandbox, Sandbox, create_app
+
+__all__ = ["CannotStartSandbox", "Sandbox", "create_app"]

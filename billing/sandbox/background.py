@@ -1,0 +1,127 @@
+"""What happens without a request: sessions expire, debits settle, webhooks go out.
+
+Every web process runs this. Work is claimed in the store, so each piece is done by one of them, and
+it survives a restart: a claim that was never finished falls due again when its lease ends.
+"""
+
+import asyncio
+import contextlib
+import logging
+
+from billing.sandbox import payments, webhooks
+from billing.sandbox.configuration import Configuration
+from billing.sandbox.store import Delivery, Store
+
+logger = logging.getLogger(__name__)
+
+
+# How often to look for what other processes left to do.
+LOOK_SECONDS = 0.5
+AT_ONCE = 8
+LEASE_SECONDS = 3 * webhooks.ATTEMPT_SECONDS
+
+
+class Background:
+    """The loop of one process; `wake` makes it look at once."""
+
+    def __init__(self, store: Store, configuration: Configuration) -> None:
+        self._store = store
+        self._configuration = configuration
+        self._something_new = asyncio.Event()
+        self._sending: set[asyncio.Task[None]] = set()
+
+    def wake(self) -> None:
+        """Look for work now instead of at the next round."""
+        self._something_new.set()
+
+    async def run(self) -> None:
+        """Work until cancelled; a round that fails is logged and the next one tries again."""
+        try:
+            while True:
+                self._something_new.clear()
+                try:
+                    if await asyncio.to_thread(self._seconds_to_work) <= 0:
+                        await self._round()
+                    rest = await asyncio.to_thread(self._seconds_to_work)
+                except Exception:
+                    logger.exception("a round of the sandbox's background work failed")
+                    rest = LOOK_SECONDS
+                await self._rest(rest)
+        finally:
+            sending = tuple(self._sending)
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    async def _round(self) -> None:
+        await asyncio.to_thread(self._keep_time)
+        while len(self._sending) < AT_ONCE:
+            delivery = await asyncio.to_thread(self._claim)
+            if delivery is None:
+                return
+            task = asyncio.create_task(self._deliver(delivery))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+
+    async def _rest(self, seconds: float) -> None:
+        # Work that is due but out of reach (all senders busy) wakes us when one is done.
+        wait = seconds if 0 < seconds < LOOK_SECONDS else LOOK_SECONDS
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._something_new.wait(), wait)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a webhook could not be recorded", exc_info=task.exception())
+        self.wake()
+
+    def _seconds_to_work(self) -> float:
+        with self._store.read() as books:
+            due_at = books.next_due_at()
+            return LOOK_SECONDS if due_at is None else due_at - books.now
+
+    def _keep_time(self) -> None:
+        with self._store.write() as books:
+            payments.expire_overdue(books)
+            payments.settle(books)
+
+    def _claim(self) -> Delivery | None:
+        with self._store.write() as books:
+            return books.claim_delivery(lease_seconds=LEASE_SECONDS)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        try:
+            status = await webhooks.send(
+                delivery.event,
+                url=self._configuration.webhook_url,
+                secret=self._configuration.webhook_secret,
+            )
+        except asyncio.CancelledError:
+            # We are stopping: give the claim up now, not when its lease ends.
+            self._record(delivery, None)
+            raise
+        await asyncio.to_thread(self._record, delivery, status)
+
+    def _record(self, delivery: Delivery, status: int | None) -> None:
+        event_id = delivery.event["id"]
+        with self._store.write() as books:
+            if status is not None and 200 <= status < 300:
+                books.end_delivery(event_id, "delivered")
+                return
+            wait = webhooks.wait_before_retry(
+                delivery.attempts, first_seconds=self._configuration.retry_after_seconds
+            )
+            due_at = books.now + wait
+            given_up = due_at > delivery.event["created"] + webhooks.GIVE_UP_SECONDS
+            if given_up:
+                books.end_delivery(event_id, "given_up")
+            else:
+                books.put_off_delivery(event_id, due_at=due_at)
+        logger.warning(
+            "webhook %s (%s), attempt %d: %s; %s",
+            event_id,
+            delivery.event["type"],
+            delivery.attempts,
+            "no answer" if status is None else f"HTTP {status}",
+            "given up" if given_up else f"again in {wait:.1f} s",
+        )

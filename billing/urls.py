@@ -1,0 +1,11 @@
+from django.urls import path
+
+from billing import views
+
+urlpatterns = [
+    path("account/billing", views.billing, name="billing"),
+    path("account/billing/checkout", views.begin_checkout, name="checkout"),
+    path("account/billing/cancelled", views.cancelled, name="billing_cancelled"),
+    path("account/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
+    path("account/billing/packs/<slug:slug>", views.pack_switch, name="pack_switch"),
+]

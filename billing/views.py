@@ -1,0 +1,143 @@
+"""/account/billing: buy boosts and credits, switch packs."""
+
+import logging
+from uuid import UUID, uuid4
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from accounts.current import AccountRequest, account_required
+from billing import checkout, fulfilment
+from billing.models import Product, Purchase
+from billing.stripe_client import StripeUnavailable
+from quotas import grants, projection
+from quotas.models import CreditEntry, Pack
+from quotas.standing import standing_of
+
+logger = logging.getLogger(__name__)
+
+_LINES = 20
+
+
+class CheckoutForm(forms.Form):
+    """What to buy; `submission` makes a double click one purchase."""
+
+    product = forms.ModelChoiceField(Product.objects.filter(is_active=True), to_field_name="slug")
+    submission = forms.UUIDField()
+
+
+@require_GET
+@account_required
+@never_cache
+def billing(request: AccountRequest) -> HttpResponse:
+    """What the account has, what it can buy and what it bought."""
+    now = timezone.now()
+    account = request.account
+    entitlement = projection.entitlement_of(account)
+    packs_on = set(entitlement.packs_on.values_list("pk", flat=True))
+    products = list(Product.objects.filter(is_active=True))
+    for product in products:
+        product.submission = uuid4()
+    context = {
+        "standing": standing_of(account, at=now),
+        "entitlement": entitlement,
+        "packs": [
+            {
+                "slug": pack.slug,
+                "name": pack.name,
+                "summary": pack.summary,
+                "is_on": pack.pk in packs_on,
+            }
+            for pack in entitlement.plan.included_packs
+        ],
+        "boost_products": [p for p in products if p.kind == Product.Kind.BOOST],
+        "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
+        "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
+        "credit_entries": list(CreditEntry.objects.filter(account=account)[:_LINES]),
+        "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
+    }
+    return render(request, "billing/billing.html", context)
+
+
+@require_POST
+@account_required
+def begin_checkout(request: AccountRequest) -> HttpResponse:
+    """Write the order down and send the customer to pay."""
+    form = CheckoutForm(request.POST)
+    if not form.is_valid():
+        if "product" in form.errors:
+            messages.error(request, "This product is not on sale. Choose one of these.")
+        else:
+            messages.error(request, "The form was incomplete. Choose again.")
+        return redirect("billing")
+    purchase = checkout.begin(
+        account=request.account,
+        user=request.user,
+        product=form.cleaned_data["product"],
+        submission=form.cleaned_data["submission"],
+    )
+    if not purchase.is_open:
+        return redirect("purchase", purchase_id=purchase.pk)
+    landing = request.build_absolute_uri(reverse("purchase", args=[purchase.pk]))
+    try:
+        url = checkout.payment_page(
+            purchase,
+            email=request.user.email,
+            success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
+            cancel_url=request.build_absolute_uri(reverse("billing_cancelled")),
+        )
+    except checkout.CannotCheckout as error:
+        messages.error(request, str(error))
+        return redirect("billing")
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response
+
+
+@require_GET
+@account_required
+@never_cache
+def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
+    """Where a customer lands after paying. Asks Stripe itself, so no webhook has to come first."""
+    bought = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
+    now = timezone.now()
+    try:
+        bought = fulfilment.settle_purchase(bought, at=now)
+    except StripeUnavailable:
+        logger.warning("purchase %s could not be brought up to date", bought.pk)
+    context = {"purchase": bought, "standing": standing_of(request.account, at=now)}
+    return render(request, "billing/purchase.html", context)
+
+
+@require_GET
+@account_required
+def cancelled(request: AccountRequest) -> HttpResponse:
+    """Back from the payment page without paying."""
+    messages.info(request, "The payment was cancelled. Nothing was charged.")
+    return redirect("billing")
+
+
+@require_POST
+@account_required
+def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
+    """Switch a pack on or off, as the posted `on` says: a repeated post changes nothing."""
+    pack = get_object_or_404(Pack, slug=slug)
+    wanted = request.POST.get("on")
+    if wanted not in {"true", "false"}:
+        messages.error(request, "The form was incomplete. Try again.")
+        return redirect("billing")
+    try:
+        grants.switch_pack(account=request.account, pack=pack, on=wanted == "true")
+    except grants.CannotSwitchPack:
+        messages.error(request, f"Your plan does not include the {pack.name}.")
+    else:
+        state = "on. It counts for the very next chat." if wanted == "true" else "off."
+        messages.success(request, f"{pack.name} is {state}")
+    return redirect("billing")

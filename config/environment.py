@@ -1,0 +1,130 @@
+"""Reading settings from the environment: typed, and loud about nonsense."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+def text(name: str, default: str | None = None) -> str:
+    """A setting that is not empty; without a default it is required."""
+    value = os.environ.get(name, "").strip()
+    if value:
+        return value
+    if default is None:
+        raise ImproperlyConfigured(f"{name} is not set. See “Going to production” in the README.")
+    return default
+
+
+def one_of(name: str, choices: set[str], default: str) -> str:
+    """A setting that is one of a few words."""
+    value = text(name, default)
+    if value not in choices:
+        raise ImproperlyConfigured(f"{name} is “{value}”; it must be one of {sorted(choices)}.")
+    return value
+
+
+def boolean(name: str, default: bool) -> bool:
+    """A switch: 1/0, true/false, yes/no, on/off."""
+    value = text(name, "yes" if default else "no").lower()
+    if value in _TRUE | _FALSE:
+        return value in _TRUE
+    raise ImproperlyConfigured(f"{name} is “{value}”; it must be yes or no.")
+
+
+def integer(name: str, default: int, *, low: int, high: int) -> int:
+    """A whole number within bounds."""
+    value = text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is “{value}”; it must be a whole number.") from None
+    if not low <= number <= high:
+        raise ImproperlyConfigured(f"{name} is {number}; it must be from {low} to {high}.")
+    return number
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A list of words with commas between."""
+    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+
+
+def address(name: str, default: str | None = None) -> str:
+    """An http or https address without a slash at its end."""
+    value = text(name, default).rstrip("/")
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ImproperlyConfigured(f"{name} is “{value}”; it must be an http(s) address.")
+    return value
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's database settings of a postgresql:// address, Unix sockets included."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must read postgresql://user:password@host:port/database."
+        )
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", None) or parts.hostname or "",
+        "PORT": str(parts.port or ""),
+        "OPTIONS": query,
+    }
+
+
+def redis(name: str, default: str | None = None) -> str:
+    """An address of Redis or Valkey."""
+    value = text(name, default)
+    if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        raise ImproperlyConfigured(f"{name} must begin with redis://, rediss:// or unix://.")
+    return value
+
+
+def running_services(data_dir: Path) -> dict[str, str]:
+    """Addresses of the embedded servers that `scripts/run` started in this folder."""
+    try:
+        services: dict[str, str] = json.loads((data_dir / "services.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        raise ImproperlyConfigured(f"{data_dir / 'services.json'} is damaged; delete it.") from None
+    return services
+
+
+def generated_secrets(data_dir: Path, names: list[str]) -> dict[str, str]:
+    """Secrets of a development installation: made once, kept in a file that only its owner reads.
+
+    Two processes that start at once agree: whoever comes second reads what the first one wrote.
+    """
+    path = data_dir / "secrets.json"
+    kept: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    missing = [name for name in names if name not in kept]
+    if not missing:
+        return kept
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = {**kept, **{name: secrets.token_urlsafe(48) for name in missing}}
+    draft = path.with_name(f"secrets.{os.getpid()}.json")
+    draft.touch(mode=0o600)
+    draft.write_text(json.dumps(new))
+    if kept:
+        draft.replace(path)
+        return new
+    try:
+        # A link refuses to replace what another process wrote in the meantime.
+        os.link(draft, path)
+    except FileExistsError:
+        return generated_secrets(data_dir, names)
+    finally:
+        draft.unlink()
+    return new

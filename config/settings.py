@@ -1,0 +1,337 @@
+"""Settings of every environment, driven by environment variables (see README).
+
+ENVIRONMENT=development (the default) needs nothing set: `scripts/run` brings the servers and makes
+the secrets. ENVIRONMENT=production has no defaults for anything that matters.
+"""
+
+from pathlib import Path
+
+import django_stubs_ext
+from celery.schedules import crontab
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from config import environment
+from gate.digest import Pepper
+
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+ENVIRONMENT = environment.one_of("ENVIRONMENT", {"development", "production"}, "development")
+IS_DEVELOPMENT = ENVIRONMENT == "development"
+DATA_DIR = Path(environment.text("DATA_DIR", str(BASE_DIR / ".data"))).expanduser().resolve()
+PORT = environment.integer("PORT", 8000, low=1, high=65535)
+DEBUG = environment.boolean("DEBUG", False)
+if DEBUG and not IS_DEVELOPMENT:
+    raise ImproperlyConfigured("DEBUG shows settings and code to visitors; not in production.")
+
+# --- secrets --------------------------------------------------------------------------------
+
+_secrets = (
+    environment.generated_secrets(
+        DATA_DIR, ["SECRET_KEY", "KEY_PEPPER", "STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET"]
+    )
+    if IS_DEVELOPMENT
+    else {}
+)
+SECRET_KEY = environment.text("SECRET_KEY", _secrets.get("SECRET_KEY"))
+SECRET_KEY_FALLBACKS = environment.words("SECRET_KEY_FALLBACKS")
+
+
+def _peppers() -> list[Pepper]:
+    """KEY_PEPPERS reads id:secret,id:secret; the first makes new digests, all are accepted."""
+    default = f"1:{_secrets['KEY_PEPPER']}" if _secrets else None
+    peppers = []
+    for word in environment.text("KEY_PEPPERS", default).split(","):
+        pepper_id, _, secret = word.strip().partition(":")
+        if not pepper_id or len(secret) < 32:
+            raise ImproperlyConfigured(
+                "KEY_PEPPERS must read id:secret,… with secrets of at least 32 characters."
+            )
+        if secret == SECRET_KEY:
+            raise ImproperlyConfigured("KEY_PEPPERS must not hold SECRET_KEY.")
+        peppers.append(Pepper(pepper_id=pepper_id, secret=secret.encode()))
+    return peppers
+
+
+KEY_PEPPERS = _peppers()
+
+# --- addresses ------------------------------------------------------------------------------
+
+# Without a fixed address the site answers under whatever loopback name it is asked by.
+SITE_URL = environment.address("SITE_URL", f"http://127.0.0.1:{PORT}" if IS_DEVELOPMENT else None)
+ALLOWED_HOSTS = environment.words(
+    "ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if IS_DEVELOPMENT else ""
+)
+if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of the site, with commas.")
+CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
+IS_HTTPS = SITE_URL.startswith("https://")
+if not (IS_DEVELOPMENT or IS_HTTPS):
+    raise ImproperlyConfigured("SITE_URL must begin with https:// in production.")
+
+_services = environment.running_services(DATA_DIR) if IS_DEVELOPMENT else {}
+_NOT_RUNNING = "postgresql://not-running@/sansxel?host=/nonexistent" if IS_DEVELOPMENT else None
+DATABASES = {
+    "default": {
+        **environment.database(
+            environment.text("DATABASE_URL", _services.get("database_url", _NOT_RUNNING))
+        ),
+        "CONN_MAX_AGE": 0,
+    }
+}
+# Threads come and go under ASGI; a pool of the process keeps connections between requests.
+DATABASES["default"]["OPTIONS"].setdefault(  # type: ignore[attr-defined]
+    "pool",
+    {
+        "timeout": 5,
+        "min_size": 1,
+        "max_size": environment.integer("DATABASE_POOL", 8, low=2, high=200),
+    },
+)
+REDIS_URL = environment.redis(
+    "REDIS_URL",
+    _services.get("redis_url", "unix:///nonexistent/valkey.sock" if IS_DEVELOPMENT else None),
+)
+
+
+def _logical_database(number: int) -> str:
+    """Another logical database of the same server, so that only the gate writes the hot state."""
+    if REDIS_URL.startswith("unix:"):
+        return f"{REDIS_URL.partition('?')[0]}?db={number}"
+    head, _, _ = REDIS_URL.partition("?")
+    scheme, _, rest = head.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/{number}"
+
+
+CACHE_URL = environment.redis("CACHE_URL", _logical_database(2))
+_broker = environment.redis("CELERY_BROKER_URL", _logical_database(1))
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": CACHE_URL,
+        "KEY_PREFIX": "site",
+    }
+}
+
+# --- applications ---------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "config.apps.SiteConfig",
+    "accounts.apps.AccountsConfig",
+    "keys.apps.KeysConfig",
+    "quotas.apps.QuotasConfig",
+    "billing.apps.BillingConfig",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.context.site",
+            ],
+        },
+    }
+]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- people ---------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "keys"
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional" if IS_DEVELOPMENT else "mandatory"
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
+ALLAUTH_TRUSTED_PROXY_COUNT = environment.integer("TRUSTED_PROXIES", 0, low=0, high=10)
+
+# --- mail -----------------------------------------------------------------------------------
+
+DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "sansxel <account@localhost>")
+if IS_DEVELOPMENT:
+    EMAIL_BACKEND = "config.inbox.InboxBackend"
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    EMAIL_HOST = environment.text("EMAIL_HOST")
+    EMAIL_PORT = environment.integer("EMAIL_PORT", 587, low=1, high=65535)
+    EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER", "-").removeprefix("-")
+    EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD", "-").removeprefix("-")
+    EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", True)
+    EMAIL_TIMEOUT = 10
+
+# --- money ----------------------------------------------------------------------------------
+
+SANDBOX_MOUNT = "/sandbox/stripe"
+SANDBOX_SECRET_KEY = f"sk_test_sandbox_{_secrets.get('STRIPE_SECRET_KEY', '')}"
+STRIPE_SECRET_KEY = environment.text(
+    "STRIPE_SECRET_KEY", SANDBOX_SECRET_KEY if IS_DEVELOPMENT else None
+)
+STRIPE_IS_SANDBOX = STRIPE_SECRET_KEY.startswith("sk_test_sandbox")
+if STRIPE_IS_SANDBOX and not IS_DEVELOPMENT:
+    raise ImproperlyConfigured("The payment sandbox is not for production: set STRIPE_SECRET_KEY.")
+if not STRIPE_SECRET_KEY.startswith(("sk_", "rk_")):
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY must begin with sk_ or rk_.")
+STRIPE_WEBHOOK_SECRET = environment.text(
+    "STRIPE_WEBHOOK_SECRET",
+    f"whsec_{_secrets['STRIPE_WEBHOOK_SECRET']}" if STRIPE_IS_SANDBOX else None,
+)
+if not STRIPE_WEBHOOK_SECRET.startswith("whsec_"):
+    raise ImproperlyConfigured("STRIPE_WEBHOOK_SECRET must begin with whsec_.")
+# The sandbox is served by this very site, and the client reaches it over HTTP like the real one.
+STRIPE_API_BASE = f"http://127.0.0.1:{PORT}{SANDBOX_MOUNT}" if STRIPE_IS_SANDBOX else None
+
+# --- the model behind the API ---------------------------------------------------------------
+
+MODEL_BASE_URL = environment.address("MODEL_BASE_URL", "http://demo") or ""
+MODEL_BASE_URL = "" if MODEL_BASE_URL == "http://demo" else MODEL_BASE_URL
+MODEL_API_KEY = environment.text("MODEL_API_KEY", "-").removeprefix("-")
+MODEL_NAME = environment.text("MODEL_NAME", "-" if not MODEL_BASE_URL else None).removeprefix("-")
+
+# --- background work ------------------------------------------------------------------------
+
+CELERY_BROKER_URL = (
+    # kombu spells Unix sockets in a way of its own.
+    _broker.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
+CELERY_BEAT_SCHEDULE = {
+    # A tick that waited longer than its interval is stale: the next one does the same work.
+    "drain": {"task": "quotas.drain", "schedule": 1.0, "options": {"expires": 1}},
+    "push-keys": {"task": "keys.push_pending", "schedule": 1.0, "options": {"expires": 1}},
+    "push-accounts": {"task": "quotas.push_pending", "schedule": 1.0, "options": {"expires": 1}},
+    "stripe-events": {
+        "task": "billing.handle_pending_events",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "week": {
+        "task": "quotas.reset_weekly_counters",
+        "schedule": crontab(minute="0", hour="0", day_of_week="monday"),
+    },
+}
+
+# --- pages ----------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(environment.text("STATIC_ROOT", str(DATA_DIR / "static")))
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+FORM_ACTIONS = [SELF, "https://checkout.stripe.com"]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": FORM_ACTIONS,
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = IS_HTTPS
+CSRF_COOKIE_SECURE = IS_HTTPS
+if IS_HTTPS:
+    SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT", True)
+    # Probes ask over plain HTTP from inside.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+    SECURE_HSTS_SECONDS = environment.integer(
+        "SECURE_HSTS_SECONDS", 365 * 24 * 3600, low=0, high=63_072_000
+    )
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", True)
+    SECURE_HSTS_PRELOAD = environment.boolean("SECURE_HSTS_PRELOAD", True)
+    if environment.boolean("BEHIND_HTTPS_PROXY", False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# --- logs -----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": environment.text("LOG_LEVEL", "INFO").upper()},
+    "loggers": {
+        # One line for every task every second says nothing.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
+        "django.db.backends": {"level": "INFO"},
+    },
+}

@@ -1,0 +1,29 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import URLPattern, URLResolver, include, path
+
+from billing.webhook import webhook
+from config import pages
+
+admin.site.site_header = "sansxel account"
+admin.site.site_title = "sansxel account"
+admin.site.index_title = "Administration"
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", pages.home, name="home"),
+    path("pricing", pages.pricing, name="pricing"),
+    path("docs/quickstart", pages.quickstart, name="quickstart"),
+    path("auth/", include("allauth.urls")),
+    path("", include("keys.urls")),
+    path("", include("quotas.urls")),
+    path("", include("billing.urls")),
+    path("stripe/webhook", webhook, name="stripe_webhook"),
+    path("healthz", pages.healthz, name="healthz"),
+    path("readyz", pages.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+]
+if settings.IS_DEVELOPMENT:
+    urlpatterns += [
+        path("dev/inbox", pages.dev_inbox, name="dev_inbox"),
+        path("dev/inbox/<str:name>", pages.dev_message, name="dev_inbox_message"),
+    ]

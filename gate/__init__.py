@@ -1,0 +1,1 @@
+"""The quota decision: one script call on Valkey, without Django."""

@@ -1,0 +1,91 @@
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from accounts.models import User
+from accounts.read_only_admin import ReadOnlyAdmin
+from keys.issue import issue_service_token
+from keys.models import ApiKey, ServiceToken
+from keys.revoke import CannotRevoke, revoke_api_key, revoke_service_token
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
+    """Keys are made by their owners; here they are found and revoked."""
+
+    list_display = ("name", "masked", "account", "created_at", "last_used_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("name", "last_four", "account__handle", "account__name", "created_by__email")
+    list_select_related = ("account",)
+    actions = ("revoke",)
+
+    @admin.action(description="Revoke selected keys", permissions=["view"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        if not request.user.has_perm("keys.change_apikey"):
+            self.message_user(request, "You may not revoke keys.", messages.ERROR)
+            return
+        by = request.user if isinstance(request.user, User) else None
+        waiting = 0
+        for key in queryset:
+            try:
+                revoke_api_key(key=key, by=by, at=timezone.now())
+            except CannotRevoke:
+                waiting += 1
+        if waiting:
+            self.message_user(
+                request,
+                f"{waiting} keys wait for the gate to confirm; this is repeated every second.",
+                messages.WARNING,
+            )
+        else:
+            self.message_user(request, "Revoked: the gate refuses these keys.", messages.SUCCESS)
+
+
+@admin.register(ServiceToken)
+class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
+    """Tokens of API servers and gateways; the text is shown once, right after adding."""
+
+    list_display = ("name", "masked", "created_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name",)
+    fields = ("name",)
+    actions = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: ServiceToken, form: object, change: bool
+    ) -> None:
+        token, plaintext = issue_service_token(name=obj.name)
+        obj.pk = token.pk
+        # Only for the answer to this very request; see response_add.
+        obj.__dict__["_plaintext"] = plaintext
+
+    def response_add(
+        self, request: HttpRequest, obj: ServiceToken, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """Show the token in the answer to the POST itself: never in a message, session or URL."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"Service token “{obj.name}”",
+            "plaintext": obj.__dict__.pop("_plaintext"),
+            "opts": self.opts,
+        }
+        response = render(request, "admin/keys/servicetoken/created.html", context, status=201)
+        response["Cache-Control"] = "no-store"
+        return response
+
+    @admin.action(description="Revoke selected tokens", permissions=["view"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ServiceToken]) -> None:
+        if not request.user.has_perm("keys.change_servicetoken"):
+            self.message_user(request, "You may not revoke tokens.", messages.ERROR)
+            return
+        for token in queryset:
+            revoke_service_token(token=token, at=timezone.now())
+        self.message_user(request, "Revoked: refused everywhere within 5 seconds.")

@@ -1,0 +1,73 @@
+"""Making keys and tokens."""
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from accounts.models import Account, User
+from gate import digest
+from keys import projection
+from keys.models import ApiKey, ServiceToken
+
+# Enough for anybody; a runaway script must not fill the account's hot state.
+ACTIVE_KEYS_LIMIT = 1_000
+
+
+class CannotIssueKey(Exception):
+    """No key was made; the message says why, to the user."""
+
+
+class AlreadyIssued(CannotIssueKey):
+    """The same form was submitted before; its key was shown then."""
+
+    def __init__(self, key: ApiKey) -> None:
+        super().__init__("This key was made and shown already.")
+        self.key = key
+
+
+class NameTaken(CannotIssueKey):
+    """A service token of this name exists."""
+
+
+def issue_api_key(*, account: Account, name: str, submission: UUID, by: User) -> tuple[ApiKey, str]:
+    """A new key and its text, which is nowhere else. Raises AlreadyIssued or CannotIssueKey."""
+    plaintext = digest.new_api_key(account.handle)
+    pepper = settings.KEY_PEPPERS[0]
+    with transaction.atomic():
+        # The account's row is the lock that makes counting and adding one act.
+        Account.objects.select_for_update().get(pk=account.pk)
+        before = ApiKey.objects.filter(account=account, submission=submission).first()
+        if before is not None:
+            raise AlreadyIssued(before)
+        active = ApiKey.objects.filter(account=account, revoked_at=None).count()
+        if active >= ACTIVE_KEYS_LIMIT:
+            raise CannotIssueKey(
+                f"You have {ACTIVE_KEYS_LIMIT:,} active keys. Revoke one that you no longer use."
+            )
+        key = ApiKey.objects.create(
+            account=account,
+            name=name,
+            digest=digest.digest(plaintext, pepper),
+            pepper_id=pepper.pepper_id,
+            last_four=plaintext[-4:],
+            submission=submission,
+            created_by=by,
+        )
+    projection.push_key(key)
+    return key, plaintext
+
+
+def issue_service_token(*, name: str) -> tuple[ServiceToken, str]:
+    """A new service token and its text, which is nowhere else. Raises NameTaken."""
+    plaintext = digest.new_service_token()
+    try:
+        with transaction.atomic():
+            token = ServiceToken.objects.create(
+                name=name,
+                digest=digest.digest(plaintext, settings.KEY_PEPPERS[0]),
+                last_four=plaintext[-4:],
+            )
+    except IntegrityError as error:
+        raise NameTaken(f"There is a service token “{name}” already.") from error
+    return token, plaintext

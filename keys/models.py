@@ -1,0 +1,105 @@
+"""What is stored of keys and tokens: digests, never the text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Account
+from gate.hot_state import KeyState
+
+
+class ApiKey(models.Model):
+    """A key of an account. Its text is shown once, when it is made, and is nowhere after that."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="api_keys")
+    name = models.CharField(max_length=80)
+    digest = models.CharField(max_length=43, unique=True, editable=False)
+    pepper_id = models.CharField(max_length=16, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    submission = models.UUIDField(
+        editable=False,
+        help_text="Of the form that made the key: a repeated submit makes no second.",
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    # The gate keeps a key's highest version; what is above `pushed_version` is not known there yet.
+    version = models.PositiveIntegerField(default=1, editable=False)
+    pushed_version = models.PositiveIntegerField(default=0, editable=False)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ("-created_at", "-pk")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "submission"], name="api_key_once_per_submission"
+            ),
+            models.CheckConstraint(condition=~Q(name=""), name="api_key_named"),
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"],
+                condition=Q(pushed_version__lt=F("version")),
+                name="api_key_unpushed",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.masked})"
+
+    @property
+    def masked(self) -> str:
+        """What the owner recognises the key by."""
+        return f"sk_{self.account.handle}…{self.last_four}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the key is still accepted."""
+        return self.revoked_at is None
+
+    @property
+    def state(self) -> KeyState:
+        """What the gate has to know."""
+        return KeyState(
+            digest=self.digest, version=self.version, key_id=self.pk, is_active=self.is_active
+        )
+
+    def mark_revoked(self, *, by: models.Model | None, at: datetime) -> None:
+        """Record the revocation; the caller pushes it to the gate."""
+        self.revoked_at = at
+        self.revoked_by_id = by.pk if by is not None else None
+        self.version = self.version + 1
+        self.save(update_fields=["revoked_at", "revoked_by", "version"])
+
+
+class ServiceToken(models.Model):
+    """What an API server or gateway shows to the quota-check service."""
+
+    name = models.CharField(max_length=80, unique=True, help_text="Which server uses it.")
+    digest = models.CharField(max_length=43, unique=True, editable=False)
+    last_four = models.CharField(max_length=4, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def masked(self) -> str:
+        """What an operator recognises the token by."""
+        return f"svc_…{self.last_four}"

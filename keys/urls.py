@@ -1,0 +1,9 @@
+from django.urls import path
+
+from keys import views
+
+urlpatterns = [
+    path("account/keys", views.key_list, name="keys"),
+    path("account/keys/new", views.key_create, name="key_create"),
+    path("account/keys/<int:key_id>/revoke", views.key_revoke, name="key_revoke"),
+]

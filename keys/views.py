@@ -1,0 +1,87 @@
+"""/account/keys: make, list and revoke keys."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.current import AccountRequest, account_required
+from keys.forms import NewKeyForm
+from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
+from keys.models import ApiKey
+from keys.revoke import CannotRevoke, revoke_api_key
+
+
+@require_GET
+@account_required
+@never_cache
+def key_list(request: AccountRequest) -> HttpResponse:
+    """The account's keys, newest first."""
+    return _list(request, NewKeyForm(), status=200)
+
+
+@require_POST
+@account_required
+@never_cache
+@sensitive_variables("plaintext")
+def key_create(request: AccountRequest) -> HttpResponse:
+    """Make a key and show it, this once, in the answer to the POST itself."""
+    form = NewKeyForm(request.POST)
+    if not form.is_valid():
+        return _list(request, form, status=422)
+    try:
+        key, plaintext = issue_api_key(
+            account=request.account,
+            name=form.cleaned_data["name"],
+            submission=form.cleaned_data["submission"],
+            by=request.user,
+        )
+    except AlreadyIssued as issued:
+        return render(request, "keys/already_created.html", {"key": issued.key}, status=409)
+    except CannotIssueKey as error:
+        form.add_error(None, str(error))
+        return _list(request, form, status=422)
+    context = {"key": key, "plaintext": plaintext, "curl": _curl(request, plaintext)}
+    return render(request, "keys/created.html", context, status=201)
+
+
+@require_http_methods(["GET", "POST"])
+@account_required
+@never_cache
+def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
+    """Ask before revoking a key; the POST revokes it."""
+    key = get_object_or_404(
+        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
+    )
+    if request.method == "GET":
+        return render(request, "keys/revoke.html", {"key": key})
+    try:
+        revoke_api_key(key=key, by=request.user, at=timezone.now())
+    except CannotRevoke:
+        messages.warning(
+            request,
+            f"“{key.name}” is being revoked, but the gate has not confirmed it yet. "
+            "It is repeated every second; until then the key may still work.",
+        )
+    else:
+        messages.success(request, f"“{key.name}” is revoked. Requests with it are refused.")
+    return redirect("keys")
+
+
+def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResponse:
+    keys = list(ApiKey.objects.filter(account=request.account).select_related("account"))
+    return render(request, "keys/list.html", {"keys": keys, "form": form}, status=status)
+
+
+def _curl(request: HttpRequest, plaintext: str) -> str:
+    address = request.build_absolute_uri(reverse("home")).rstrip("/")
+    return (
+        f"curl -N {address}/api/v1/chat \\\n"
+        f'  -H "Authorization: Bearer {plaintext}" \\\n'
+        '  -H "Content-Type: application/json" \\\n'
+        """  -d '{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'"""
+    )

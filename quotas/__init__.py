@@ -1,0 +1,1 @@
+"""Plans, boosts, credits and usage: what an account may do and what it did."""

@@ -1,0 +1,82 @@
+"""Plans, packs, meters and the credit rate, as everybody shares them."""
+
+import logging
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from redis.exceptions import RedisError
+
+from gate import connection, hot_state
+from gate.hot_state import CatalogueSnapshot
+from quotas.models import Meter, Partition, Plan, QuotaPolicy
+
+logger = logging.getLogger(__name__)
+
+
+def policy() -> QuotaPolicy:
+    """The one row of settings."""
+    return QuotaPolicy.objects.get(pk=1)
+
+
+def default_plan() -> Plan:
+    """The plan of an account that nobody moved."""
+    return Plan.objects.get(is_default=True)
+
+
+def public_plans() -> list[Plan]:
+    """The plans of the pricing page, with their packs."""
+    return list(Plan.objects.filter(is_public=True).prefetch_related("packs"))
+
+
+def changed() -> None:
+    """Say that a plan, pack, meter or the policy changed; the gate knows right after commit."""
+    QuotaPolicy.objects.filter(pk=1).update(version=F("version") + 1)
+    transaction.on_commit(push)
+
+
+def snapshot() -> CatalogueSnapshot:
+    """The catalogue as the gate needs it."""
+    # The version is read first: what changes while the rest is read comes again with a higher one.
+    current = policy()
+    plans = list(Plan.objects.prefetch_related("packs"))
+    return CatalogueSnapshot(
+        version=current.version,
+        credits_per_chat=current.credits_per_chat,
+        meters=dict(Meter.objects.values_list("slug", "chats")),
+        caps={plan.slug: plan.weekly_cap for plan in plans},
+        pack_caps={
+            (plan.slug, pack.slug): pack.weekly_cap
+            for plan in plans
+            for pack in plan.included_packs
+        },
+    )
+
+
+def partition_snapshot(partition: int) -> tuple[int, CatalogueSnapshot]:
+    """A partition's epoch and the catalogue, for a partition that has lost its copy."""
+    return Partition.objects.get(pk=partition).epoch, snapshot()
+
+
+def push() -> bool:
+    """Tell every partition of the gate the catalogue; False when it must be repeated later."""
+    current = snapshot()
+    epochs = dict(Partition.objects.values_list("index", "epoch"))
+    client = connection.sync_client(settings.REDIS_URL)
+    try:
+        for index, epoch in epochs.items():
+            hot_state.run(client, hot_state.put_catalogue_call(index, epoch, current))
+    except (RedisError, OSError) as error:
+        logger.warning("the catalogue did not reach the gate: %s", type(error).__name__)
+        return False
+    QuotaPolicy.objects.filter(pk=1, pushed_version__lt=current.version).update(
+        pushed_version=current.version
+    )
+    return True
+
+
+def push_if_pending() -> bool:
+    """Repeat a catalogue change that did not reach the gate; True when there was one."""
+    if not QuotaPolicy.objects.filter(pushed_version__lt=F("version")).exists():
+        return False
+    return push()

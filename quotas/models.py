@@ -1,0 +1,280 @@
+"""What accounts are granted, and what they used.
+
+Granted: Plan and Pack through Entitlement, Boost, CreditEntry with a positive amount.
+Used: UsageRollup, Boost.spent and CreditEntry of kind "spend"; `quotas.rollups` alone writes them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Account, User
+from gate.hot_state import PARTITIONS
+
+SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed later."
+
+
+class Pack(models.Model):
+    """An add-on that an account may switch on if its plan includes it."""
+
+    slug = models.SlugField(unique=True, help_text=SLUG_HELP)
+    name = models.CharField(max_length=80)
+    summary = models.CharField(max_length=200, blank=True)
+    weekly_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1_000_000_000)],
+        help_text="Chats a week while the pack is on; empty is unlimited.",
+    )
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Plan(models.Model):
+    """What an account may use each week."""
+
+    slug = models.SlugField(unique=True, help_text=SLUG_HELP)
+    name = models.CharField(max_length=80)
+    summary = models.CharField(max_length=200, blank=True)
+    features = models.JSONField(default=list, blank=True, help_text="A list of short texts.")
+    weekly_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MaxValueValidator(1_000_000_000)],
+        help_text="Chats a week; empty is unlimited. A change counts for the very next chat.",
+    )
+    monthly_price_cents = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty shows “Contact us”."
+    )
+    packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
+    position = models.PositiveSmallIntegerField(default=0)
+    is_public = models.BooleanField(default=True, help_text="Shown on the pricing page.")
+    is_default = models.BooleanField(default=False, help_text="What a new account begins with.")
+
+    class Meta:
+        ordering = ("position", "name")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def included_packs(self) -> list[Pack]:
+        """The packs that come with the plan (prefetch `packs` for lists)."""
+        return list(self.packs.all())
+
+
+class Meter(models.Model):
+    """One metered endpoint, and how many chats a call of it costs."""
+
+    slug = models.SlugField(unique=True, help_text=SLUG_HELP)
+    name = models.CharField(max_length=80)
+    chats = models.PositiveIntegerField(
+        "cost in chats", default=1, validators=[MaxValueValidator(10_000)]
+    )
+
+    class Meta:
+        ordering = ("slug",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class QuotaPolicy(models.Model):
+    """The one row of settings that hold for everybody; `version` counts catalogue changes."""
+
+    credits_per_chat = models.PositiveIntegerField(
+        default=2,
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
+        help_text="What a chat past allowance and boosts costs. 1 credit is 1 US cent.",
+    )
+    version = models.PositiveBigIntegerField(default=1, editable=False)
+    pushed_version = models.PositiveBigIntegerField(default=0, editable=False)
+
+    class Meta:
+        verbose_name = "quota policy"
+        verbose_name_plural = "quota policy"
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(pk=1), name="quota_policy_one_row"),
+            models.CheckConstraint(
+                condition=Q(credits_per_chat__gte=1), name="quota_policy_credits_cost"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credits_per_chat} credits a chat"
+
+
+class Entitlement(models.Model):
+    """What an account is entitled to. An account without a row has the default plan."""
+
+    account = models.OneToOneField(Account, models.CASCADE, related_name="entitlement")
+    plan = models.ForeignKey(Plan, models.PROTECT, related_name="entitlements")
+    packs_on = models.ManyToManyField(Pack, blank=True, related_name="entitlements")
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    # The gate keeps the highest version; what is above `pushed_version` is not known there yet.
+    version = models.PositiveBigIntegerField(default=1, editable=False)
+    pushed_version = models.PositiveBigIntegerField(default=0, editable=False)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["id"],
+                condition=Q(pushed_version__lt=F("version")),
+                name="entitlement_unpushed",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account}: {self.plan}"
+
+
+class Boost(models.Model):
+    """Chats on top of the allowance, until they expire."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="boosts")
+    chats = models.PositiveIntegerField(
+        validators=[MinValueValidator(1), MaxValueValidator(1_000_000_000)]
+    )
+    spent = models.PositiveIntegerField(
+        default=0, editable=False, help_text="As far as drained; the gate knows the rest."
+    )
+    starts_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    source_ref = models.CharField(max_length=120, unique=True, editable=False)
+    granted_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
+    )
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("expires_at", "pk")
+        indexes: ClassVar = [models.Index(fields=["account", "expires_at"])]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(chats__gte=1), name="boost_has_chats"),
+            models.CheckConstraint(
+                condition=Q(expires_at__gt=F("starts_at")), name="boost_ends_after_start"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.chats} chats for {self.account}"
+
+
+class CreditEntry(models.Model):
+    """One line of the credit ledger. Rows are appended and never changed: the balance is their sum.
+
+    Mistakes are mended by another row, so that the past can always be added up again; a database
+    trigger refuses UPDATE and DELETE.
+    """
+
+    class Kind(models.TextChoices):
+        PURCHASE = "purchase", "Bought"
+        GRANT = "grant", "Granted"
+        SPEND = "spend", "Used for chats"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="credit_entries")
+    credits = models.BigIntegerField(help_text="1 credit is 1 US cent; negative when used.")
+    kind = models.CharField(max_length=10, choices=Kind)
+    source_ref = models.CharField(max_length=120, unique=True)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "credit ledger"
+        ordering = ("-created_at", "-pk")
+        indexes: ClassVar = [models.Index(fields=["account", "-created_at"])]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(credits=0), name="credit_entry_not_zero"),
+            models.CheckConstraint(
+                condition=Q(kind__in=["purchase", "grant", "spend"]), name="credit_entry_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="purchase") | Q(credits__gt=0), name="credit_purchase_adds"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.credits:+} credits for {self.account}"
+
+    @property
+    def kind_label(self) -> str:
+        """The kind in words."""
+        return str(self.Kind(self.kind).label)
+
+
+class UsageRollup(models.Model):
+    """Chats of one key on one meter in one hour, by what paid for them."""
+
+    class Source(models.TextChoices):
+        ALLOWANCE = "allowance"
+        BOOST = "boost"
+        CREDITS = "credits"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    # Not a foreign key: the drain must not fail over a key, and never checks one by one.
+    key_id = models.BigIntegerField()
+    meter = models.CharField(max_length=50)
+    hour = models.DateTimeField()
+    source = models.CharField(max_length=10, choices=Source)
+    chats = models.BigIntegerField(default=0)
+    credits = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "hour", "key_id", "meter", "source"], name="usage_rollup_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.chats} chats of {self.account_id} at {self.hour:%Y-%m-%d %H:00}"
+
+
+class WeekClose(models.Model):
+    """What an account used in a week that has ended."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="closed_weeks")
+    week = models.PositiveIntegerField(help_text="Weeks since Monday 5 January 1970.")
+    allowance = models.BigIntegerField(default=0)
+    boost = models.BigIntegerField(default=0)
+    credits = models.BigIntegerField(default=0)
+    closed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "week"], name="week_close_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"week {self.week} of {self.account_id}"
+
+
+class Partition(models.Model):
+    """How far a partition's stream has been drained, and its epoch."""
+
+    index = models.PositiveSmallIntegerField(primary_key=True)
+    epoch = models.PositiveBigIntegerField(default=1)
+    drained_id = models.CharField(max_length=41, default="0-0")
+    drained_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(index__lt=PARTITIONS), name="partition_exists")
+        ]
+
+    def __str__(self) -> str:
+        return f"partition {self.index}"

@@ -1,0 +1,89 @@
+"""The plans, packs and meters of a first start. What exists already is the admin's and stays."""
+
+from typing import Any
+
+from django.db import transaction
+
+from quotas import catalogue
+from quotas.models import Meter, Pack, Plan
+
+COPILOT_PRO_PACK = "copilot-pro"
+
+# slug, name, weekly cap, demo price in cents, summary, features
+_PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
+    (
+        "free",
+        "Free",
+        50,
+        0,
+        "Try the API, build a first tool.",
+        ["50 chats a week", "As many keys as you need", "Boosts and credits as overflow"],
+    ),
+    (
+        "core",
+        "Core",
+        500,
+        900,
+        "For a tool that you use every day.",
+        ["500 chats a week", "Everything in Free"],
+    ),
+    (
+        "plus",
+        "Plus",
+        1_500,
+        1_900,
+        "For people who build with it.",
+        ["1,500 chats a week", "Copilot Pro Pack: no weekly cap", "Everything in Core"],
+    ),
+    ("pro", "Pro", None, 4_900, "No weekly cap at all.", ["Unlimited chats"]),
+    (
+        "teams",
+        "Teams",
+        None,
+        9_900,
+        "One account for several people.",
+        ["Unlimited chats", "Shared limits and billing"],
+    ),
+    (
+        "enterprise",
+        "Enterprise",
+        None,
+        None,
+        "For your own terms.",
+        ["Unlimited chats", "Terms to suit you"],
+    ),
+)
+
+
+def seed_catalogue(*, with_demo_prices: bool) -> None:
+    """Create the plans, packs and meters that are missing."""
+    with transaction.atomic():
+        created = [
+            Meter.objects.get_or_create(slug=slug, defaults={"name": name})[1]
+            for slug, name in (("chat", "Chat"), ("images", "Images"), ("voice", "Voice"))
+        ]
+        pack, is_new_pack = Pack.objects.get_or_create(
+            slug=COPILOT_PRO_PACK,
+            defaults={
+                "name": "Copilot Pro Pack",
+                "summary": "Lifts the weekly cap while it is on.",
+            },
+        )
+        is_first = not Plan.objects.exists()
+        for position, (slug, name, cap, price, summary, features) in enumerate(_PLANS):
+            defaults: dict[str, Any] = {
+                "name": name,
+                "weekly_cap": cap,
+                "monthly_price_cents": price if with_demo_prices else None,
+                "summary": summary,
+                "features": features,
+                "position": position,
+                "is_default": is_first and slug == "free",
+            }
+            # Only a first start makes plans: one that an admin deleted does not come back.
+            if is_first:
+                plan = Plan.objects.create(slug=slug, **defaults)
+                if slug == "plus":
+                    plan.packs.add(pack)
+        if any(created) or is_new_pack or is_first:
+            catalogue.changed()

@@ -1,0 +1,112 @@
+"""Where an account stands now, as the gate sees it."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from redis.exceptions import RedisError
+
+from accounts.models import Account
+from gate import connection, hot_state, week
+from gate.hot_state import Answer
+from quotas import projection
+from quotas.models import Boost, Plan
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BoostStanding:
+    """One boost that can still pay."""
+
+    chats: int
+    left: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an account used and may still use. Chats; None is unlimited."""
+
+    plan_name: str
+    cap: int | None
+    used: int
+    left: int | None
+    resets_at: datetime
+    boosts: tuple[BoostStanding, ...]
+    boost_left: int
+    credits_left: int
+    credits_per_chat: int
+    suspended: bool
+
+    @property
+    def percent(self) -> int:
+        """How much of the allowance is used, 0 to 100."""
+        if not self.cap:
+            return 100 if self.cap == 0 else 0
+        return min(100, self.used * 100 // self.cap)
+
+    @property
+    def chats_from_credits(self) -> int:
+        """How many chats the credits still pay."""
+        return max(0, self.credits_left) // self.credits_per_chat
+
+    @property
+    def can_chat(self) -> bool:
+        """Whether the next chat is accepted."""
+        if self.suspended:
+            return False
+        return self.left is None or self.left + self.boost_left + self.chats_from_credits > 0
+
+
+def standing_of(account: Account, *, at: datetime) -> Standing | None:
+    """The account's standing by the gate; None when the gate gives no answer."""
+    try:
+        answer = _look(account, at=at)
+    except (RedisError, OSError) as error:
+        logger.warning("no standing of account %s: %s", account.pk, type(error).__name__)
+        return None
+    if answer is None:
+        return None
+    plan = Plan.objects.filter(slug=answer.plan).values_list("name", flat=True).first()
+    return Standing(
+        plan_name=plan or answer.plan,
+        cap=answer.cap,
+        used=answer.used,
+        left=answer.allowance_left,
+        resets_at=week.ends_at(answer.week),
+        boosts=_boosts(account, answer),
+        boost_left=answer.boost_left,
+        credits_left=answer.credits_left,
+        credits_per_chat=answer.credits_per_chat,
+        suspended=answer.status == "suspended",
+    )
+
+
+def _look(account: Account, *, at: datetime) -> Answer | None:
+    now_ms = week.to_ms(at)
+    call = hot_state.check_call(
+        handle=account.handle,
+        digests=(),
+        meter="chat",
+        units=0,
+        request_id=None,
+        now_ms=now_ms,
+        week=week.week_of(now_ms),
+    )
+    client = connection.sync_client(settings.REDIS_URL)
+    for _ in range(2):
+        answer = hot_state.read_answer(hot_state.run(client, call))
+        if not answer.status.startswith("cold"):
+            return answer
+        if not projection.push(account):
+            return None
+    return None
+
+
+def _boosts(account: Account, answer: Answer) -> tuple[BoostStanding, ...]:
+    """Live boosts with what is left of each, in the order they are used."""
+    left = dict(hot_state.read_boosts(answer.left_by_boost))
+    boosts = Boost.objects.filter(account=account, pk__in=left).order_by("expires_at", "pk")
+    return tuple(BoostStanding(b.chats, left[b.pk], b.expires_at) for b in boosts)

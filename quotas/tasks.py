@@ -1,0 +1,23 @@
+from celery import shared_task
+from django.utils import timezone
+
+from quotas import catalogue, closing, projection, rollups
+
+
+@shared_task(name="quotas.drain", ignore_result=True)
+def drain() -> None:
+    """Move charges from Valkey into PostgreSQL."""
+    rollups.drain()
+
+
+@shared_task(name="quotas.push_pending", ignore_result=True)
+def push_pending() -> None:
+    """Repeat changes that did not reach the gate."""
+    catalogue.push_if_pending()
+    projection.push_pending_accounts()
+
+
+@shared_task(name="quotas.reset_weekly_counters", ignore_result=True)
+def reset_weekly_counters() -> None:
+    """Close the weeks that have ended. Nobody's limit depends on it."""
+    closing.close_ended_weeks(at=timezone.now())

@@ -1,0 +1,119 @@
+"""A fixed cast: an owner, a team mate of the owner, and an outsider."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account, Membership, User
+from gate.connection import sync_client
+from gate.hot_state import PARTITIONS
+from keys.issue import issue_api_key
+from keys.models import ApiKey
+from quotas import catalogue, grants
+from quotas.models import Boost, Partition, QuotaPolicy
+from quotas.seed import seed_catalogue
+
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey() -> None:
+    """Every test begins with an empty hot state, cache and broker."""
+    sync_client(settings.REDIS_URL).flushall()
+
+
+@pytest.fixture
+def plans(db: None) -> None:
+    """The seed's plans, packs and meters, known to the gate."""
+    # A test that truncated the tables took the migration's rows with it.
+    QuotaPolicy.objects.get_or_create(pk=1)
+    Partition.objects.bulk_create(
+        [Partition(index=index) for index in range(PARTITIONS)], ignore_conflicts=True
+    )
+    seed_catalogue(with_demo_prices=True)
+    catalogue.push()
+
+
+@pytest.fixture
+def owner(plans: None) -> User:
+    """Owns an account with a key."""
+    return User.objects.create_user("owner@example.com", PASSWORD, name="Olga Owner")
+
+
+@pytest.fixture
+def account(owner: User) -> Account:
+    """The owner's account, on Free."""
+    return owner.personal_account
+
+
+@pytest.fixture
+def team_mate(account: Account) -> User:
+    """A member of the owner's account, with a personal account besides."""
+    user = User.objects.create_user("mate@example.com", PASSWORD, name="Tim Mate")
+    Membership.objects.create(account=account, user=user, role=Membership.Role.MEMBER)
+    return user
+
+
+@pytest.fixture
+def outsider(plans: None) -> User:
+    """Has nothing to do with the owner's account."""
+    return User.objects.create_user("outsider@example.com", PASSWORD, name="Otto Outsider")
+
+
+@pytest.fixture
+def admin_user(plans: None) -> User:
+    """May do everything in the admin."""
+    return User.objects.create_superuser("admin@example.com", PASSWORD)
+
+
+@pytest.fixture
+def issued(account: Account, owner: User) -> tuple[ApiKey, str]:
+    """A key of the owner's account, and its text."""
+    return issue_api_key(account=account, name="laptop", submission=uuid4(), by=owner)
+
+
+@pytest.fixture
+def key(issued: tuple[ApiKey, str]) -> str:
+    """The text of a key of the owner's account."""
+    return issued[1]
+
+
+@pytest.fixture
+def boost(account: Account) -> Boost:
+    """500 chats for the owner, for a week."""
+    now = timezone.now()
+    return grants.grant_boost(
+        account=account,
+        chats=500,
+        at=now,
+        expires_at=now + timedelta(days=7),
+        source_ref="test:boost",
+    )
+
+
+@pytest.fixture
+def owner_client(owner: User) -> Client:
+    """A browser in which the owner is signed in."""
+    client = Client()
+    client.force_login(owner)
+    return client
+
+
+@pytest.fixture
+def outsider_client(outsider: User) -> Client:
+    """A browser in which the outsider is signed in."""
+    client = Client()
+    client.force_login(outsider)
+    return client
+
+
+@pytest.fixture
+def admin_client(admin_user: User) -> Client:
+    """A browser in which an administrator is signed in."""
+    client = Client()
+    client.force_login(admin_user)
+    return client

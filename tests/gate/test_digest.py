@@ -1,0 +1,57 @@
+"""How keys read and what is stored of them."""
+
+import pytest
+
+from gate import digest
+from gate.digest import Pepper
+
+PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
+
+
+def test_a_key_names_its_account() -> None:
+    assert digest.handle_of(digest.new_api_key("AbCd1234")) == "AbCd1234"
+
+
+def test_a_key_reads_prefix_handle_secret_checksum() -> None:
+    key = digest.new_api_key("AbCd1234")
+    assert key.startswith("sk_AbCd1234")
+    assert len(key) == 3 + 8 + 32 + 6
+
+
+def test_two_keys_are_never_alike() -> None:
+    assert len({digest.new_api_key("AbCd1234") for _ in range(1_000)}) == 1_000
+
+
+@pytest.mark.parametrize("position", range(3, 49))
+def test_any_mistyped_character_is_noticed(position: int) -> None:
+    key = digest.new_api_key("AbCd1234")
+    other = "x" if key[position] != "x" else "y"
+    with pytest.raises(digest.MalformedKey):
+        digest.handle_of(key[:position] + other + key[position + 1 :])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sk_", "sk_" + "é" * 46, "svc_" + "a" * 45, "sk_" + "a" * 46, "a" * 100_000]
+)
+def test_what_is_not_a_key_is_refused(text: str) -> None:
+    with pytest.raises(digest.MalformedKey):
+        digest.handle_of(text)
+
+
+def test_a_digest_depends_on_the_pepper() -> None:
+    other = Pepper(pepper_id="2", secret=b"b" * 32)
+    assert digest.digest("sk_x", PEPPER) != digest.digest("sk_x", other)
+    assert digest.digests("sk_x", [PEPPER, other])[0] == digest.digest("sk_x", PEPPER)
+
+
+def test_a_pepper_does_not_show_itself() -> None:
+    assert "aaaa" not in repr(PEPPER)
+
+
+def test_a_service_token_is_no_api_key() -> None:
+    token = digest.new_service_token()
+    digest.verify_service_token(token)
+    with pytest.raises(digest.MalformedKey):
+        digest.handle_of(token)
+    with pytest.raises(digest.MalformedKey):
+        digest.verify_service_token(digest.new_api_key("AbCd1234"))

@@ -1,0 +1,117 @@
+"""A whole site as scripts/run starts it: for journeys and for tests of the operation itself."""
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# What the tests set for their own servers, or what a developer's shell may hold.
+_FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE_URL", "DEBUG"}
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def environment(data_dir: Path, port: int, **more: str) -> dict[str, str]:
+    """Our environment without what is not meant for another site."""
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return {
+        **kept,
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        "ENVIRONMENT": "development",
+        **more,
+    }
+
+
+class RunningSite:
+    """A supervisor that was started and can be listened to, asked and ended."""
+
+    def __init__(self, data_dir: Path, **more: str) -> None:
+        self.data_dir = data_dir
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self._environment = environment(data_dir, self.port, **more)
+        self._printed = data_dir.parent / f"printed-{self.port}"
+        with self._printed.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "config.supervisor"],
+                cwd=REPOSITORY,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def printed(self) -> str:
+        """What it has said so far."""
+        return self._printed.read_text()
+
+    @property
+    def admin(self) -> tuple[str, str]:
+        """E-mail address and password of the first admin, as printed at the first start."""
+        email = re.search(r"^ +e-mail +(\S+@\S+)$", self.printed, re.MULTILINE)
+        password = re.search(r"^ +password +(\S+) ", self.printed, re.MULTILINE)
+        assert email, self.printed
+        assert password, self.printed
+        return email[1], password[1]
+
+    def until(self, text: str, *, patience: float = 60.0) -> None:
+        """Wait until it has said something."""
+        deadline = time.monotonic() + patience
+        while text not in self.printed:
+            assert self.process.poll() is None, f"It ended:\n{self.printed}"
+            assert time.monotonic() < deadline, f"No {text!r} in:\n{self.printed}"
+            time.sleep(0.05)
+
+    def until_ready(self) -> None:
+        """Wait until it serves."""
+        self.until("Ctrl-C stops everything.")
+
+    def manage(self, *arguments: str) -> str:
+        """What manage.py prints beside it."""
+        ended = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=REPOSITORY,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def status(self, path: str) -> int:
+        """The status that a page answers with."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection.request("GET", path)
+        try:
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
+    def log(self, name: str) -> str:
+        """The log of one of its processes."""
+        return (self.data_dir / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+    def kill(self) -> None:
+        """End it without asking."""
+        self.process.kill()
+        self.process.wait()

@@ -1,0 +1,35 @@
+"""PostgreSQL and Valkey for the tests, started before Django reads its settings.
+
+With DATABASE_URL and REDIS_URL set, those are used: the database user must be allowed to create a
+test database, and the Valkey is emptied again and again.
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from config.embedded import EmbeddedPostgres, EmbeddedValkey
+
+DATA_DIR = Path(tempfile.mkdtemp(prefix="sansxel-test-"))
+
+
+def _start() -> None:
+    atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
+    os.environ["ENVIRONMENT"] = "development"
+    os.environ["DATA_DIR"] = str(DATA_DIR)
+    if "DATABASE_URL" not in os.environ:
+        # Nobody cuts the power of a test; kill -9 is survived without fsync too.
+        postgres = EmbeddedPostgres(DATA_DIR, durable=False)
+        postgres.start()
+        atexit.register(postgres.stop)
+        os.environ["DATABASE_URL"] = postgres.url
+    if "REDIS_URL" not in os.environ:
+        valkey = EmbeddedValkey(DATA_DIR)
+        valkey.start()
+        atexit.register(valkey.stop)
+        os.environ["REDIS_URL"] = valkey.url
+
+
+_start()

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 from api import chat
 from api.model import ChatModel
+from gate import week
 from gate.asgi import unavailable
 from gate.check import Decision, Gate, QuotaUnavailable, now_ms
 from gate.http import (
@@ -18,14 +19,17 @@ from gate.http import (
     bearer_token,
     json_object,
     read_body,
-    require_post,
+    require_method,
+    send_json,
     send_problem,
+    utc_text,
 )
 from gate.rate_headers import rate_headers
 
 logger = logging.getLogger(__name__)
 
 _BODY_LIMIT = 2 * 1024 * 1024
+_METHODS = {"/api/v1/chat": "POST", "/api/v1/quota": "GET"}
 
 
 def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
@@ -40,8 +44,12 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
             await send(message)
 
         try:
-            _require_known(scope)
-            await _chat(scope, receive, sending, gate=gate, model=model, billing_url=billing_url)
+            if _endpoint(scope) == "quota":
+                await _quota(scope, sending, gate=gate)
+            else:
+                await _chat(
+                    scope, receive, sending, gate=gate, model=model, billing_url=billing_url
+                )
         except Problem as problem:
             await send_problem(send, problem)
         except QuotaUnavailable:
@@ -62,10 +70,45 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
     return app
 
 
-def _require_known(scope: Scope) -> None:
-    if scope["path"] != "/api/v1/chat":
+def _endpoint(scope: Scope) -> str:
+    """Which endpoint is asked for; Problem 404 or 405 when it is none."""
+    method = _METHODS.get(scope["path"])
+    if method is None:
         raise Problem(404, "not_found", "There is nothing at this address.")
-    require_post(scope)
+    require_method(scope, method)
+    return str(scope["path"].rpartition("/")[2])
+
+
+async def _quota(scope: Scope, send: Send, *, gate: Gate) -> None:
+    """What the key may still do. Costs nothing, also when everything is used up."""
+    key = bearer_token(scope)
+    if key is None:
+        raise _invalid_key()
+    at_ms = now_ms()
+    decision = await gate.check(key=key, units=0, at_ms=at_ms)
+    if decision.reason == "invalid_key":
+        raise _invalid_key()
+    answer = decision.answer
+    assert answer is not None
+    body = {
+        "account": decision.handle,
+        "plan": answer.plan,
+        "suspended": decision.reason == "suspended",
+        "week": {
+            "starts_at": utc_text(week.starts_at(answer.week)),
+            "resets_at": utc_text(week.ends_at(answer.week)),
+            "cap": answer.cap,
+            "used": answer.used,
+        },
+        "remaining": {
+            "allowance": answer.allowance_left,
+            "boost": answer.boost_left,
+            "credits": answer.credits_left,
+            "chats": answer.chats_left,
+        },
+        "credits_per_chat": answer.credits_per_chat,
+    }
+    await send_json(send, 200, body, rate_headers(decision, now_ms=at_ms))
 
 
 async def _chat(
@@ -131,7 +174,7 @@ def _refuse_exhausted(decision: Decision, billing_url: str, *, at_ms: int) -> No
             (b"retry-after", str(decision.seconds_to_reset(now_ms=at_ms)).encode()),
             *rate_headers(decision, now_ms=at_ms),
         ],
-        resets_at=resets_at.isoformat().replace("+00:00", "Z"),
+        resets_at=utc_text(resets_at),
         billing_url=billing_url,
     )
 

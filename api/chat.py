@@ -43,7 +43,7 @@ def _message(message: object, at: int) -> dict[str, str]:
     if not isinstance(message, dict):
         raise invalid(field, f"“{field}” must be an object with “role” and “content”.")
     role, content = message.get("role"), message.get("content")
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         raise invalid(f"{field}.role", f"“role” must be one of {', '.join(sorted(_ROLES))}.")
     if not isinstance(content, str) or not content.strip():
         raise invalid(f"{field}.content", "“content” must be a text that is not empty.")

@@ -23,6 +23,6 @@ def seed_products() -> None:
             kind=Product.Kind.CREDITS,
             price_cents=dollars * 100,
             credits=dollars * 100,
-            summary="They do not expire. 1 credit is 1 US cent.",
+            summary="Pays for chats once allowance and boosts are used.",
             position=position,
         )

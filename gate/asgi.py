@@ -16,9 +16,10 @@ from gate.http import (
     invalid,
     json_object,
     read_body,
-    require_post,
+    require_method,
     send_json,
     send_problem,
+    utc_text,
 )
 from gate.rate_headers import rate_headers
 from gate.service_tokens import ServiceTokens
@@ -62,7 +63,7 @@ def _path(scope: Scope) -> str:
     path: str = scope["path"]
     if path not in _HANDLERS:
         raise Problem(404, "not_found", "There is nothing at this address.")
-    require_post(scope)
+    require_method(scope, "POST")
     return path
 
 
@@ -132,7 +133,7 @@ def _decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
             "boost": answer.boost_left,
             "credits": answer.credits_left,
         },
-        "resets_at": resets_at.isoformat().replace("+00:00", "Z") if resets_at else None,
+        "resets_at": utc_text(resets_at) if resets_at else None,
         "retry_after": (
             decision.seconds_to_reset(now_ms=at_ms)
             if decision.reason == "quota_exhausted"

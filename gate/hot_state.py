@@ -7,7 +7,7 @@ replay record and stream entry in one slot, on one server or on a cluster.
         epoch version plan packs suspended credits boosts k:<digest>      projected
         week used credits_spent b:<boost id>      written by check and refund
     {gNN}c                      hash    plans, packs, meters, credit rate, epoch: projected
-    {gNN}s                      stream  charges that are not yet in PostgreSQL: written by the scripts
+    {gNN}s                      stream  charges not yet in PostgreSQL: written by check and refund
     {gNN}r:<handle>:<request>   string  the first answer to a request id: written by check
     {gNN}x:<entry id>           string  this charge was refunded: written by refund
 

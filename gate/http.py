@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from datetime import datetime
 from typing import Any, NoReturn
 
 Scope = MutableMapping[str, Any]
@@ -102,10 +103,17 @@ def bearer_token(scope: Scope) -> str | None:
         return None
 
 
-def require_post(scope: Scope) -> None:
+def require_method(scope: Scope, method: str) -> None:
     """Problem 405 for any other method."""
-    if scope["method"] != "POST":
-        raise Problem(405, "method_not_allowed", "Use POST.", headers=[(b"allow", b"POST")])
+    if scope["method"] != method:
+        raise Problem(
+            405, "method_not_allowed", f"Use {method}.", headers=[(b"allow", method.encode())]
+        )
+
+
+def utc_text(at: datetime) -> str:
+    """A moment as RFC 3339 text that ends in Z."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def json_object(scope: Scope, body: bytes) -> dict[str, Any]:

@@ -105,6 +105,13 @@
     if (news && news !== root.dataset.said) announce((root.dataset.said = news));
   });
 
+  // A part that replaces itself waits while somebody reads its details or stands in it.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const part = event.target;
+    if (part.querySelector("details[open]") || part.contains(document.activeElement))
+      event.preventDefault();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     nameToggle();
     enrich(document);

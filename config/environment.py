@@ -66,11 +66,14 @@ def address(name: str, default: str | None = None) -> str:
 
 def database(url: str) -> dict[str, object]:
     """Django's database settings of a postgresql:// address, Unix sockets included."""
-    parts = urlsplit(url)
+    refusal = "DATABASE_URL must read postgresql://user:password@host:port/database."
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ImproperlyConfigured(refusal) from None
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
-        raise ImproperlyConfigured(
-            "DATABASE_URL must read postgresql://user:password@host:port/database."
-        )
+        raise ImproperlyConfigured(refusal)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     return {
         "ENGINE": "django.db.backends.postgresql",
@@ -78,7 +81,7 @@ def database(url: str) -> dict[str, object]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.pop("host", None) or parts.hostname or "",
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "OPTIONS": query,
     }
 

@@ -142,10 +142,17 @@ class Child:
         private_directory(self._note.parent)
         if self.log.exists() and self.log.stat().st_size > LOG_KEPT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
+        try:
+            self._process = self._spawn()
+        except OSError as error:
+            raise CannotStart(f"{self.name} cannot be started: {error}") from error
+        self._note.write_text(f"{self._process.pid} {identity(self._process.pid)}")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
         uid, gid = self.user or (None, None)
         with self.log.open("ab") as output:
             self._log_began_at = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own words, and no shell
+            return subprocess.Popen(  # noqa: S603 - our own words, and no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=self.answer or output,
@@ -158,7 +165,6 @@ class Child:
                 extra_groups=None if gid is None else [],
                 preexec_fn=_end_with_parent(self.stop_signal),  # noqa: PLW1509 - makes one system call
             )
-        self._note.write_text(f"{self._process.pid} {identity(self._process.pid)}")
 
     def end_leftover(self) -> None:
         """End the process that an earlier run noted and left, if that very process still runs."""

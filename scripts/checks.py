@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import IO
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PROGRAMS = ["scripts/run", "scripts/test", "scripts/lint"]
+# Python without the ending by which ruff would find it.
+PROGRAMS = [
+    str(path.relative_to(REPOSITORY))
+    for path in sorted((REPOSITORY / "scripts").iterdir())
+    if path.is_file() and not path.suffix
+]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """scripts/run as its user sees it: the real supervisor, on loopback, in a folder of its own."""
 
-import http.client
 import json
 import os
 import re
@@ -19,30 +18,10 @@ import redis
 from config.conditions import read_port
 from config.embedded import EmbeddedPostgres, EmbeddedValkey
 from config.processes import CannotStart, identity
+from tests.running_site import RunningSite, environment, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NAMES = ("postgres", "valkey", "web", "worker", "beat")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def environment(data_dir: Path, port: int) -> dict[str, str]:
-    """Ours, without what the tests themselves have set for their own servers."""
-    foreign = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE_URL", "DEBUG"}
-    kept = {name: value for name, value in os.environ.items() if name not in foreign}
-    return {
-        **kept,
-        "DATA_DIR": str(data_dir),
-        "PORT": str(port),
-        "ENVIRONMENT": "development",
-        # One folder for all starts of this file: collecting takes seconds.
-        "STATIC_ROOT": str(data_dir.parent.parent / "static"),
-    }
 
 
 def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
@@ -57,65 +36,27 @@ def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[
     )
 
 
-class Running:
-    """A supervisor that was started and can be listened to, asked and ended."""
+def child(site: RunningSite, name: str) -> int:
+    """The number of one of its processes, or 0 while that is between two lives."""
+    try:
+        return int((site.data_dir / "run" / f"{name}.pid").read_text().split()[0])
+    except (FileNotFoundError, IndexError):
+        return 0
 
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.port = free_port()
-        self._printed = data_dir.parent / f"printed-{self.port}"
-        with self._printed.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "config.supervisor"],
-                cwd=REPOSITORY,
-                env=environment(data_dir, self.port),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
 
-    @property
-    def printed(self) -> str:
-        return self._printed.read_text()
-
-    def until(self, text: str, *, patience: float = 30.0) -> None:
-        deadline = time.monotonic() + patience
-        while text not in self.printed:
-            assert self.process.poll() is None, f"It ended:\n{self.printed}"
-            assert time.monotonic() < deadline, f"No {text!r} in:\n{self.printed}"
-            time.sleep(0.05)
-
-    def status(self, path: str) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
-        connection.request("GET", path)
+def processes_below(site: RunningSite) -> dict[int, str]:
+    """Everything below the supervisor, by number and identity."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
         try:
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-    def child(self, name: str) -> int:
-        return int((self.data_dir / "run" / f"{name}.pid").read_text().split()[0])
-
-    def processes(self) -> dict[int, str]:
-        """Everything below the supervisor, by number and identity."""
-        parents = {}
-        for folder in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            except OSError:
-                continue
-            parents[int(folder.name)] = int(fields[1])
-        below: set[int] = {self.process.pid}
-        while more := {pid for pid, parent in parents.items() if parent in below} - below:
-            below |= more
-        return {pid: identity(pid) for pid in below - {self.process.pid}}
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(40)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(fields[1])
+    below: set[int] = {site.process.pid}
+    while more := {pid for pid, parent in parents.items() if parent in below} - below:
+        below |= more
+    return {pid: identity(pid) for pid in below - {site.process.pid}}
 
 
 def still_running(processes: dict[int, str], *, patience: float = 0.0) -> list[int]:
@@ -140,8 +81,8 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_start(data_dir: Path) -> Iterator[Running]:
-    first = Running(data_dir)
+def first_start(data_dir: Path) -> Iterator[RunningSite]:
+    first = RunningSite(data_dir)
     try:
         first.until("Ctrl-C stops everything.")
         yield first
@@ -151,23 +92,25 @@ def first_start(data_dir: Path) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="module")
-def first_printed(first_start: Running) -> str:
+def first_printed(first_start: RunningSite) -> str:
     return first_start.printed
 
 
 @pytest.mark.slow
-def test_the_first_start_answers_and_names_the_admin_and_a_password(first_start: Running) -> None:
+def test_the_first_start_answers_and_names_the_admin_and_a_password(
+    first_start: RunningSite,
+) -> None:
     assert f"http://127.0.0.1:{first_start.port}/" in first_start.printed
     assert admin_email(first_start.printed)
     assert re.search(r"^ +password +\S+ ", first_start.printed, re.MULTILINE)
     assert first_start.status("/readyz") == 200
     assert first_start.status("/") == 200
     for name in NAMES:
-        assert identity(first_start.child(name)), name
+        assert identity(child(first_start, name)), name
 
 
 @pytest.mark.slow
-def test_the_password_stands_in_no_log(first_start: Running) -> None:
+def test_the_password_stands_in_no_log(first_start: RunningSite) -> None:
     found = re.search(r"^ +password +(\S+) ", first_start.printed, re.MULTILINE)
     assert found
     for log in (first_start.data_dir / "logs").iterdir():
@@ -175,7 +118,7 @@ def test_the_password_stands_in_no_log(first_start: Running) -> None:
 
 
 @pytest.mark.slow
-def test_manage_py_works_beside_it(first_start: Running) -> None:
+def test_manage_py_works_beside_it(first_start: RunningSite) -> None:
     services = first_start.data_dir / "services.json"
     assert services.stat().st_mode & 0o777 == 0o600
     urls = json.loads(services.read_text())
@@ -186,7 +129,7 @@ def test_manage_py_works_beside_it(first_start: Running) -> None:
 
 
 @pytest.mark.slow
-def test_a_second_supervisor_in_the_same_folder_is_refused(first_start: Running) -> None:
+def test_a_second_supervisor_in_the_same_folder_is_refused(first_start: RunningSite) -> None:
     second = run_until_it_ends(first_start.data_dir, free_port())
 
     assert second.returncode == 1
@@ -196,24 +139,24 @@ def test_a_second_supervisor_in_the_same_folder_is_refused(first_start: Running)
 
 
 @pytest.mark.slow
-def test_a_worker_that_dies_is_started_again(first_start: Running) -> None:
-    before = first_start.child("worker")
+def test_a_worker_that_dies_is_started_again(first_start: RunningSite) -> None:
+    before = child(first_start, "worker")
     os.kill(before, signal.SIGKILL)
 
     first_start.until("Starting worker again")
 
     deadline = time.monotonic() + 10
-    while first_start.child("worker") == before:
+    while child(first_start, "worker") in {before, 0}:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert identity(first_start.child("worker"))
+    assert identity(child(first_start, "worker"))
 
 
 @pytest.mark.slow
 def test_sigterm_leaves_no_process_and_the_next_start_keeps_the_data(
-    first_start: Running, first_printed: str
+    first_start: RunningSite, first_printed: str
 ) -> None:
-    processes = first_start.processes()
+    processes = processes_below(first_start)
     assert len(processes) >= len(NAMES)
 
     assert first_start.end(signal.SIGTERM) == 0
@@ -221,7 +164,7 @@ def test_sigterm_leaves_no_process_and_the_next_start_keeps_the_data(
     assert still_running(processes) == []
     assert not (first_start.data_dir / "services.json").exists()
 
-    second = Running(first_start.data_dir)
+    second = RunningSite(first_start.data_dir)
     try:
         second.until("Ctrl-C stops everything.")
         assert admin_email(second.printed) == admin_email(first_printed)
@@ -233,15 +176,15 @@ def test_sigterm_leaves_no_process_and_the_next_start_keeps_the_data(
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a killed parent")
 def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(tmp_path: Path) -> None:
-    killed = Running(tmp_path / "data")
+    killed = RunningSite(tmp_path / "data")
     killed.until("Ctrl-C stops everything.")
-    processes = killed.processes()
+    processes = processes_below(killed)
 
     killed.kill()
 
     assert still_running(processes, patience=15) == []
 
-    following = Running(tmp_path / "data")
+    following = RunningSite(tmp_path / "data")
     try:
         following.until("Ctrl-C stops everything.")
         assert admin_email(following.printed) == admin_email(killed.printed)

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from accounts.models import User
 from billing.seed import seed_products
+from config.static_files import collect_static_files
 from quotas.seed import seed_catalogue
 
 FIRST_ADMIN_EMAIL = "admin@example.com"
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=1, stdout=self.stderr)
         seed_catalogue(with_demo_prices=settings.IS_DEVELOPMENT)
         seed_products()
-        call_command("collectstatic", interactive=False, verbosity=0, stdout=self.stderr)
+        collect_static_files()
         email = password = None
         if options["first_admin"]:
             email, password = _first_admin()

@@ -141,6 +141,7 @@ async def _chat(
         charge_id=decision.charge_id,
         body=body,
         headers=rate_headers(decision, now_ms=at_ms),
+        receive=receive,
         send=send,
     )
 

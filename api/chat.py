@@ -1,5 +1,6 @@
 """POST /api/v1/chat: one chat, charged before the model is asked and given back if it fails."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -7,7 +8,7 @@ from typing import Any
 
 from api.model import CannotAnswer, ChatModel, Usage
 from gate.check import Gate, QuotaUnavailable
-from gate.http import Headers, Problem, Send, invalid, send_json
+from gate.http import ClientGone, Headers, Message, Problem, Receive, Send, invalid, send_json
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +62,20 @@ async def answer(
     charge_id: str,
     body: tuple[list[dict[str, str]], bool, str | None],
     headers: Headers,
+    receive: Receive,
     send: Send,
 ) -> None:
-    """Ask the model and pass its reply on. A model that fails gives the charge back."""
+    """Ask the model and pass its reply on. A model that fails gives the charge back.
+
+    Raises ClientGone when nobody is there any more; the model is not asked for the rest.
+    """
     messages, stream, model_name = body
     usage = Usage()
-    pieces = model.stream(messages, model=model_name, usage=usage)
-    # Whoever goes away ends the model's work too.
-    async with aclosing(pieces):  # type: ignore[type-var]
+    made = model.stream(messages, model=model_name, usage=usage)
+    # The server tells of a client that has gone only to those who ask.
+    gone = asyncio.ensure_future(receive())
+    async with aclosing(made):  # type: ignore[type-var]
+        pieces = _while_wanted(made, gone)
         try:
             if stream:
                 await _stream(pieces, headers, send)
@@ -85,6 +92,18 @@ async def answer(
                 "model_failed",
                 "The model could not answer. The chat was not counted; try again.",
             ) from None
+        finally:
+            gone.cancel()
+
+
+async def _while_wanted(
+    pieces: AsyncIterator[str], gone: "asyncio.Future[Message]"
+) -> AsyncIterator[str]:
+    """The pieces, until the client has gone."""
+    async for piece in pieces:
+        if gone.done():
+            raise ClientGone
+        yield piece
 
 
 async def _stream(pieces: AsyncIterator[str], headers: Headers, send: Send) -> None:

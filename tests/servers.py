@@ -19,6 +19,9 @@ def _start() -> None:
     atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
     os.environ["ENVIRONMENT"] = "development"
     os.environ["DATA_DIR"] = str(DATA_DIR)
+    # A place of our own for tmp_path: in the shared one, another run that begins takes away the
+    # right to pass that a PostgreSQL below it needs.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(DATA_DIR)
     if "DATABASE_URL" not in os.environ:
         # Nobody cuts the power of a test; kill -9 is survived without fsync too.
         postgres = EmbeddedPostgres(DATA_DIR, durable=False)

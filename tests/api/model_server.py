@@ -19,6 +19,8 @@ class ModelServer:
         # The second piece waits for this, so that a test can show that the first one has arrived.
         self.go_on = threading.Event()
         self.go_on.set()
+        # Set when whoever asked went away before the reply was complete.
+        self.cut_off = threading.Event()
         self.requests: list[dict[str, Any]] = []
         self.authorization: list[str | None] = []
         self.url = ""
@@ -44,7 +46,7 @@ class ModelServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 model.requests.append(json.loads(body))
                 model.authorization.append(self.headers.get("Authorization"))
@@ -54,7 +56,10 @@ class ModelServer:
                 self.send_header("Connection", "close")
                 self.end_headers()
                 if model.status == 200:
-                    self._stream()
+                    try:
+                        self._stream()
+                    except ConnectionError:
+                        model.cut_off.set()
                 self.close_connection = True
 
             def _stream(self) -> None:

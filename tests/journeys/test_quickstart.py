@@ -139,6 +139,15 @@ def test_a_reply_that_breaks_off_is_noticed_and_costs_nothing(
     assert _left(site, key) == left - 1
 
 
+def test_a_client_that_goes_away_ends_the_models_work(
+    site: RunningSite, key: str, model_server: ModelServer
+) -> None:
+    model_server.pieces = ["word "] * 100_000
+    with _open_chat(site, key) as answer:
+        next(answer.iter_bytes())
+    assert model_server.cut_off.wait(20)
+
+
 def _open_chat(site: RunningSite, key: str):  # type: ignore[no-untyped-def]
     return httpx.stream(
         "POST",

@@ -19,6 +19,12 @@ READY_WITHIN_SECONDS = 60.0
 RESTARTS = 5
 RESTARTS_COUNTED_SECONDS = 300.0
 LONGEST_BACKOFF_SECONDS = 8.0
+# Silent connections end, many may be idle, and a reply without end does not hold up a stop
+# (docs/decisions/0004-asgi-server.md).
+WEB_OPTIONS = [
+    *("--http", "1", "--http1-header-read-timeout", "15000"),
+    *("--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "8"),
+]
 
 
 class Interrupted(Exception):
@@ -168,6 +174,7 @@ class Supervisor:
                 [
                     *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"),
                     *("--host", self.host, "--port", str(self.port), "--workers", "1", "--no-ws"),
+                    *WEB_OPTIONS,
                     "config.asgi:application",
                 ],
                 patience=10.0,

@@ -1,0 +1,1 @@
+"""What scripts/bench runs: a site, a load generator beside it, and the figures of both."""

@@ -1,0 +1,47 @@
+"""Start a site in a temporary folder, measure beside it, stop it."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+from benchmark.arguments import read_arguments
+from benchmark.stage import running_site
+from benchmark.subjects import SUBJECTS
+from config.conditions import REPOSITORY
+from config.processes import CannotStart
+
+
+def main() -> int:
+    if read_arguments().only_list:
+        for subject in SUBJECTS:
+            print(f"{subject.name:10} {subject.about}")
+        return 0
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sansxel-bench-") as folder:
+            print("Starting a site …", flush=True)
+            with running_site(Path(folder) / "data") as site:
+                # A process of its own, because Django's settings look for running servers.
+                return subprocess.run(
+                    [sys.executable, "-m", "benchmark.rounds", *sys.argv[1:]],
+                    cwd=REPOSITORY,
+                    env=site.environment,
+                    check=False,
+                ).returncode
+    except CannotStart as error:
+        print(f"✗ {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; everything was stopped.", file=sys.stderr)
+        return 130
+
+
+def _end(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

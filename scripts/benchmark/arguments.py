@@ -1,0 +1,59 @@
+"""What scripts/bench was asked for."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.subjects import SUBJECTS, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to measure and how long."""
+
+    subjects: tuple[Subject, ...]
+    connections: tuple[int, ...]
+    rounds: int
+    seconds: float
+    json: Path | None
+    only_list: bool
+
+
+def read_arguments() -> Asked:
+    """The arguments of this process; ends it with a sentence when they make no sense."""
+    parser = argparse.ArgumentParser(prog="scripts/bench")
+    parser.add_argument("--quick", action="store_true", help="short, and only a hint")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--list", action="store_true", help="what can be measured")
+    parser.add_argument("--subjects", type=_subjects, default=SUBJECTS, metavar="NAME,…")
+    parser.add_argument("--connections", type=_numbers, default=(1, 32, 256), metavar="N,…")
+    parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N")
+    parser.add_argument("--seconds", type=float, help="of each measurement, 0.1 to 60")
+    given = parser.parse_args()
+    rounds = given.rounds or (1 if given.quick else 5)
+    seconds = given.seconds or (0.3 if given.quick else 1.5)
+    if not 0.1 <= seconds <= 60:
+        parser.error("--seconds must be from 0.1 to 60")
+    return Asked(
+        subjects=given.subjects,
+        connections=given.connections,
+        rounds=rounds,
+        seconds=seconds,
+        json=given.json,
+        only_list=given.list,
+    )
+
+
+def _subjects(text: str) -> tuple[Subject, ...]:
+    known = {subject.name: subject for subject in SUBJECTS}
+    names = list(dict.fromkeys(text.split(",")))
+    if unknown := [name for name in names if name not in known]:
+        raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; see --list")
+    return tuple(known[name] for name in names)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = list(dict.fromkeys(text.split(",")))
+    if not all(word.isdecimal() and 1 <= int(word) <= 4096 for word in words):
+        raise argparse.ArgumentTypeError("numbers from 1 to 4096, with commas")
+    return tuple(int(word) for word in words)

@@ -1,0 +1,109 @@
+"""Who calls: accounts without a cap, a key each, and one service token, all known to the gate.
+
+Imported only once the site runs, because Django's settings look for its servers.
+"""
+
+from uuid import uuid4
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.db import transaction  # noqa: E402
+from django.utils import timezone  # noqa: E402
+
+from accounts.models import Account  # noqa: E402
+from benchmark.subjects import Target  # noqa: E402
+from gate import connection, digest, hot_state, week  # noqa: E402
+from gate.hot_state import AccountSnapshot  # noqa: E402
+from keys.issue import issue_service_token  # noqa: E402
+from keys.models import ApiKey  # noqa: E402
+from quotas import catalogue, rollups  # noqa: E402
+from quotas.models import Entitlement, Partition, Plan, UsageRollup  # noqa: E402
+
+ACCOUNTS = 1_000
+
+
+def make_cast(ports: dict[str, int]) -> Target:
+    """The target of the subjects: fresh accounts and keys, on servers that run."""
+    return Target(
+        ports=ports,
+        redis_url=settings.REDIS_URL,
+        keys=_make_keys(ACCOUNTS),
+        service_token=issue_service_token(name="benchmark")[1],
+        peppers=tuple(settings.KEY_PEPPERS),
+    )
+
+
+def settle() -> None:
+    """Drain what is left of a measurement, so that the next does not pay for it."""
+    rollups.drain()
+
+
+def recorded_charges() -> tuple[int, int]:
+    """Charges in the rollups and charges that still wait in the streams, at one moment."""
+    with transaction.atomic():
+        # A drain takes these rows; while we hold them nothing moves from stream to rollup.
+        partitions = list(Partition.objects.select_for_update())
+        drained = sum(UsageRollup.objects.values_list("chats", flat=True))
+        waiting = sum(
+            len(rollups.undrained(partition.index, after=partition.drained_id, at_most=10**9))
+            for partition in partitions
+        )
+    return drained, waiting
+
+
+def _project(keys: list[ApiKey], plan: Plan) -> None:
+    epochs = dict(Partition.objects.values_list("index", "epoch"))
+    client = connection.sync_client(settings.REDIS_URL)
+    this_week = week.week_of(week.to_ms(timezone.now()))
+    for key in keys:
+        handle = key.account.handle
+        snapshot = AccountSnapshot(
+            handle=handle,
+            epoch=epochs[hot_state.partition_of(handle)],
+            version=1,
+            plan=plan.slug,
+            packs=(),
+            suspended=False,
+            credits=0,
+            boosts=(),
+            week=this_week,
+            used=0,
+            credits_spent=0,
+            keys=(key.state,),
+        )
+        stored = hot_state.run(client, hot_state.put_account_call(snapshot))
+        if stored != b"stored":
+            raise RuntimeError(f"The gate did not take an account: {stored!r}")
+
+
+def _make_keys(accounts: int) -> tuple[str, ...]:
+    """The keys of so many fresh accounts, spread over the partitions as chance has it."""
+    plan = Plan.objects.filter(weekly_cap=None).earliest("position")
+    pepper = settings.KEY_PEPPERS[0]
+    with transaction.atomic():
+        made = Account.objects.bulk_create(
+            Account(name=f"Caller {number}") for number in range(accounts)
+        )
+        # Projected right below, so that the sweep need not.
+        Entitlement.objects.bulk_create(
+            Entitlement(account=account, plan=plan, pushed_version=1) for account in made
+        )
+        texts = tuple(digest.new_api_key(account.handle) for account in made)
+        keys = ApiKey.objects.bulk_create(
+            ApiKey(
+                account=account,
+                name="benchmark",
+                digest=digest.digest(text, pepper),
+                pepper_id=pepper.pepper_id,
+                last_four=text[-4:],
+                submission=uuid4(),
+                pushed_version=1,
+            )
+            for account, text in zip(made, texts, strict=True)
+        )
+    catalogue.push()
+    _project(keys, plan)
+    return texts

@@ -1,0 +1,77 @@
+"""The load generator: a process of its own that measures what it is told to."""
+
+import asyncio
+import multiprocessing
+import signal
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Self
+
+import uvloop
+
+from benchmark.sample import Sample
+from benchmark.subjects import SUBJECTS, Target
+
+_PATIENCE_SECONDS = 60.0
+
+
+class GeneratorFailed(Exception):
+    """The load generator ended or gave no sample; the message is what it said last."""
+
+
+class Generator:
+    """Measures one subject at a time, in another process."""
+
+    def __init__(self, target: Target) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(theirs, target), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._pipe.close()
+        self._process.join(2.0)
+        self._process.kill()
+
+    def measure(self, subject: str, *, connections: int, seconds: float) -> Sample:
+        """The sample of a subject under so many connections."""
+        self._pipe.send((subject, connections, seconds))
+        if not self._pipe.poll(seconds + _PATIENCE_SECONDS):
+            raise GeneratorFailed(f"{subject}: no sample in time")
+        try:
+            sample = self._pipe.recv()
+        except EOFError:
+            raise GeneratorFailed(f"{subject}: the load generator ended") from None
+        if not isinstance(sample, Sample):
+            raise GeneratorFailed(f"{subject}: {sample}")
+        return sample
+
+
+def _work(pipe: "Connection[Sample | str, tuple[str, int, float]]", target: Target) -> None:
+    # Ctrl-C reaches the whole group; the one who started this says when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    measures = {subject.name: subject.measure for subject in SUBJECTS}
+
+    async def measured(name: str, connections: int, seconds: float) -> Sample:
+        return await measures[name](target, connections, seconds)
+
+    while True:
+        try:
+            name, connections, seconds = pipe.recv()
+        except EOFError:
+            return
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                answer: Sample | str = runner.run(measured(name, connections, seconds))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other side must know
+            answer = f"{type(error).__name__}: {error}"
+        pipe.send(answer)

@@ -1,0 +1,116 @@
+"""A site as scripts/run starts it, and servers beside it with the same options."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmark.ports import free_port
+from benchmark.processor import processor_seconds
+from benchmark.subjects import SITE
+from config.conditions import REPOSITORY
+from config.processes import CannotStart, Child, command_line
+from config.supervisor import ask_readiness
+
+_READY_WITHIN_SECONDS = 120.0
+# What a developer's shell may hold for another site.
+_FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE_URL", "DEBUG"}
+
+
+class Site:
+    """A running site in a folder of its own."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self.data_dir = data_dir
+        self.port = port
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process beside the site needs in its environment."""
+        return _environment(self.data_dir, self.port)
+
+    @property
+    def server_options(self) -> list[str]:
+        """The options that the site's web server was started with, without address and target."""
+        words = command_line(self._pid("web")).partition(" -m granian ")[2].split()
+        for name in ("--host", "--port"):
+            at = words.index(name)
+            del words[at : at + 2]
+        return words[:-1]
+
+    def processor_seconds(self, name: str) -> float:
+        """What one of the site's processes, or of those beside it, has used so far."""
+        return processor_seconds(self._pid(name))
+
+    def _pid(self, name: str) -> int:
+        return int((self.data_dir / "run" / f"{name}.pid").read_text().split()[0])
+
+    @contextmanager
+    def serving(self, application: str) -> Iterator[int]:
+        """The port of another application, served as the site is."""
+        port = free_port()
+        server = Child(
+            server_name(application),
+            [
+                *(sys.executable, "-m", "granian", *self.server_options),
+                *("--host", "127.0.0.1", "--port", str(port), application),
+            ],
+            data_dir=self.data_dir,
+            environment=_environment(self.data_dir, port),
+            directory=REPOSITORY,
+        )
+        server.start()
+        try:
+            _wait_until_ready(server, port, anything=True)
+            yield port
+        finally:
+            server.stop()
+
+
+def server_name(application: str) -> str:
+    """What the process is called that serves an application."""
+    return "web" if application == SITE else application.partition(":")[0].replace(".", "-")
+
+
+@contextmanager
+def running_site(data_dir: Path) -> Iterator[Site]:
+    """A site that serves, with everything that scripts/run starts; stopped at the end."""
+    port = free_port()
+    supervisor = Child(
+        "site",
+        [sys.executable, "-m", "config.supervisor"],
+        data_dir=data_dir,
+        environment=_environment(data_dir, port),
+        directory=REPOSITORY,
+        patience=60.0,
+    )
+    supervisor.start()
+    try:
+        _wait_until_ready(supervisor, port)
+        yield Site(data_dir, port)
+    finally:
+        supervisor.stop()
+
+
+def _environment(data_dir: Path, port: int) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    return {
+        **kept,
+        "DATA_DIR": str(data_dir),
+        "PORT": str(port),
+        "ENVIRONMENT": "development",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+    }
+
+
+def _wait_until_ready(server: Child, port: int, *, anything: bool = False) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_SECONDS
+    while True:
+        answer = ask_readiness(f"127.0.0.1:{port}")
+        if answer == "200" or (anything and answer.isdigit()):
+            return
+        if not server.is_running or time.monotonic() > deadline:
+            raise CannotStart(f"{server.name} does not serve:\n{server.last_words()}")
+        time.sleep(0.05)

@@ -245,7 +245,13 @@ CELERY_BROKER_URL = (
     _broker.replace("unix://", "redis+socket://").replace("?db=", "?virtual_host=")
 )
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+# A broker that is away must not hold up a webhook, which Stripe gives little time: no repetition
+# (kombu's own would take six seconds), and the sweep finds what was not sent.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 1,
+    "socket_connect_timeout": 1,
+    "max_retries": 0,
+}
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
@@ -317,6 +323,9 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- logs -----------------------------------------------------------------------------------
 
+LOG_LEVEL = environment.one_of(
+    "LOG_LEVEL", {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}, "INFO"
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -324,7 +333,7 @@ LOGGING = {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": environment.text("LOG_LEVEL", "INFO").upper()},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         # One line for every task every second says nothing.
         "celery.worker.strategy": {"level": "WARNING"},

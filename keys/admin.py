@@ -36,7 +36,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
         if waiting:
             self.message_user(
                 request,
-                f"{waiting} keys wait for the gate to confirm; this is repeated every second.",
+                f"Waiting for the gate to confirm: {waiting}. This is repeated every second.",
                 messages.WARNING,
             )
         else:

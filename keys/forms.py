@@ -1,3 +1,4 @@
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -20,7 +21,15 @@ class NewKeyForm(forms.Form):
         widget=forms.HiddenInput,
         initial=uuid4,
         error_messages={
-            "required": "This form is incomplete. Reload the page and try again.",
-            "invalid": "This form is damaged. Reload the page and try again.",
+            "required": "The form was incomplete. Nothing was created; try again.",
+            "invalid": "The form was damaged. Nothing was created; try again.",
         },
     )
+
+    def clean(self) -> dict[str, Any]:
+        """A hidden field has no place for its error, and what is damaged must not come back."""
+        errors = self.errors.pop("submission", None)
+        if errors is not None:
+            self.add_error(None, errors.as_data())
+            self.data = {"name": self.data.get("name", ""), "submission": uuid4()}
+        return self.cleaned_data

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account, User
 from gate import digest
@@ -30,6 +31,7 @@ class NameTaken(CannotIssueKey):
     """A service token of this name exists."""
 
 
+@sensitive_variables("plaintext")
 def issue_api_key(*, account: Account, name: str, submission: UUID, by: User) -> tuple[ApiKey, str]:
     """A new key and its text, which is nowhere else. Raises AlreadyIssued or CannotIssueKey."""
     plaintext = digest.new_api_key(account.handle)
@@ -58,6 +60,7 @@ def issue_api_key(*, account: Account, name: str, submission: UUID, by: User) ->
     return key, plaintext
 
 
+@sensitive_variables("plaintext")
 def issue_service_token(*, name: str) -> tuple[ServiceToken, str]:
     """A new service token and its text, which is nowhere else. Raises NameTaken."""
     plaintext = digest.new_service_token()

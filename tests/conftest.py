@@ -5,9 +5,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from accounts.models import Account, Membership, User
 from gate import week
@@ -26,7 +27,13 @@ LONGEST_TEST_SECONDS = 30
 @pytest.fixture(autouse=True)
 def _empty_valkey() -> None:
     """Every test begins with an empty hot state, cache and broker."""
-    sync_client(settings.REDIS_URL).flushall()
+    sync_client(django_settings.REDIS_URL).flushall()
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Settings) -> None:
+    """A slow hash is right for people's passwords and says nothing about our code."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

@@ -63,9 +63,9 @@ def use_up(site: RunningSite, key: str, chats: int) -> None:
 def sign_in_admin(page: Page, site: RunningSite) -> None:
     email, password = site.admin
     page.goto(f"{site.address}/admin/")
-    page.get_by_label("E-mail address").fill(email)
+    page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("main").get_by_role("button", name="Sign in").first.click()
     expect(page.get_by_role("heading", name="Administration")).to_be_visible()
 
 

@@ -1,0 +1,191 @@
+"""Pages in a real Chromium: accessible, within narrow windows, and working without scripts."""
+
+import re
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.running_site import RunningSite
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+PASSWORD = "correct horse battery staple"
+NARROW, WIDE = 390, 1280
+VISITOR_PAGES = [
+    "/",
+    "/pricing",
+    "/docs/quickstart",
+    "/auth/login/",
+    "/auth/signup/",
+    "/auth/password/reset/",
+    "/auth/password/reset/done/",
+    "/dev/inbox",
+    "/no/such/page",
+]
+OWN_PAGES = [
+    "/account/keys",
+    "/account/usage",
+    "/account/billing",
+    "/auth/email/",
+    "/auth/password/change/",
+    "/auth/reauthenticate/",
+    "/auth/logout/",
+]
+
+
+def sign_up(page: Page, site: RunningSite) -> str:
+    email = f"look-{uuid4().hex[:8]}@example.com"
+    page.goto(f"{site.address}/auth/signup/")
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button").first.click()
+    expect(page).to_have_url(f"{site.address}/account/keys")
+    return email
+
+
+def create_key(page: Page, site: RunningSite, name: str) -> str:
+    page.goto(f"{site.address}/account/keys")
+    page.get_by_label("Name").fill(name)
+    page.get_by_role("button", name="Create key").click()
+    found = re.search(r"sk_[0-9A-Za-z]{46}", page.get_by_role("main").inner_text())
+    assert found
+    return found[0]
+
+
+def problems(page: Page) -> list[str]:
+    """What axe finds, and whether the page is wider than its window."""
+    found = [
+        f"{violation['id']}: {[node['target'] for node in violation['nodes']]}"
+        for violation in Axe().run(page).response["violations"]
+    ]
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    return [*found, *([f"{wide} px too wide"] if wide > 0 else [])]
+
+
+@pytest.fixture(params=["light", "dark"])
+def theme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[NARROW, WIDE])
+def window(chromium: Browser, theme: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A window of some width for somebody who likes it light or dark."""
+    context = chromium.new_context(
+        color_scheme="dark" if theme == "dark" else "light",
+        viewport={"width": request.param, "height": 900},
+        reduced_motion="reduce",
+    )
+    yield context.new_page()
+    context.close()
+
+
+def test_public_pages_have_no_violations_and_fit(window: Page, site: RunningSite) -> None:
+    found = {}
+    for path in VISITOR_PAGES:
+        window.goto(f"{site.address}{path}")
+        found[path] = problems(window)
+    assert {path: list_ for path, list_ in found.items() if list_} == {}
+
+
+def test_account_pages_have_no_violations_and_fit(window: Page, site: RunningSite) -> None:
+    found = {}
+    sign_up(window, site)
+    found["keys, empty"] = problems(window)
+    create_key(window, site, "a name as long as names may be, " + "n" * 48)
+    found["new key"] = problems(window)
+    window.reload()
+    found["repeated key"] = problems(window)
+    for path in OWN_PAGES:
+        window.goto(f"{site.address}{path}")
+        found[path] = problems(window)
+    window.goto(f"{site.address}/account/keys")
+    window.get_by_role("link", name="Revoke").click()
+    found["revoke"] = problems(window)
+    window.get_by_role("button", name="Revoke key").click()
+    found["keys, one revoked"] = problems(window)
+    window.goto(f"{site.address}/auth/logout/")
+    window.get_by_role("main").get_by_role("button").first.click()
+    window.goto(f"{site.address}/auth/login/")
+    window.get_by_label("Email").fill("nobody@example.com")
+    window.get_by_label("Password").fill("wrong")
+    window.get_by_role("main").get_by_role("button").first.click()
+    found["refused sign-in"] = problems(window)
+    window.goto(f"{site.address}/dev/inbox")
+    window.locator("main table a").first.click()
+    found["mail"] = problems(window)
+    assert {path: list_ for path, list_ in found.items() if list_} == {}
+
+
+def test_a_purchase_page_has_no_violations_and_fits(window: Page, site: RunningSite) -> None:
+    sign_up(window, site)
+    window.goto(f"{site.address}/account/billing")
+    window.get_by_role("button", name="Weekly Boost").first.click()
+    window.get_by_role("button", name=re.compile("4242")).click()
+    expect(window).to_have_url(re.compile("/account/billing/purchases/"))
+    expect(window.get_by_role("main")).to_contain_text(re.compile("next chat", re.IGNORECASE))
+    assert problems(window) == []
+
+
+def test_the_check_itself_finds_what_it_looks_for(window: Page) -> None:
+    window.set_content('<img src="x"><p style="width: 3000px; color: #ddd">wide</p>')
+    found = " ".join(problems(window))
+    assert "image-alt" in found
+    assert "too wide" in found
+
+
+@pytest.fixture
+def without_scripts(chromium: Browser) -> Iterator[BrowserContext]:
+    """A browser with JavaScript switched off."""
+    context = chromium.new_context(java_script_enabled=False)
+    yield context
+    context.close()
+
+
+def test_keys_are_made_and_revoked_without_scripts(
+    without_scripts: BrowserContext, site: RunningSite
+) -> None:
+    page = without_scripts.new_page()
+    sign_up(page, site)
+    key = create_key(page, site, "laptop")
+    expect(page.get_by_role("button", name=re.compile("^Copy"))).to_have_count(0)
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_role("cell", name=f"…{key[-4:]}")).to_be_visible()
+    page.get_by_role("link", name="Revoke").click()
+    page.get_by_role("button", name="Revoke key").click()
+    expect(page.get_by_text("Requests with it are refused")).to_be_visible()
+
+
+@pytest.mark.parametrize("path", ["/account/usage", "/account/billing"])
+def test_account_pages_show_their_content_without_scripts(
+    without_scripts: BrowserContext, site: RunningSite, path: str
+) -> None:
+    page = without_scripts.new_page()
+    sign_up(page, site)
+    page.goto(f"{site.address}{path}")
+    expect(page.get_by_role("main")).to_contain_text("50")
+
+
+def test_the_copy_button_copies_the_key(page: Page, site: RunningSite) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.address)
+    sign_up(page, site)
+    key = create_key(page, site, "laptop")
+    button = page.get_by_role("button", name="Copy: Your key")
+    button.click()
+    expect(button).to_have_text("Copied")
+    assert page.evaluate("navigator.clipboard.readText()") == key
+    page.get_by_role("button", name="Copy: Try it with curl").click()
+    assert f"Bearer {key}" in page.evaluate("navigator.clipboard.readText()")
+
+
+def test_the_theme_can_be_switched_and_is_remembered(page: Page, site: RunningSite) -> None:
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{site.address}/")
+    before = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.get_by_role("button", name="Switch to dark theme").click()
+    after = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert after != before
+    page.goto(f"{site.address}/pricing")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == after

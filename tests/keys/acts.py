@@ -1,0 +1,70 @@
+"""What a browser and an API server do with keys."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+
+from gate.check import Decision, Gate
+from gate.connection import HotClient
+from quotas.catalogue import partition_snapshot
+from quotas.projection import account_snapshot
+from tests.site.answer import Answer
+
+T = TypeVar("T")
+KEY = re.compile(r"sk_[0-9A-Za-z]{46}")
+TOKEN = re.compile(r"svc_[0-9A-Za-z]{38}")
+UNREACHABLE = "unix:///nonexistent/valkey.sock"
+
+
+def submit_key(
+    client: Client, name: str = "laptop", *, submission: UUID | str | None = None, **more: Any
+) -> Answer:
+    """Submit the form for a new key, as a browser does."""
+    fields = {"name": name, "submission": str(submission or uuid4()), **more}
+    return client.post(reverse("key_create"), fields)
+
+
+def shown_key(response: Answer) -> str:
+    """The one key that a page shows."""
+    shown = set(KEY.findall(response.content.decode()))
+    assert len(shown) == 1, response.content.decode()
+    return str(shown.pop())
+
+
+def ask_gate(key: str, *, units: int = 1) -> Decision:
+    """The decision of a gate process; the test must commit what it does."""
+
+    async def asking() -> Decision:
+        client = HotClient(settings.REDIS_URL)
+        gate = Gate(
+            client=client,
+            peppers=settings.KEY_PEPPERS,
+            load_account=in_thread(account_snapshot),
+            load_catalogue=in_thread(partition_snapshot),
+        )
+        try:
+            return await gate.check(key=key, units=units)
+        finally:
+            await client.aclose()
+
+    return asyncio.run(asking())
+
+
+def in_thread(read: Callable[..., T]) -> Callable[..., Any]:
+    """A read of PostgreSQL for an event loop, as the composition root does it."""
+
+    def reading(*args: object) -> T:
+        try:
+            return read(*args)
+        finally:
+            connection.close()
+
+    return sync_to_async(reading, thread_sensitive=False)

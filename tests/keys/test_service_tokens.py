@@ -1,0 +1,211 @@
+"""Service tokens: made in the admin or by a command, shown once, refused soon after revocation."""
+
+import asyncio
+import io
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.contrib.sessions.models import Session
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from gate import digest
+from gate.service_tokens import ServiceTokens
+from keys.issue import issue_service_token
+from keys.models import ServiceToken
+from keys.projection import valid_service_token_digests
+from keys.revoke import revoke_service_token
+from tests.keys.acts import TOKEN, in_thread
+from tests.keys.stores import everything_in_postgres, everything_in_valkey
+
+ADD = "admin:keys_servicetoken_add"
+
+
+def command(*arguments: str) -> str:
+    """What the command prints."""
+    printed = io.StringIO()
+    call_command("issue_service_token", *arguments, stdout=printed)
+    return printed.getvalue()
+
+
+# --- the admin ------------------------------------------------------------------------------
+
+
+def test_the_admin_shows_a_new_token_once(admin_client: Client) -> None:
+    response = admin_client.post(reverse(ADD), {"name": "gateway"})
+    shown = TOKEN.findall(response.content.decode())
+    assert response.status_code == 201
+    assert len(shown) == 1
+    digest.verify_service_token(shown[0])
+    assert "no-store" in response["Cache-Control"]
+    token = ServiceToken.objects.get()
+    assert token.digest == digest.digest(shown[0], django_settings.KEY_PEPPERS[0])
+    assert shown[0][-4:] == token.last_four
+    page = admin_client.get(reverse("admin:keys_servicetoken_changelist")).content.decode()
+    assert f"svc_…{token.last_four}" in page
+    assert shown[0] not in page
+
+
+def test_the_text_of_a_token_is_kept_nowhere(admin_client: Client) -> None:
+    response = admin_client.post(reverse(ADD), {"name": "gateway"})
+    text = TOKEN.findall(response.content.decode())[0]
+    assert list(get_messages(response.wsgi_request)) == []
+    assert "Location" not in response
+    assert text not in admin_client.cookies.output()
+    assert LogEntry.objects.get().object_repr == "gateway"
+    assert all(text not in repr(session.get_decoded()) for session in Session.objects.all())
+    assert ServiceToken.objects.get().digest in everything_in_postgres()
+    assert text[4:36] not in everything_in_postgres()
+    assert text[4:36].encode() not in everything_in_valkey()
+
+
+def test_submitting_the_form_again_makes_no_second_token(admin_client: Client) -> None:
+    admin_client.post(reverse(ADD), {"name": "gateway"})
+    again = admin_client.post(reverse(ADD), {"name": "gateway"})
+    assert again.status_code == 200
+    assert "already exists" in again.content.decode()
+    assert not TOKEN.search(again.content.decode())
+    assert ServiceToken.objects.count() == 1
+
+
+def test_the_admin_revokes_a_token(admin_client: Client) -> None:
+    token, _ = issue_service_token(name="gateway")
+    response = admin_client.post(
+        reverse("admin:keys_servicetoken_changelist"),
+        {"action": "revoke", "_selected_action": [token.pk]},
+        follow=True,
+    )
+    assert "refused everywhere within 5 seconds" in response.content.decode()
+    assert valid_service_token_digests() == frozenset()
+
+
+def test_a_token_is_never_changed_or_deleted(admin_client: Client) -> None:
+    token, _ = issue_service_token(name="gateway")
+    for name in ("change", "delete"):
+        url = reverse(f"admin:keys_servicetoken_{name}", args=[token.pk])
+        assert admin_client.post(url, {"name": "renamed", "post": "yes"}).status_code == 403
+    assert ServiceToken.objects.get().name == "gateway"
+
+
+# --- the command ----------------------------------------------------------------------------
+
+
+def test_the_command_prints_nothing_but_the_token(db: None) -> None:
+    printed = command("gateway")
+    assert TOKEN.fullmatch(printed.strip())
+    expected = digest.digest(printed.strip(), django_settings.KEY_PEPPERS[0])
+    assert valid_service_token_digests() == frozenset({expected})
+
+
+def test_a_name_that_is_taken_is_refused(db: None) -> None:
+    command("gateway")
+    with pytest.raises(CommandError, match="There is a service token “gateway” already"):
+        command("gateway")
+    assert ServiceToken.objects.count() == 1
+
+
+@pytest.mark.parametrize("name", ["", "   ", "n" * 81])
+def test_a_name_that_is_empty_or_too_long_is_refused(db: None, name: str) -> None:
+    with pytest.raises(CommandError, match="NAME must have 1 to 80 characters"):
+        command(name)
+    assert not ServiceToken.objects.exists()
+
+
+# --- what the quota-check service accepts ---------------------------------------------------
+
+
+def accepting(load: Callable[[], frozenset[str]] = valid_service_token_digests) -> ServiceTokens:
+    """The copy of one server process, which reads the real table."""
+    loaded: Callable[[], Awaitable[frozenset[str]]] = in_thread(load)
+    return ServiceTokens(peppers=django_settings.KEY_PEPPERS, load=loaded)
+
+
+@pytest.fixture
+def text(transactional_db: None) -> str:
+    """A token that is valid."""
+    return issue_service_token(name="gateway")[1]
+
+
+@pytest.fixture
+def postgres_fails(transactional_db: None) -> Iterator[None]:
+    """PostgreSQL cannot read the tokens."""
+
+    def rename(old: str, new: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename("keys_servicetoken", "away")
+    yield
+    rename("away", "keys_servicetoken")
+
+
+def test_a_valid_token_is_accepted_and_others_are_not(text: str) -> None:
+    other = digest.new_service_token()
+    issue_service_token(name="unrelated")
+
+    async def asking() -> list[bool]:
+        tokens = accepting()
+        asked = (text, other, text[:-1], text[:-1] + "!", "svc_" + "ü" * 38, "", digest.BASE62)
+        return [await tokens.accepts(token) for token in asked]
+
+    assert asyncio.run(asking()) == [True] + [False] * 6
+
+
+def test_a_revoked_token_is_refused_within_five_seconds(text: str) -> None:
+    async def until_refused() -> float:
+        tokens = accepting()
+        assert await tokens.accepts(text)
+        await in_thread(
+            lambda: revoke_service_token(token=ServiceToken.objects.get(), at=timezone.now())
+        )()
+        began = time.monotonic()
+        while await tokens.accepts(text):
+            assert time.monotonic() - began < 5
+            await asyncio.sleep(0.05)
+        return time.monotonic() - began
+
+    assert asyncio.run(until_refused()) < 5
+
+
+def test_a_new_token_is_accepted_within_five_seconds(transactional_db: None) -> None:
+    async def until_accepted() -> None:
+        tokens = accepting()
+        assert not await tokens.accepts(digest.new_service_token())
+        _, text = await in_thread(lambda: issue_service_token(name="new"))()
+        began = time.monotonic()
+        while not await tokens.accepts(text):
+            assert time.monotonic() - began < 5
+            await asyncio.sleep(0.05)
+
+    asyncio.run(until_accepted())
+
+
+def test_when_postgres_fails_the_last_copy_stays_in_use(
+    text: str, request: pytest.FixtureRequest, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def asking() -> list[bool]:
+        tokens = accepting()
+        answers = [await tokens.accepts(text)]
+        await in_thread(lambda: request.getfixturevalue("postgres_fails"))()
+        deadline = time.monotonic() + 3
+        while time.monotonic() < deadline and "the last copy stays in use" not in caplog.text:
+            answers.append(await tokens.accepts(text))
+            await asyncio.sleep(0.05)
+        answers.append(await tokens.accepts(text))
+        return answers
+
+    assert set(asyncio.run(asking())) == {True}
+    assert "the last copy stays in use" in caplog.text
+    assert text not in caplog.text
+
+
+@pytest.mark.usefixtures("postgres_fails")
+def test_without_any_copy_nobody_is_accepted() -> None:
+    assert asyncio.run(accepting().accepts(digest.new_service_token())) is False

@@ -1,0 +1,3 @@
+from tests.site.collected import collected_static_files
+
+__all__ = ["collected_static_files"]

@@ -1,0 +1,252 @@
+"""Who gets what from every address of the site. A new address without a decision here fails."""
+
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import Resolver404, resolve, reverse
+
+from accounts.models import Account, User
+from billing.models import Product, Purchase
+from billing.seed import seed_products
+from keys.models import ApiKey
+from tests.conftest import PASSWORD
+from tests.site.answer import Answer
+from tests.site.urls_of_the_site import every_url
+
+PEOPLE = ("anonymous", "owner", "outsider", "staff")
+SIGN_IN = "→ account_login"
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a GET and a POST (without fields) answer, for each of PEOPLE in order."""
+
+    get: tuple[str, str, str, str]
+    post: tuple[str, str, str, str]
+
+
+def everybody(answer: str) -> tuple[str, str, str, str]:
+    return (answer, answer, answer, answer)
+
+
+def users(answer: str) -> tuple[str, str, str, str]:
+    return (SIGN_IN, answer, answer, answer)
+
+
+def only_owner(answer: str) -> tuple[str, str, str, str]:
+    return (SIGN_IN, answer, "404", "404")
+
+
+def visitors(answer: str) -> tuple[str, str, str, str]:
+    """Pages for people who are not signed in; others are sent to their keys."""
+    return (answer, "→ keys", "→ keys", "→ keys")
+
+
+PUBLIC_PAGE = Access(get=everybody("200"), post=everybody("405"))
+OWN_PAGE = Access(get=users("200"), post=everybody("405"))
+
+DECIDED = {
+    "home": PUBLIC_PAGE,
+    "pricing": PUBLIC_PAGE,
+    "quickstart": PUBLIC_PAGE,
+    "healthz": PUBLIC_PAGE,
+    "readyz": PUBLIC_PAGE,
+    "dev_inbox": PUBLIC_PAGE,
+    "dev_inbox_message": Access(get=everybody("404"), post=everybody("405")),
+    "stripe_webhook": Access(get=everybody("405"), post=everybody("400")),
+    "keys": OWN_PAGE,
+    "usage": OWN_PAGE,
+    "usage_now": OWN_PAGE,
+    "billing": OWN_PAGE,
+    "key_create": Access(get=everybody("405"), post=users("422")),
+    "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
+    "purchase": Access(get=only_owner("200"), post=everybody("405")),
+    "checkout": Access(get=everybody("405"), post=users("→ billing")),
+    "billing_cancelled": Access(get=users("→ billing"), post=everybody("405")),
+    "pack_switch": Access(get=everybody("405"), post=users("→ billing")),
+}
+
+
+@pytest.fixture
+def browsers(
+    owner_client: Client, outsider_client: Client, issued: tuple[ApiKey, str]
+) -> dict[str, Client]:
+    """Everybody's browser; the staff have no permission yet."""
+    staff = User.objects.create_user("staff@example.com", PASSWORD, is_staff=True)
+    staff_client = Client()
+    staff_client.force_login(staff)
+    return {
+        "anonymous": Client(),
+        "owner": owner_client,
+        "outsider": outsider_client,
+        "staff": staff_client,
+    }
+
+
+@pytest.fixture
+def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict[str, list[object]]:
+    """What addresses are about: things of the owner."""
+    seed_products()
+    product = Product.objects.filter(kind="boost").first()
+    assert product
+    purchase = Purchase.objects.create(
+        account=account,
+        user=owner,
+        product=product,
+        product_name=product.name,
+        kind=product.kind,
+        amount_cents=product.price_cents,
+        chats=product.chats,
+        valid_days=product.valid_days,
+        submission=uuid4(),
+    )
+    return {
+        "key_revoke": [issued[0].pk],
+        "purchase": [purchase.pk],
+        "pack_switch": ["copilot-pro"],
+        "dev_inbox_message": ["00001700000000000000-" + "0" * 32],
+    }
+
+
+def answer_of(response: Answer) -> str:
+    """The status, or the name of the page that it leads to."""
+    if response.status_code not in {301, 302, 303}:
+        return str(response.status_code)
+    try:
+        return f"→ {resolve(response['Location'].partition('?')[0]).view_name}"
+    except Resolver404:
+        return f"→ {response['Location']}"
+
+
+def test_every_address_has_a_decision() -> None:
+    ours = {name for name in every_url() if not name.startswith(("admin:", "account_"))}
+    assert ours == set(DECIDED)
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_everybody_gets_what_was_decided(
+    browsers: dict[str, Client], arguments: dict[str, list[object]], name: str
+) -> None:
+    url = reverse(name, args=arguments.get(name, []))
+    gets = tuple(answer_of(browsers[person].get(url)) for person in PEOPLE)
+    assert gets == DECIDED[name].get
+    # The owner last: what a POST changes must not hide what it answers to the others.
+    posts = {person: answer_of(browsers[person].post(url)) for person in reversed(PEOPLE)}
+    assert tuple(posts[person] for person in PEOPLE) == DECIDED[name].post
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, access in DECIDED.items() if "405" not in access.post]
+)
+def test_a_form_of_another_site_is_refused(
+    owner: User, arguments: dict[str, list[object]], name: str
+) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(owner)
+    url = reverse(name, args=arguments.get(name, []))
+    # Stripe has no cookie of ours: its signature is judged instead.
+    assert browser.post(url).status_code == (400 if name == "stripe_webhook" else 403)
+
+
+# --- the pages of allauth -------------------------------------------------------------------
+
+ALLAUTH = {
+    "account_login": visitors("200"),
+    "account_signup": visitors("200"),
+    "account_logout": ("→ home", "200", "200", "200"),
+    "account_inactive": everybody("200"),
+    "account_reauthenticate": users("200"),
+    "account_email": users("200"),
+    "account_email_verification_sent": everybody("200"),
+    "account_change_password": users("200"),
+    "account_set_password": users("→ account_change_password"),
+    "account_reset_password": everybody("200"),
+    "account_reset_password_done": everybody("200"),
+    "account_reset_password_from_key": everybody("200"),
+    "account_reset_password_from_key_done": everybody("200"),
+    "account_confirm_email": everybody("200"),
+    "account_confirm_login_code": visitors(SIGN_IN),
+}
+ALLAUTH_ARGUMENTS = {
+    "account_confirm_email": ["made-up"],
+    "account_reset_password_from_key": ["0", "made-up"],
+}
+
+
+def test_every_address_of_allauth_has_a_decision() -> None:
+    assert {name for name in every_url() if name.startswith("account_")} == set(ALLAUTH)
+
+
+@pytest.mark.parametrize("name", ALLAUTH)
+def test_everybody_gets_from_allauth_what_was_decided(
+    browsers: dict[str, Client], name: str
+) -> None:
+    url = reverse(name, args=ALLAUTH_ARGUMENTS.get(name))
+    assert tuple(answer_of(browsers[person].get(url)) for person in PEOPLE) == ALLAUTH[name]
+    for person in PEOPLE:
+        assert browsers[person].post(url).status_code < 500
+
+
+# --- the admin ------------------------------------------------------------------------------
+
+OPEN_TO_STAFF = {
+    "admin:index": "200",
+    "admin:login": "→ admin:index",
+    "admin:logout": "405",
+    "admin:password_change": "200",
+    "admin:password_change_done": "200",
+    "admin:jsi18n": "200",
+    "admin:autocomplete": "403",
+    "admin:view_on_site": "404",
+    "admin:app_list": "404",
+}
+
+
+def admin_urls() -> dict[str, str]:
+    """Addresses of the admin, about a row that may or may not exist."""
+    urls = {}
+    for name, pattern in every_url().items():
+        if name.startswith("admin:"):
+            path = pattern.replace(
+                "^(?P<app_label>auth|accounts|keys|quotas|billing|account)/$", "keys/"
+            )
+            for placeholder in ("<path:object_id>", "<path:content_type_id>", "<id>"):
+                path = path.replace(placeholder, "1")
+            urls[name] = "/" + path.replace("(?P<url>.*)$", "nothing/")
+    return urls
+
+
+def answer_to_staff(response: Answer) -> str:
+    """Where they end; Django leads from a row that does not exist to the index."""
+    at_index = response.request["PATH_INFO"] == reverse("admin:index")
+    return "→ admin:index" if at_index else str(response.status_code)
+
+
+def test_the_admin_is_closed_to_everybody_else(browsers: dict[str, Client]) -> None:
+    for name, url in admin_urls().items():
+        for person in ("anonymous", "owner", "outsider"):
+            got = {answer_of(browsers[person].get(url)), answer_of(browsers[person].post(url))}
+            if name == "admin:login":
+                # The site's own sign-in, which has throttles; who signed in already has no business.
+                assert got == {"→ account_login" if person == "anonymous" else "403"}
+            elif name == "admin:logout":
+                assert got <= {"405", "→ admin:index", "→ admin:login"}
+                # It did what it says.
+                browsers = {**browsers, person: Client()}
+            else:
+                assert got == {"→ admin:login"}, (name, person)
+
+
+def test_staff_without_permissions_see_nothing_in_the_admin(browsers: dict[str, Client]) -> None:
+    staff = browsers["staff"]
+    for name, url in admin_urls().items():
+        if name in OPEN_TO_STAFF:
+            assert answer_of(staff.get(url)) == OPEN_TO_STAFF[name], name
+        else:
+            shown = {
+                answer_to_staff(staff.get(url, follow=True)),
+                answer_to_staff(staff.post(url, follow=True)),
+            }
+            assert shown <= {"403", "404", "→ admin:index"}, name

@@ -1,0 +1,89 @@
+"""What a form does not ask for has no effect."""
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account, User
+from billing.models import Product, Purchase
+from billing.seed import seed_products
+from keys.models import ApiKey
+from quotas.models import Boost, CreditEntry
+from quotas.standing import standing_of
+
+
+@pytest.fixture
+def greed(outsider: User) -> dict[str, str]:
+    """Fields that somebody adds who wants more than the form gives."""
+    return {
+        "account": str(outsider.personal_account.pk),
+        "account_id": str(outsider.personal_account.pk),
+        "user": str(outsider.pk),
+        "plan": "pro",
+        "credits": "100000",
+        "chats": "100000",
+        "amount_cents": "1",
+        "price_cents": "1",
+        "status": "paid",
+        "is_staff": "on",
+        "is_superuser": "on",
+        "digest": "d" * 43,
+        "version": "99",
+        "revoked_at": "2000-01-01",
+    }
+
+
+def test_a_key_is_made_for_the_account_of_the_maker(
+    owner_client: Client, account: Account, owner: User, greed: dict[str, str]
+) -> None:
+    fields = {"name": "laptop", "submission": str(uuid4()), **greed}
+    assert owner_client.post(reverse("key_create"), fields).status_code == 201
+    key = ApiKey.objects.get()
+    assert key.account == account
+    assert key.created_by == owner
+    assert key.digest != greed["digest"]
+    assert key.version == 1
+    assert key.is_active
+
+
+def test_a_purchase_costs_what_the_product_costs(
+    owner_client: Client, account: Account, owner: User, greed: dict[str, str]
+) -> None:
+    seed_products()
+    fields = {"product": "weekly-boost", "submission": str(uuid4()), **greed}
+    owner_client.post(reverse("checkout"), fields)
+    purchase = Purchase.objects.get()
+    assert (purchase.account, purchase.user) == (account, owner)
+    assert (purchase.amount_cents, purchase.chats, purchase.credits) == (500, 500, 0)
+    assert purchase.status == Purchase.Status.PENDING
+
+
+def test_what_is_not_on_sale_cannot_be_bought(owner_client: Client) -> None:
+    seed_products()
+    Product.objects.filter(slug="weekly-boost").update(is_active=False)
+    for product in ("weekly-boost", "no-such-thing", ""):
+        owner_client.post(reverse("checkout"), {"product": product, "submission": str(uuid4())})
+    assert not Purchase.objects.exists()
+
+
+def test_nothing_that_is_posted_changes_what_an_account_may_use(
+    owner_client: Client, account: Account, owner: User, greed: dict[str, str]
+) -> None:
+    for name, arguments in (
+        ("key_create", []),
+        ("checkout", []),
+        ("pack_switch", ["copilot-pro"]),
+        ("account_email", []),
+        ("account_change_password", []),
+    ):
+        owner_client.post(reverse(name, args=arguments), {"on": "true", **greed})
+    owner.refresh_from_db()
+    assert (owner.is_staff, owner.is_superuser) == (False, False)
+    assert not Boost.objects.exists()
+    assert not CreditEntry.objects.exists()
+    standing = standing_of(account, at=timezone.now())
+    assert standing is not None
+    assert (standing.plan_name, standing.left, standing.credits_left) == ("Free", 50, 0)

@@ -1,0 +1,222 @@
+"""What every page of ours keeps to: a strict policy, no third parties, little weight."""
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+from accounts.models import User
+from billing.models import Product, Purchase
+from billing.seed import seed_products
+from keys.models import ApiKey
+from tests.site.answer import Answer
+
+WEIGHT_LIMIT = 100 * 1024
+# Elements whose address the browser loads by itself.
+LOADED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src"}
+ADDRESSES = {"href", "src", "action", "formaction", "hx-get", "hx-post", "data", "poster"}
+
+
+class Page(HTMLParser):
+    """Collects what a policy is about."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.offences: list[str] = []
+        self.assets: set[str] = set()
+        self._in_script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        for name, value in attributes.items():
+            is_handler = name.startswith(("on", "hx-on"))
+            if name == "style" or is_handler:
+                self.offences.append(f"<{tag} {name}>")
+            if name in ADDRESSES and (value or "").strip().lower().startswith(
+                ("javascript:", "data:text", "vbscript:")
+            ):
+                self.offences.append(f"<{tag} {name}={value}>")
+        if tag == "style" or (tag == "script" and not attributes.get("src")):
+            self.offences.append(f"<{tag}> inline")
+        self._in_script = tag == "script"
+        loaded = attributes.get(LOADED.get(tag, ""))
+        if loaded and not loaded.startswith("data:"):
+            self.assets.add(loaded)
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._in_script and data.strip():
+            self.offences.append("text in <script>")
+
+
+@pytest.fixture
+def purchase(owner: User) -> Purchase:
+    """An order of the owner that was not paid yet."""
+    seed_products()
+    product = Product.objects.get(slug="weekly-boost")
+    return Purchase.objects.create(
+        account=owner.personal_account,
+        user=owner,
+        product=product,
+        product_name=product.name,
+        kind=product.kind,
+        amount_cents=product.price_cents,
+        chats=product.chats,
+        valid_days=product.valid_days,
+        submission=uuid4(),
+    )
+
+
+def post_key(client: Client, name: str, submission: object) -> Answer:
+    return client.post(reverse("key_create"), {"name": name, "submission": submission})
+
+
+@pytest.fixture
+def pages(
+    owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase
+) -> dict[str, Callable[[], Answer]]:
+    """Every page, as its owner or a visitor sees it."""
+    visitor = Client()
+    key, _ = issued
+
+    def get(client: Client, name: str, *arguments: object) -> Callable[[], Answer]:
+        return lambda: client.get(reverse(name, args=arguments))
+
+    def post(client: Client, name: str) -> Callable[[], Answer]:
+        return lambda: client.post(reverse(name), {})
+
+    return {
+        **{f"{name} as a visitor": get(visitor, name) for name in PUBLIC},
+        **{name: get(owner_client, name) for name in (*PUBLIC[:3], *OWN)},
+        "refused sign-in": post(visitor, "account_login"),
+        "refused sign-up": post(visitor, "account_signup"),
+        "revoke": get(owner_client, "key_revoke", key.pk),
+        "new key": lambda: post_key(owner_client, "laptop", uuid4()),
+        "repeated key": lambda: post_key(owner_client, "laptop", key.submission),
+        "refused key": lambda: post_key(owner_client, "", uuid4()),
+        "purchase": get(owner_client, "purchase", purchase.pk),
+        "no such purchase": get(owner_client, "purchase", uuid4()),
+        "no such page": lambda: visitor.get("/no/such/page"),
+        "refused form": lambda: Client(enforce_csrf_checks=True).post(reverse("account_login")),
+    }
+
+
+PUBLIC = (
+    "home",
+    "pricing",
+    "quickstart",
+    "account_login",
+    "account_signup",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_email_verification_sent",
+    "account_inactive",
+    "dev_inbox",
+)
+OWN = (
+    "keys",
+    "usage",
+    "billing",
+    "account_email",
+    "account_change_password",
+    "account_reauthenticate",
+    "account_logout",
+)
+
+
+def test_every_page_sends_a_policy_without_exceptions(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name, visit in pages.items():
+        response = visit()
+        policy = response["Content-Security-Policy"]
+        assert "default-src 'none'" in policy, name
+        assert "script-src 'self'" in policy, name
+        assert "style-src 'self'" in policy, name
+        assert "frame-ancestors 'none'" in policy, name
+        assert "base-uri 'none'" in policy, name
+        for exception in ("unsafe", "http:", "*", "blob:", "nonce"):
+            assert exception not in policy, name
+        assert response["X-Content-Type-Options"] == "nosniff", name
+        assert response["X-Frame-Options"] == "DENY", name
+        assert response["Referrer-Policy"] == "same-origin", name
+
+
+def test_no_page_has_scripts_styles_or_handlers_of_its_own(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name, visit in pages.items():
+        assert Page(visit().content.decode()).offences == [], name
+
+
+def test_no_page_loads_anything_from_elsewhere(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name, visit in pages.items():
+        assets = Page(visit().content.decode()).assets
+        assert assets, name
+        for asset in assets:
+            assert asset.startswith("/static/"), f"{name} loads {asset}"
+            assert file_of(asset).is_file(), f"{name} loads {asset}"
+
+
+def test_no_stylesheet_loads_anything_from_elsewhere() -> None:
+    for path in (settings.BASE_DIR / "static").rglob("*.css"):
+        assert "http" not in path.read_text(), path.name
+        assert "@import" not in path.read_text(), path.name
+
+
+def test_every_page_weighs_less_than_100_kilobytes(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name, visit in pages.items():
+        html = visit().content
+        weight = len(html) + sum(weight_of(asset) for asset in Page(html.decode()).assets)
+        assert weight < WEIGHT_LIMIT, f"{name} weighs {weight}"
+
+
+def test_every_page_has_a_title_and_one_heading(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name, visit in pages.items():
+        html = visit().content.decode()
+        assert html.count("<h1") == 1, name
+        title = html[html.index("<title>") + 7 : html.index("</title>")].strip()
+        assert title.removesuffix("· sansxel").strip(), name
+
+
+def test_account_pages_are_kept_by_no_cache(
+    pages: dict[str, Callable[[], Answer]],
+) -> None:
+    for name in ("keys", "usage", "billing", "revoke", "new key", "repeated key", "purchase"):
+        assert "no-store" in pages[name]()["Cache-Control"], name
+
+
+def test_the_check_itself_finds_what_it_looks_for() -> None:
+    bad = (
+        '<p style="x">a</p><p onclick="x">b</p><a href="javascript:x">c</a>'
+        "<style>d</style><script>e</script>"
+    )
+    assert len(Page(bad).offences) == 6
+    assert Page('<script src="https://cdn.example/x.js"></script>').assets == {
+        "https://cdn.example/x.js"
+    }
+
+
+def file_of(asset: str) -> Path:
+    return Path(settings.STATIC_ROOT) / asset.removeprefix("/static/")
+
+
+def weight_of(asset: str) -> int:
+    """Bytes that WhiteNoise sends to a browser that takes gzip."""
+    path = file_of(asset)
+    packed = path.with_name(path.name + ".gz")
+    return (packed if packed.exists() else path).stat().st_size

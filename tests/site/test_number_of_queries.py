@@ -1,0 +1,115 @@
+"""Pages ask PostgreSQL a bounded number of times, however much there is to show."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account, User
+from billing.models import Product, Purchase
+from billing.seed import seed_products
+from gate import week
+from keys.models import ApiKey
+from quotas import grants
+from quotas.models import CreditEntry, Pack, Plan, UsageRollup
+
+# Signed in: session, user and account are three of them. A savepoint counts as well.
+AT_MOST = {"home": 6, "pricing": 7, "quickstart": 4, "keys": 5, "usage": 16, "billing": 18}
+
+
+def keys_of(account: Account, count: int) -> list[ApiKey]:
+    return ApiKey.objects.bulk_create(
+        ApiKey(
+            account=account,
+            name=f"key {number}",
+            digest=uuid4().hex,
+            pepper_id="1",
+            last_four="0000",
+            submission=uuid4(),
+            revoked_at=timezone.now() if number % 3 == 0 else None,
+        )
+        for number in range(count)
+    )
+
+
+@pytest.fixture
+def more(account: Account, owner: User) -> Callable[[int], None]:
+    """More of everything that pages list."""
+    seed_products()
+
+    def adding(count: int) -> None:
+        product = Product.objects.first()
+        assert product
+        hour = week.starts_at(week.week_of(week.to_ms(timezone.now())))
+        for key in keys_of(account, count):
+            UsageRollup.objects.create(
+                account=account, key_id=key.pk, meter="chat", hour=hour, source="allowance", chats=1
+            )
+        for number in range(count):
+            slug = uuid4().hex
+            Purchase.objects.create(
+                account=account,
+                user=owner,
+                product=product,
+                product_name=product.name,
+                kind=product.kind,
+                amount_cents=product.price_cents,
+                submission=uuid4(),
+            )
+            grants.grant_credits(
+                account=account,
+                credits=1,
+                kind=CreditEntry.Kind.GRANT,
+                at=timezone.now(),
+                source_ref=f"test:{slug}",
+            )
+            grants.grant_boost(
+                account=account,
+                chats=1,
+                at=timezone.now(),
+                expires_at=timezone.now() + timedelta(days=1),
+                source_ref=f"test:boost:{slug}",
+            )
+            Product.objects.create(
+                slug=slug, name=slug, kind="credits", price_cents=100, credits=100
+            )
+            plan = Plan.objects.create(slug=slug, name=slug, weekly_cap=number, position=50)
+            plan.packs.set(Pack.objects.all())
+
+    return adding
+
+
+def queries(client: Client, name: str) -> int:
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(reverse(name)).status_code == 200
+    return len(asked)
+
+
+@pytest.mark.parametrize("name", AT_MOST)
+def test_a_page_asks_as_often_for_thirty_things_as_for_one(
+    owner_client: Client, more: Callable[[int], None], name: str
+) -> None:
+    more(1)
+    # The first look brings a cold account to the gate.
+    owner_client.get(reverse("usage"))
+    few = queries(owner_client, name)
+    more(29)
+    owner_client.get(reverse("usage"))
+    many = queries(owner_client, name)
+    assert many == few
+    assert many <= AT_MOST[name], f"{name} asks {many} times"
+
+
+@pytest.mark.parametrize("name", ["home", "pricing"])
+def test_a_visitor_who_is_not_signed_in_costs_less(client: Client, plans: None, name: str) -> None:
+    assert queries(client, name) <= 4
+
+
+def test_liveness_asks_nothing(client: Client, plans: None) -> None:
+    assert queries(client, "healthz") == 0

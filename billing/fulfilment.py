@@ -95,6 +95,8 @@ def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
             return f"paid {session.amount_cents} cents instead of {purchase.amount_cents}"
         if session.currency != purchase.currency:
             return f"paid in {session.currency} instead of {purchase.currency}"
+    if session.account != purchase.account.handle:
+        return "the session belongs to another account"
     if session.is_live is not stripe_client.is_live():
         return "test and live mode do not match"
     return ""

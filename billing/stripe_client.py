@@ -34,6 +34,7 @@ class CheckoutSession:
     session_id: str
     url: str | None
     client_reference_id: str | None
+    account: str | None  # handle, as our checkout wrote it into the metadata
     status: str  # open | complete | expired
     payment_status: str  # paid | unpaid | no_payment_required
     payment_failed: bool
@@ -108,6 +109,7 @@ def _read_session(session: Any) -> CheckoutSession:
         session_id=session.id,
         url=session.url,
         client_reference_id=session.client_reference_id,
+        account=None if session.metadata is None else session.metadata.to_dict().get("account"),
         status=session.status,
         payment_status=session.payment_status,
         payment_failed=failed,
@@ -130,13 +132,22 @@ def verify_event(payload: bytes, signature: str) -> dict[str, Any]:
         raise ForgedEvent(type(error).__name__) from None
     if not isinstance(event, dict) or event.get("object") != "event":
         raise ForgedEvent("not an event")
-    if not isinstance(event.get("id"), str) or not 1 <= len(event["id"]) <= 255:
+    if not _is_name(event.get("id"), longest=255):
         raise ForgedEvent("no id")
-    if not isinstance(event.get("type"), str) or not 1 <= len(event["type"]) <= 120:
+    if not _is_name(event.get("type"), longest=120):
         raise ForgedEvent("no type")
     if event.get("livemode") is not is_live():
         raise ForgedEvent("the other mode")
     return event
+
+
+def _is_name(value: object, *, longest: int) -> bool:
+    return (
+        isinstance(value, str)
+        and 1 <= len(value) <= longest
+        and value.isascii()
+        and value.isprintable()
+    )
 
 
 def is_live() -> bool:

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -31,7 +32,11 @@ def webhook(request: HttpRequest) -> HttpResponse:
     except stripe_client.ForgedEvent as error:
         logger.warning("a webhook was refused: %s", error)
         return JsonResponse({"error": "this is not an event signed for us"}, status=400)
-    stored = events.store(event, at=timezone.now())
+    try:
+        stored = events.store(event, at=timezone.now())
+    except DataError:
+        # JSON can spell a zero byte, half a character or NaN; PostgreSQL does not keep those.
+        return JsonResponse({"error": "this event cannot be stored"}, status=400)
     if stored is not None:
         try:
             tasks.handle_event.delay(stored.pk)

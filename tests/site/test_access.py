@@ -229,7 +229,7 @@ def test_the_admin_is_closed_to_everybody_else(browsers: dict[str, Client]) -> N
         for person in ("anonymous", "owner", "outsider"):
             got = {answer_of(browsers[person].get(url)), answer_of(browsers[person].post(url))}
             if name == "admin:login":
-                # The site's own sign-in, which has throttles; who signed in already has no business.
+                # The site’s own sign-in, which has throttles; others who signed in are refused.
                 assert got == {"→ account_login" if person == "anonymous" else "403"}
             elif name == "admin:logout":
                 assert got <= {"405", "→ admin:index", "→ admin:login"}

@@ -1,0 +1,109 @@
+"""The gate with the loaders of production, for tests that are not asynchronous."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import connection
+
+from gate import week
+from gate.check import Decision, Gate
+from gate.connection import HotClient
+from gate.hot_state import AccountSnapshot, CatalogueSnapshot
+from quotas.catalogue import partition_snapshot
+from quotas.projection import account_snapshot
+
+T = TypeVar("T")
+
+_AT_ONCE = 50
+
+
+async def _in_thread(read: Callable[..., T], *args: object) -> T:
+    def reading() -> T:
+        try:
+            return read(*args)
+        finally:
+            connection.close()
+
+    return await sync_to_async(reading, thread_sensitive=False)()
+
+
+async def _load_account(handle: str) -> AccountSnapshot | None:
+    return await _in_thread(account_snapshot, handle)
+
+
+async def _load_catalogue(partition: int) -> tuple[int, CatalogueSnapshot]:
+    return await _in_thread(partition_snapshot, partition)
+
+
+class LiveGate:
+    """Asks a gate that lives in an event loop of its own, as the hot path does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._client = HotClient(settings.REDIS_URL)
+        self._gate = Gate(
+            client=self._client,
+            peppers=settings.KEY_PEPPERS,
+            load_account=_load_account,
+            load_catalogue=_load_catalogue,
+        )
+
+    def check(
+        self, key: str, units: int = 1, *, at: datetime | None = None, **more: Any
+    ) -> Decision:
+        """One decision."""
+        return self._answer(self._gate.check(key=key, units=units, at_ms=_ms(at), **more))
+
+    def use(self, key: str, chats: int, *, at: datetime | None = None) -> list[Decision]:
+        """So many chats at once, each a charge of its own; every one must be accepted."""
+
+        async def use(chats: int) -> list[Decision]:
+            return await asyncio.gather(
+                *(self._gate.check(key=key, at_ms=_ms(at)) for _ in range(chats)),
+            )
+
+        decisions: list[Decision] = []
+        while len(decisions) < chats:
+            # A busy machine must not make the last of many wait longer than a check may.
+            decisions += self._answer(use(min(_AT_ONCE, chats - len(decisions))))
+        assert all(decision.allowed for decision in decisions)
+        return decisions
+
+    def refund(self, decision: Decision, *, at: datetime | None = None) -> bool:
+        """Give back what a decision charged; False when that happened before."""
+        assert decision.charge_id is not None
+        return self._answer(self._gate.refund(charge_id=decision.charge_id, at_ms=_ms(at)))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._answer(self._client.aclose())
+
+    def _answer(self, question: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result(20)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else week.to_ms(at)
+
+
+@contextmanager
+def live_gate() -> Iterator[LiveGate]:
+    """A gate until the end of the block."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="gate")
+    thread.start()
+    try:
+        gate = LiveGate(loop)
+        yield gate
+        gate.close()
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(20)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,109 @@
+"""An emptied Valkey: every account is loaded again before it is served, as it was drained."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from redis import Redis
+
+from accounts.models import Account, User
+from keys.models import ApiKey
+from keys.revoke import revoke_api_key
+from quotas import grants, rollups
+from quotas.models import Boost, CreditEntry, Pack, Plan
+from quotas.standing import Standing
+from tests.quotas.live_gate import LiveGate
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Now = Callable[[], Standing]
+
+
+@pytest.fixture
+def lived(account: Account, boost: Boost, key: str, gate: LiveGate) -> Account:
+    """An account with a past: two boosts, credits, charges of every source, refunds."""
+    now = timezone.now()
+    grants.grant_boost(
+        account=account,
+        chats=5,
+        at=now,
+        expires_at=now + timedelta(days=1),
+        source_ref="test:short",
+    )
+    grants.grant_credits(
+        account=account,
+        credits=100,
+        kind=CreditEntry.Kind.PURCHASE,
+        at=now,
+        source_ref="test:credits",
+    )
+    decisions = gate.use(key, 50 + 5 + 500 + 10)
+    for decision in (decisions[0], decisions[52], decisions[200], decisions[-1]):
+        gate.refund(decision)
+    return account
+
+
+def test_everything_that_was_drained_is_there_again(
+    lived: Account, valkey: Redis, standing: Now
+) -> None:
+    before = standing()
+    assert (before.used, before.boost_left, before.credits_left) == (49, 2, 82)
+    rollups.drain()
+    valkey.flushall()
+    assert standing() == before
+
+
+def test_the_gate_loads_a_cold_account_before_it_serves_it(
+    lived: Account, key: str, gate: LiveGate, valkey: Redis
+) -> None:
+    rollups.drain()
+    valkey.flushall()
+    # 1 of the allowance, 2 of the boosts, 41 for 82 credits.
+    gate.use(key, 44)
+    assert not gate.check(key).allowed
+
+
+def test_plan_pack_and_suspension_are_there_again(
+    account: Account, key: str, gate: LiveGate, valkey: Redis, standing: Now
+) -> None:
+    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
+    grants.switch_pack(account=account, pack=Pack.objects.get(), on=True)
+    assert gate.check(key, 5000).allowed
+    rollups.drain()
+    valkey.flushall()
+    assert gate.check(key).allowed
+    grants.set_suspended(account=account, suspended=True, at=timezone.now())
+    rollups.drain()
+    valkey.flushall()
+    assert gate.check(key).reason == "suspended"
+    assert (standing().cap, standing().used) == (None, 5001)
+
+
+def test_what_can_be_had_twice_is_what_was_not_drained_and_no_more(
+    account: Account, key: str, gate: LiveGate, valkey: Redis, standing: Now
+) -> None:
+    gate.use(key, 30)
+    rollups.drain()
+    gate.use(key, 15)
+    valkey.flushall()
+    assert standing().used == 30
+
+
+def test_a_revoked_key_does_not_come_back(
+    owner: User, key: str, gate: LiveGate, valkey: Redis
+) -> None:
+    assert gate.check(key).allowed
+    revoke_api_key(key=ApiKey.objects.get(), by=owner, at=timezone.now())
+    valkey.flushall()
+    assert gate.check(key).reason == "invalid_key"
+
+
+def test_forgotten_scripts_are_sent_again(
+    account: Account, key: str, gate: LiveGate, valkey: Redis, standing: Now
+) -> None:
+    gate.use(key, 3)
+    valkey.script_flush()
+    gate.use(key, 3)
+    valkey.script_flush()
+    assert standing().used == 6

@@ -1,0 +1,234 @@
+"""The drain adds up to the charge: rollups, spent boosts, the ledger, the keys' last use."""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from redis import Redis
+
+from accounts.models import Account, User
+from gate import hot_state
+from gate.check import Decision
+from gate.hot_state import read_boosts
+from keys.issue import issue_api_key
+from keys.models import ApiKey
+from quotas import catalogue, grants, rollups
+from quotas.models import Boost, CreditEntry, Meter, Partition, UsageRollup
+from tests.quotas.conftest import WEDNESDAY
+from tests.quotas.live_gate import LiveGate
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOUR = timedelta(hours=1)
+Row = tuple[str, int, str, datetime, str, str]
+
+
+def fund(account: Account, *, chats: int = 30, credits: int = 500) -> Boost:
+    """A boost that lives on Wednesday, and credits."""
+    grants.grant_credits(
+        account=account,
+        credits=credits,
+        kind=CreditEntry.Kind.GRANT,
+        at=WEDNESDAY,
+        source_ref=f"test:{account.pk}",
+    )
+    return grants.grant_boost(
+        account=account,
+        chats=chats,
+        at=WEDNESDAY - timedelta(days=1),
+        expires_at=WEDNESDAY + timedelta(days=6),
+        source_ref=f"test:{account.pk}",
+    )
+
+
+def rows() -> Counter[Row]:
+    """The rollups: chats, and credits as rows of their own."""
+    counted: Counter[Row] = Counter()
+    for row in UsageRollup.objects.select_related("account"):
+        where = (row.account.handle, row.key_id, row.meter, row.hour, row.source)
+        counted[*where, "chats"] += row.chats
+        counted[*where, "credits"] += row.credits
+    return +counted
+
+
+def charged(decisions: Iterable[tuple[Decision, str]]) -> Counter[Row]:
+    """What the gate says it took, spelled as the rollups spell it."""
+    counted: Counter[Row] = Counter()
+    for decision, meter in decisions:
+        answer = decision.answer
+        assert answer is not None
+        at = datetime.fromtimestamp(answer.at_ms / 1000, WEDNESDAY.tzinfo)
+        hour = at.replace(minute=0, second=0, microsecond=0)
+        where = (decision.handle, answer.key_id, meter, hour)
+        counted[*where, "allowance", "chats"] += answer.allowance_taken
+        counted[*where, "boost", "chats"] += answer.boost_taken
+        counted[*where, "credits", "chats"] += answer.credits_taken // answer.credits_per_chat
+        counted[*where, "credits", "credits"] += answer.credits_taken
+    return +counted
+
+
+def waiting(valkey: Redis) -> int:
+    """Entries in all streams."""
+    return sum(int(valkey.xlen(hot_state.stream_name(i))) for i in range(hot_state.PARTITIONS))
+
+
+@pytest.fixture
+def three_keys(account: Account, owner: User, key: str, other_key: str) -> list[str]:
+    """Two keys of one account and one of another; both accounts have a boost and credits."""
+    Meter.objects.filter(slug="images").update(chats=4)
+    catalogue.changed()
+    for funded in Account.objects.all():
+        fund(funded, chats=20)
+    second_key = issue_api_key(account=account, name="server", submission=uuid4(), by=owner)[1]
+    return [key, second_key, other_key]
+
+
+def test_every_charge_is_in_the_right_row(
+    three_keys: list[str], gate: LiveGate, valkey: Redis
+) -> None:
+    decisions = []
+    for number in range(60):
+        meter = "images" if number % 3 == 0 else "chat"
+        for key in three_keys:
+            decision = gate.check(key, at=WEDNESDAY + number * HOUR / 7, meter=meter)
+            assert decision.allowed
+            decisions.append((decision, meter))
+
+    assert rollups.drain() == len(decisions) == 180
+
+    expected = charged(decisions)
+    assert {row[4] for row in expected} == {"allowance", "boost", "credits"}
+    assert {row[2] for row in expected} == {"chat", "images"}
+    assert rows() == expected
+    assert waiting(valkey) == 0
+
+
+def test_boosts_and_ledger_agree_with_what_the_gate_took(
+    three_keys: list[str], gate: LiveGate
+) -> None:
+    spent: Counter[int] = Counter()
+    credits: Counter[str] = Counter()
+    for key in three_keys:
+        for decision in gate.use(key, 60, at=WEDNESDAY):
+            assert decision.answer is not None
+            spent.update(dict(read_boosts(decision.answer.boosts_taken)))
+            credits[decision.handle] += decision.answer.credits_taken
+    rollups.drain()
+    assert dict(Boost.objects.exclude(spent=0).values_list("pk", "spent")) == dict(spent)
+    ledger = CreditEntry.objects.filter(kind="spend").values_list("account__handle", "credits")
+    assert {handle: -amount for handle, amount in ledger} == dict(+credits)
+    assert sorted(spent.values()) == [10, 20]
+    assert sum(credits.values()) == 2 * 50
+
+
+def test_one_drain_writes_one_ledger_line_an_account_that_names_its_range(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    fund(account, chats=1)
+    gate.use(key, 61, at=WEDNESDAY)
+    rollups.drain()
+    (line,) = CreditEntry.objects.filter(kind="spend")
+    assert (line.account, line.credits) == (account, -20)
+    index = hot_state.partition_of(account.handle)
+    partition = Partition.objects.get(pk=index)
+    assert line.source_ref.startswith(f"drain:{index}:")
+    assert line.source_ref.endswith(f":{partition.drained_id}:{account.handle}")
+
+
+def test_a_key_was_last_used_at_its_latest_charge(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    for minutes in (5, 30, 10):
+        gate.check(key, at=WEDNESDAY + timedelta(minutes=minutes))
+    rollups.drain()
+    used_at = ApiKey.objects.get().last_used_at
+    assert used_at == WEDNESDAY + timedelta(minutes=30)
+    gate.check(key, at=WEDNESDAY)
+    rollups.drain()
+    assert ApiKey.objects.get().last_used_at == used_at
+
+
+def test_a_refused_chat_leaves_nothing_to_drain(key: str, gate: LiveGate) -> None:
+    gate.use(key, 50, at=WEDNESDAY)
+    for _ in range(5):
+        assert not gate.check(key, at=WEDNESDAY).allowed
+    assert rollups.drain() == 50
+    assert rollups.drain() == 0
+
+
+def test_draining_again_changes_nothing(account: Account, key: str, gate: LiveGate) -> None:
+    fund(account)
+    gate.use(key, 90, at=WEDNESDAY)
+    assert rollups.drain() == 90
+    before = rows(), list(CreditEntry.objects.values()), list(Boost.objects.values())
+    for _ in range(3):
+        assert rollups.drain() == 0
+    assert (rows(), list(CreditEntry.objects.values()), list(Boost.objects.values())) == before
+
+
+def test_more_than_a_batch_is_drained_in_one_go(
+    account: Account, key: str, gate: LiveGate, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollups, "_BATCH", 10)
+    fund(account)
+    decisions = gate.use(key, 90, at=WEDNESDAY)
+    assert rollups.drain() == 90
+    assert waiting(valkey) == 0
+    assert rows() == charged((decision, "chat") for decision in decisions)
+    assert CreditEntry.objects.filter(kind="spend").count() == 1
+
+
+def test_a_refund_before_the_drain_cancels_out(account: Account, key: str, gate: LiveGate) -> None:
+    boost = fund(account)
+    decisions = gate.use(key, 85, at=WEDNESDAY)
+    assert all(gate.refund(decision, at=WEDNESDAY + HOUR) for decision in decisions)
+    rollups.drain()
+    assert rows() == Counter()
+    boost.refresh_from_db()
+    assert boost.spent == 0
+    assert not CreditEntry.objects.filter(kind="spend").exists()
+
+
+def test_a_refund_after_the_drain_is_subtracted_where_the_charge_was_counted(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    boost = fund(account)
+    kept = gate.use(key, 70, at=WEDNESDAY)
+    returned = gate.use(key, 25, at=WEDNESDAY)
+    rollups.drain()
+    for decision in returned:
+        gate.refund(decision, at=WEDNESDAY + 3 * HOUR)
+    rollups.drain()
+    assert rows() == charged((decision, "chat") for decision in kept)
+    boost.refresh_from_db()
+    assert boost.spent == 20
+    spent = CreditEntry.objects.filter(kind="spend").values_list("credits", flat=True)
+    assert sorted(spent) == [-30, 30]
+
+
+def test_charges_of_an_unknown_account_are_dropped_loudly_and_block_nobody(
+    account: Account, key: str, gate: LiveGate, valkey: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = hot_state.stream_name(hot_state.partition_of(account.handle))
+    first = gate.check(key, at=WEDNESDAY)
+    at_ms = first.answer.at_ms if first.answer else 0
+    valkey.xadd(stream, {"e": f"Unknown0|1|chat|{at_ms}|3191|1||0|0"})
+    second = gate.check(key, at=WEDNESDAY)
+    assert rollups.drain() == 3
+    assert rows() == charged([(first, "chat"), (second, "chat")])
+    assert waiting(valkey) == 0
+    assert "charges of 1 unknown accounts are dropped" in caplog.text
+
+
+def test_a_charge_by_a_clock_that_runs_behind_counts_in_the_week_that_paid(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    monday = WEDNESDAY.replace(day=10, hour=0)
+    gate.check(key, at=monday)
+    late = gate.check(key, at=monday - timedelta(minutes=20))
+    assert late.answer is not None
+    assert late.answer.used == 2
+    rollups.drain()
+    assert list(UsageRollup.objects.values_list("hour", "chats")) == [(monday, 2)]

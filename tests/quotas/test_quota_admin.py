@@ -1,0 +1,273 @@
+"""What an administrator changes in the admin counts for the very next chat."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account
+from quotas import grants, projection
+from quotas.models import Boost, CreditEntry, Entitlement, Meter, Plan, QuotaPolicy
+from quotas.standing import Standing
+from tests.quotas.live_gate import LiveGate
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Now = Callable[[], Standing]
+
+
+def filled_in(client: Client, url: str) -> dict[str, Any]:
+    """The form of an admin page as a browser would send it back."""
+    page = client.get(url)
+    assert page.status_code == 200
+    adminform = page.context["adminform"]
+    forms = [adminform.form]
+    for inline in page.context["inline_admin_formsets"]:
+        forms += [inline.formset.management_form, *inline.formset.forms]
+    sent: dict[str, Any] = {}
+    for form in forms:
+        for bound in form:
+            value = bound.value()
+            if value is None or value is False:
+                continue
+            sent[bound.html_name] = "on" if value is True else value
+    return {name: value() if callable(value) else value for name, value in sent.items()}
+
+
+def post(client: Client, url: str, sent: dict[str, Any]) -> HttpResponse:
+    answer: HttpResponse = client.post(url, sent)  # type: ignore[assignment]
+    return answer
+
+
+def saved(client: Client, url: str, **changes: Any) -> None:
+    """Send a form with changes (None leaves a field out); it must be accepted."""
+    sent = {**filled_in(client, url), **changes}
+    answer = post(client, url, {name: value for name, value in sent.items() if value is not None})
+    assert answer.status_code == 302, re.findall("errorlist.*", answer.content.decode())
+
+
+def boost_form(client: Client, account: Account, *, chats: int, ends: datetime) -> dict[str, Any]:
+    return {
+        **filled_in(client, "/admin/quotas/boost/add/"),
+        "account": account.pk,
+        "chats": chats,
+        "expires_at_0": f"{ends:%Y-%m-%d}",
+        "expires_at_1": f"{ends:%H:%M:%S}",
+        "note": "sorry",
+    }
+
+
+# --- grants -----------------------------------------------------------------------------------
+
+
+def test_a_free_boost_pays_for_the_next_chat(
+    account: Account, key: str, gate: LiveGate, admin_client: Client
+) -> None:
+    gate.use(key, 50)
+    assert not gate.check(key).allowed
+    ends = timezone.now() + timedelta(days=30)
+    sent = boost_form(admin_client, account, chats=3, ends=ends)
+    assert post(admin_client, "/admin/quotas/boost/add/", sent).status_code == 302
+    gate.use(key, 3)
+    assert not gate.check(key).allowed
+    boost = Boost.objects.get()
+    assert (boost.note, str(boost.granted_by)) == ("sorry", "admin@example.com")
+    assert boost.expires_at == ends.replace(microsecond=0)
+
+
+def test_a_double_click_gives_one_boost(
+    account: Account, standing: Now, admin_client: Client
+) -> None:
+    ends = timezone.now() + timedelta(days=1)
+    sent = boost_form(admin_client, account, chats=3, ends=ends)
+    for _ in range(2):
+        assert post(admin_client, "/admin/quotas/boost/add/", sent).status_code == 302
+    assert Boost.objects.count() == 1
+    assert standing().boost_left == 3
+
+
+def test_the_form_opened_again_gives_another_boost(
+    account: Account, standing: Now, admin_client: Client
+) -> None:
+    ends = timezone.now() + timedelta(days=1)
+    for _ in range(2):
+        sent = boost_form(admin_client, account, chats=3, ends=ends)
+        post(admin_client, "/admin/quotas/boost/add/", sent)
+    assert standing().boost_left == 6
+
+
+@pytest.mark.parametrize(
+    ("chats", "ends_in", "words"),
+    [
+        (3, timedelta(minutes=-1), "A boost must end in the future."),
+        (0, timedelta(days=1), "greater than or equal to 1"),
+        (-5, timedelta(days=1), "greater than or equal to"),
+    ],
+)
+def test_a_boost_that_cannot_pay_is_refused_with_words(
+    account: Account, admin_client: Client, chats: int, ends_in: timedelta, words: str
+) -> None:
+    sent = boost_form(admin_client, account, chats=chats, ends=timezone.now() + ends_in)
+    answer = post(admin_client, "/admin/quotas/boost/add/", sent)
+    assert answer.status_code == 200
+    assert words in answer.content.decode()
+    assert not Boost.objects.exists()
+
+
+def test_credits_are_given_once_and_taken_back_by_another_line(
+    account: Account, standing: Now, admin_client: Client
+) -> None:
+    url = "/admin/quotas/creditentry/add/"
+    sent = {**filled_in(admin_client, url), "account": account.pk, "credits": 100}
+    for _ in range(2):
+        assert post(admin_client, url, sent).status_code == 302
+    assert standing().credits_left == 100
+    saved(admin_client, url, account=account.pk, credits=-30)
+    assert standing().credits_left == 70
+    notes = CreditEntry.objects.values_list("kind", "credits", "note")
+    assert sorted(notes) == [
+        ("grant", -30, "By admin@example.com"),
+        ("grant", 100, "By admin@example.com"),
+    ]
+
+
+def test_a_line_of_no_credits_is_refused_with_words(account: Account, admin_client: Client) -> None:
+    url = "/admin/quotas/creditentry/add/"
+    sent = {**filled_in(admin_client, url), "account": account.pk, "credits": 0}
+    answer = post(admin_client, url, sent)
+    assert answer.status_code == 200
+    assert not CreditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("model", ["boost", "creditentry"])
+def test_a_grant_can_be_seen_and_neither_changed_nor_deleted(
+    account: Account, boost: Boost, admin_client: Client, model: str
+) -> None:
+    entry = grants.grant_credits(
+        account=account,
+        credits=5,
+        kind=CreditEntry.Kind.GRANT,
+        at=timezone.now(),
+        source_ref="test:1",
+    )
+    page = f"/admin/quotas/{model}/{boost.pk if model == 'boost' else entry.pk}"
+    assert admin_client.get(f"{page}/change/").status_code == 200
+    assert admin_client.post(f"{page}/change/", {"chats": 9, "credits": 9}).status_code == 403
+    assert admin_client.post(f"{page}/delete/", {"post": "yes"}).status_code == 403
+    assert (Boost.objects.get().chats, CreditEntry.objects.get().credits) == (500, 5)
+
+
+# --- the catalogue ----------------------------------------------------------------------------
+
+
+def change_page(instance: Plan | Meter | QuotaPolicy) -> str:
+    return f"/admin/quotas/{instance._meta.model_name}/{instance.pk}/change/"
+
+
+def test_the_cap_of_a_plan_reaches_the_gate(key: str, gate: LiveGate, admin_client: Client) -> None:
+    gate.use(key, 50)
+    assert not gate.check(key).allowed
+    free = change_page(Plan.objects.get(slug="free"))
+    saved(admin_client, free, weekly_cap=52)
+    gate.use(key, 2)
+    assert not gate.check(key).allowed
+    saved(admin_client, free, weekly_cap="")
+    assert gate.check(key, 1000).allowed
+
+
+def test_a_slug_stays_what_it_is(admin_client: Client) -> None:
+    saved(admin_client, change_page(Plan.objects.get(slug="free")), slug="gratis", weekly_cap=49)
+    assert Plan.objects.get(is_default=True).slug == "free"
+
+
+def test_the_cost_of_a_meter_and_of_a_chat_reach_the_gate(
+    account: Account, key: str, gate: LiveGate, standing: Now, admin_client: Client
+) -> None:
+    saved(admin_client, change_page(Meter.objects.get(slug="images")), chats=25)
+    gate.check(key, meter="images")
+    assert standing().used == 25
+    saved(admin_client, change_page(QuotaPolicy.objects.get()), credits_per_chat=7)
+    assert standing().credits_per_chat == 7
+
+
+def test_there_is_no_second_policy_and_none_less(admin_client: Client) -> None:
+    assert admin_client.get("/admin/quotas/quotapolicy/add/").status_code == 403
+    assert admin_client.post("/admin/quotas/quotapolicy/1/delete/").status_code == 403
+
+
+# --- accounts ---------------------------------------------------------------------------------
+
+
+def account_page(account: Account) -> str:
+    return f"/admin/accounts/account/{account.pk}/change/"
+
+
+def test_moving_an_account_to_another_plan_counts_for_the_next_chat(
+    account: Account, key: str, gate: LiveGate, admin_client: Client
+) -> None:
+    gate.use(key, 50)
+    assert not gate.check(key).allowed
+    core = Plan.objects.get(slug="core")
+    saved(admin_client, account_page(account), **{"entitlement-0-plan": core.pk})
+    gate.use(key, 450)
+    assert not gate.check(key).allowed
+
+
+def test_moving_an_account_off_plus_switches_the_pack_off(
+    account: Account, admin_client: Client
+) -> None:
+    plus, core = Plan.objects.get(slug="plus"), Plan.objects.get(slug="core")
+    grants.move_to_plan(account=account, plan=plus)
+    grants.switch_pack(account=account, pack=plus.packs.get(), on=True)
+    saved(admin_client, account_page(account), **{"entitlement-0-plan": core.pk})
+    entitlement = Entitlement.objects.get(account=account)
+    assert (entitlement.plan, entitlement.packs_on.count()) == (core, 0)
+
+
+def test_suspending_an_account_counts_for_the_next_chat_until_it_is_undone(
+    account: Account, key: str, gate: LiveGate, admin_client: Client
+) -> None:
+    gate.check(key)
+    saved(admin_client, account_page(account), **{"entitlement-0-suspended": "on"})
+    assert gate.check(key).reason == "suspended"
+    assert projection.entitlement_of(account).plan.slug == "free"
+    saved(admin_client, account_page(account), **{"entitlement-0-suspended": None})
+    assert gate.check(key).allowed
+
+
+def test_saving_an_account_unchanged_changes_nothing(
+    account: Account, admin_client: Client
+) -> None:
+    before = projection.entitlement_of(account)
+    saved(admin_client, account_page(account))
+    after = Entitlement.objects.get(account=account)
+    assert (after.plan, after.suspended_at, after.version) == (
+        before.plan,
+        before.suspended_at,
+        before.version,
+    )
+
+
+def test_the_account_page_says_where_it_stands(
+    account: Account, boost: Boost, key: str, gate: LiveGate, admin_client: Client
+) -> None:
+    gate.use(key, 51)
+    page = admin_client.get(account_page(account)).content.decode()
+    assert "50 of 50 chats used this week, 499 left in boosts, 0 credits." in page
+
+
+def test_an_account_is_never_deleted(account: Account, admin_client: Client) -> None:
+    url = f"/admin/accounts/account/{account.pk}/delete/"
+    assert admin_client.post(url, {"post": "yes"}).status_code == 403
+
+
+def test_nobody_else_gets_in(account: Account, owner_client: Client) -> None:
+    for url in (account_page(account), "/admin/quotas/boost/add/"):
+        assert owner_client.get(url).status_code == 302
+        assert owner_client.post(url, {}).status_code == 302
+    assert not Boost.objects.exists()

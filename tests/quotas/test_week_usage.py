@@ -1,0 +1,198 @@
+"""The usage page adds up at every moment, whatever the drain does meanwhile."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Account, User
+from keys.issue import issue_api_key
+from quotas import grants, rollups
+from quotas.models import Plan
+from quotas.standing import Standing, standing_of
+from quotas.usage import WeekUsage, week_usage
+from tests.quotas.conftest import WEDNESDAY
+from tests.quotas.live_gate import LiveGate
+from tests.quotas.test_drain import fund
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@contextmanager
+def repeated(act: Callable[[], object]) -> Iterator[None]:
+    """Do something again and again in another thread."""
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            while not done.is_set():
+                act()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            yield
+        finally:
+            done.set()
+        working.result(20)
+
+
+def by_source(usage: WeekUsage) -> tuple[int, int, int]:
+    days = usage.days
+    return (
+        sum(day.allowance for day in days),
+        sum(day.boost for day in days),
+        sum(day.credits for day in days),
+    )
+
+
+def test_the_same_before_between_and_after_drains(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    fund(account)
+    gate.use(key, 60, at=WEDNESDAY)
+    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 10, 0)
+    rollups.drain()
+    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 10, 0)
+    gate.use(key, 40, at=WEDNESDAY)
+    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 30, 20)
+    rollups.drain()
+    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 30, 20)
+
+
+def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveGate) -> None:
+    monday = WEDNESDAY.replace(day=3, hour=0)
+    for day, chats in enumerate((3, 0, 5, 1, 0, 0, 2)):
+        gate.use(key, chats, at=monday + timedelta(days=day, hours=23, minutes=59))
+        if day == 2:
+            rollups.drain()
+    usage = week_usage(account, at=WEDNESDAY)
+    assert [day.total for day in usage.days] == [3, 0, 5, 1, 0, 0, 2]
+    assert [day.label for day in usage.days][:3] == ["Mon 3", "Tue 4", "Wed 5"]
+    assert [day.is_today for day in usage.days].index(True) == 2
+    assert [day.is_future for day in usage.days] == [False] * 3 + [True] * 4
+    assert (usage.total, usage.peak) == (11, 5)
+    assert [day.allowance_height for day in usage.days] == [60, 0, 100, 20, 0, 0, 40]
+
+
+def test_last_week_is_not_this_week(account: Account, key: str, gate: LiveGate) -> None:
+    gate.use(key, 7, at=WEDNESDAY)
+    gate.use(key, 2, at=WEDNESDAY + timedelta(days=7))
+    assert week_usage(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    rollups.drain()
+    assert week_usage(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    assert week_usage(account, at=WEDNESDAY).total == 7
+
+
+def test_keys_are_listed_by_what_they_used(
+    account: Account, owner: User, key: str, gate: LiveGate
+) -> None:
+    second = issue_api_key(account=account, name="server", submission=uuid4(), by=owner)[1]
+    gate.use(key, 2, at=WEDNESDAY)
+    gate.use(second, 3, at=WEDNESDAY)
+    rollups.drain()
+    gate.use(second, 1, at=WEDNESDAY)
+    usage = week_usage(account, at=WEDNESDAY)
+    assert [(key.name, key.chats) for key in usage.keys] == [("server", 4), ("laptop", 2)]
+
+
+def test_other_accounts_are_not_in_it(
+    account: Account, key: str, other_key: str, gate: LiveGate
+) -> None:
+    gate.use(other_key, 9, at=WEDNESDAY)
+    gate.use(key, 1, at=WEDNESDAY)
+    assert week_usage(account, at=WEDNESDAY).total == 1
+
+
+def test_a_refund_is_subtracted_at_once(account: Account, key: str, gate: LiveGate) -> None:
+    decisions = gate.use(key, 3, at=WEDNESDAY)
+    rollups.drain()
+    gate.refund(decisions[0], at=WEDNESDAY)
+    assert week_usage(account, at=WEDNESDAY).total == 2
+
+
+def test_it_never_lags_or_doubles_while_drains_run(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    """Every reading lies between the chats answered before it and those begun by its end."""
+    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
+    begun = answered = 0
+
+    def chat() -> None:
+        nonlocal begun, answered
+        begun += 5
+        gate.use(key, 5, at=WEDNESDAY)
+        answered += 5
+
+    def drain() -> None:
+        rollups.drain()
+        time.sleep(0.01)
+
+    readings = 0
+    with repeated(chat), repeated(drain), repeated(drain):
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            low = answered
+            total = week_usage(account, at=WEDNESDAY).total
+            assert low <= total <= begun
+            readings += 1
+    assert readings > 20
+    assert begun > 100
+    assert week_usage(account, at=WEDNESDAY).total == begun
+
+
+def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> None:
+    boost = fund(account)
+    gate.use(key, 45, at=WEDNESDAY)
+    rollups.drain()
+    split = gate.check(key, 20, at=WEDNESDAY)
+    gate.use(key, 30, at=WEDNESDAY)
+    gate.refund(split, at=WEDNESDAY)
+    standing = standing_of(account, at=WEDNESDAY)
+    assert standing is not None
+    allowance, boosted, credits = by_source(week_usage(account, at=WEDNESDAY))
+    assert standing.used == allowance
+    assert standing.boost_left == boost.chats - boosted
+    assert standing.credits_left == 500 - 2 * credits
+    assert allowance + boosted + credits == 75
+
+
+def test_the_page_says_what_was_used_and_what_is_left(
+    account: Account, key: str, gate: LiveGate, owner_client: Client
+) -> None:
+    assert not owner_client.get("/account/usage").context["has_usage"]
+    gate.use(key, 12)
+    for path in ("/account/usage", "/account/usage/now"):
+        page = owner_client.get(path)
+        assert page.status_code == 200
+        assert page.context["week_total"] == 12
+        assert page.context["standing"].left == 38
+        assert page.context["has_usage"]
+
+
+def test_the_page_stays_calm_when_valkey_is_away(
+    owner_client: Client, valkey_away: Callable[[bool], None]
+) -> None:
+    valkey_away(True)
+    for path in ("/account/usage", "/account/usage/now"):
+        page = owner_client.get(path)
+        assert page.status_code == 200
+        assert page.context["standing"] is None
+    valkey_away(False)
+    assert isinstance(owner_client.get("/account/usage").context["standing"], Standing)
+
+
+def test_the_week_of_the_page_is_the_week_of_the_clock(account: Account) -> None:
+    now = timezone.now()
+    (today,) = [day for day in week_usage(account, at=now).days if day.is_today]
+    assert today.date == now.date()

@@ -1,13 +1,11 @@
 """The public REST API as an ASGI application."""
 
 import logging
-from typing import NoReturn
 
 from api import chat
 from api.model import ChatModel
 from gate import week
-from gate.asgi import unavailable
-from gate.check import Decision, Gate, QuotaUnavailable, now_ms
+from gate.check import Gate, QuotaUnavailable, now_ms
 from gate.http import (
     App,
     ClientGone,
@@ -25,6 +23,7 @@ from gate.http import (
     utc_text,
 )
 from gate.rate_headers import rate_headers
+from gate.refusals import invalid_key, refusal, unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -83,11 +82,11 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate) -> None:
     """What the key may still do. Costs nothing, also when everything is used up."""
     key = bearer_token(scope)
     if key is None:
-        raise _invalid_key()
+        raise invalid_key()
     at_ms = now_ms()
     decision = await gate.check(key=key, units=0, at_ms=at_ms)
     if decision.reason == "invalid_key":
-        raise _invalid_key()
+        raise invalid_key()
     answer = decision.answer
     assert answer is not None
     body = {
@@ -122,18 +121,21 @@ async def _chat(
 ) -> None:
     key = bearer_token(scope)
     if key is None:
-        raise _invalid_key()
+        raise invalid_key()
     raw = await read_body(receive, limit=_BODY_LIMIT)
     try:
         body = chat.read_request(json_object(scope, raw))
     except Problem:
         # What is wrong with a request is for customers: a stranger learns only 401.
-        _refuse(await gate.check(key=key, units=0), billing_url, exhausted_too=False)
+        look = await gate.check(key=key, units=0)
+        if look.reason == "invalid_key":
+            raise invalid_key() from None
         raise
     at_ms = now_ms()
     # A request id of the client is not used for replay: it would make chats free.
     decision = await gate.check(key=key, meter="chat", at_ms=at_ms)
-    _refuse(decision, billing_url, at_ms=at_ms)
+    if not decision.allowed:
+        raise refusal(decision, billing_url=billing_url, at_ms=at_ms)
     assert decision.charge_id is not None
     await chat.answer(
         gate=gate,
@@ -143,47 +145,4 @@ async def _chat(
         headers=rate_headers(decision, now_ms=at_ms),
         receive=receive,
         send=send,
-    )
-
-
-def _refuse(
-    decision: Decision, billing_url: str, *, at_ms: int | None = None, exhausted_too: bool = True
-) -> None:
-    """Raise the answer to a decision that does not allow the request."""
-    if decision.reason == "invalid_key":
-        raise _invalid_key()
-    if decision.reason == "suspended":
-        raise Problem(
-            403, "not_permitted", "This account is suspended. Write to us to have it looked at."
-        )
-    if decision.reason == "quota_exhausted" and exhausted_too:
-        _refuse_exhausted(decision, billing_url, at_ms=now_ms() if at_ms is None else at_ms)
-    if decision.reason == "unknown_meter":
-        raise QuotaUnavailable
-
-
-def _refuse_exhausted(decision: Decision, billing_url: str, *, at_ms: int) -> NoReturn:
-    assert decision.answer is not None
-    assert decision.resets_at is not None
-    resets_at = decision.resets_at
-    raise Problem(
-        429,
-        "quota_exhausted",
-        f"The {decision.answer.cap:,} chats of this week are used up. Buy a Weekly Boost or "
-        f"credits at {billing_url}, or wait until {resets_at:%A, %-d %B %H:%M} UTC.",
-        headers=[
-            (b"retry-after", str(decision.seconds_to_reset(now_ms=at_ms)).encode()),
-            *rate_headers(decision, now_ms=at_ms),
-        ],
-        resets_at=utc_text(resets_at),
-        billing_url=billing_url,
-    )
-
-
-def _invalid_key() -> Problem:
-    return Problem(
-        401,
-        "invalid_key",
-        "Send a valid API key as “Authorization: Bearer sk_…”. Keys are made at /account/keys.",
-        headers=[(b"www-authenticate", b'Bearer realm="api"')],
     )

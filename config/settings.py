@@ -94,6 +94,10 @@ REDIS_URL = environment.redis(
     _services.get("redis_url", "unix:///nonexistent/valkey.sock" if IS_DEVELOPMENT else None),
 )
 
+ALLOW_FORGETFUL_REDIS = environment.boolean("ALLOW_FORGETFUL_REDIS", False)
+if ALLOW_FORGETFUL_REDIS and not IS_DEVELOPMENT:
+    raise ImproperlyConfigured("A Redis that forgets is for development: ALLOW_FORGETFUL_REDIS.")
+
 
 def _logical_database(number: int) -> str:
     """Another logical database of the same server, so that only the gate writes the hot state."""

@@ -1,9 +1,22 @@
 """The quota-check service: `/quota/v1/…` for API servers and gateways."""
 
+import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gate.check import CannotRefund, Decision, Gate, QuotaUnavailable, RequestIdConflict, now_ms
+from gate import checking
+from gate.authorize import authorize
+from gate.check import (
+    CannotRefund,
+    CannotSettle,
+    Decision,
+    Gate,
+    QuotaUnavailable,
+    RequestIdConflict,
+    TooManyHolds,
+    now_ms,
+)
 from gate.http import (
     App,
     ClientGone,
@@ -21,29 +34,36 @@ from gate.http import (
     send_problem,
     utc_text,
 )
+from gate.openapi import DOCUMENT
 from gate.rate_headers import rate_headers
+from gate.refusals import unavailable
 from gate.service_tokens import ServiceTokens
 
 logger = logging.getLogger(__name__)
 
 _BODY_LIMIT = 16 * 1024
-_MAX_UNITS = 10_000
-_MAX_REQUEST_ID = 128
-_MAX_TEXT = 256
+_BATCH_BODY_LIMIT = 256 * 1024
+_AUTHORIZE = "/quota/v1/authorize"
 
 Answer = tuple[int, dict[str, Any], Headers]
+Handler = Callable[[Gate, dict[str, Any]], Awaitable[Answer]]
 
 
-def create_app(*, gate: Gate, service_tokens: ServiceTokens) -> App:
-    """The ASGI application of the quota-check service."""
+def create_app(*, gate: Gate, service_tokens: ServiceTokens, billing_url: str) -> App:
+    """The quota-check service as an ASGI application; a 429 sends people to `billing_url`."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
         try:
-            handler = _HANDLERS[_path(scope)]
-            await _authenticate(scope, service_tokens)
-            body = json_object(scope, await read_body(receive, limit=_BODY_LIMIT))
-            status, value, headers = await handler(gate, body)
-            await send_json(send, status, value, headers)
+            if path == _AUTHORIZE or path.startswith(_AUTHORIZE + "/"):
+                await authorize(
+                    scope, send, gate=gate, service_tokens=service_tokens, billing_url=billing_url
+                )
+            elif path == "/quota/v1/openapi.json":
+                require_method(scope, "GET")
+                await send_json(send, 200, DOCUMENT)
+            else:
+                await _decide(scope, receive, send, gate=gate, service_tokens=service_tokens)
         except Problem as problem:
             await send_problem(send, problem)
         except QuotaUnavailable:
@@ -51,7 +71,7 @@ def create_app(*, gate: Gate, service_tokens: ServiceTokens) -> App:
         except ClientGone:
             return
         except Exception:
-            logger.exception("%s failed", scope["path"])
+            logger.exception("%s failed", path)
             await send_problem(
                 send, Problem(500, "internal_error", "Something broke on our side; try again.")
             )
@@ -59,15 +79,13 @@ def create_app(*, gate: Gate, service_tokens: ServiceTokens) -> App:
     return app
 
 
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    if path not in _HANDLERS:
+async def _decide(
+    scope: Scope, receive: Receive, send: Send, *, gate: Gate, service_tokens: ServiceTokens
+) -> None:
+    handler = _HANDLERS.get(scope["path"])
+    if handler is None:
         raise Problem(404, "not_found", "There is nothing at this address.")
     require_method(scope, "POST")
-    return path
-
-
-async def _authenticate(scope: Scope, service_tokens: ServiceTokens) -> None:
     token = bearer_token(scope)
     if token is None or not await service_tokens.accepts(token):
         raise Problem(
@@ -76,28 +94,24 @@ async def _authenticate(scope: Scope, service_tokens: ServiceTokens) -> None:
             "Send a valid service token as “Authorization: Bearer svc_…”.",
             headers=[(b"www-authenticate", b'Bearer realm="quota"')],
         )
-
-
-def unavailable() -> Problem:
-    """The answer when no decision can be made: never a free pass."""
-    return Problem(
-        503,
-        "quota_unavailable",
-        "The quota cannot be checked at the moment. Try again in a few seconds.",
-        headers=[(b"retry-after", b"2")],
-    )
+    limit = _BATCH_BODY_LIMIT if handler is _batch else _BODY_LIMIT
+    body = json_object(scope, await read_body(receive, limit=limit))
+    status, value, headers = await handler(gate, body)
+    await send_json(send, status, value, headers)
 
 
 async def _check(gate: Gate, body: dict[str, Any]) -> Answer:
-    key = _text(body, "key", limit=_MAX_TEXT)
-    meter = _text(body, "meter", limit=_MAX_TEXT, default="chat")
-    units = _units(body)
-    request_id = _request_id(body)
-    _no_others(body, {"key", "meter", "units", "request_id", "ip"})
+    request = checking.read_check(body)
     at_ms = now_ms()
     try:
         decision = await gate.check(
-            key=key, meter=meter, units=units, request_id=request_id, at_ms=at_ms
+            key=request.key,
+            meter=request.meter,
+            units=request.units,
+            request_id=request.request_id,
+            address=request.address,
+            hold_seconds=request.hold_seconds,
+            at_ms=at_ms,
         )
     except RequestIdConflict:
         raise Problem(
@@ -106,9 +120,32 @@ async def _check(gate: Gate, body: dict[str, Any]) -> Answer:
             "This request_id was used for another check before; nothing was charged.",
             field="request_id",
         ) from None
+    except TooManyHolds:
+        raise Problem(
+            409,
+            "too_many_holds",
+            "The account has 1,000 open holds. Settle some, or wait until they run out.",
+            field="hold_seconds",
+        ) from None
     if decision.reason == "unknown_meter":
-        raise invalid("meter", f"There is no meter “{meter}”.")
+        raise invalid("meter", f"There is no meter “{request.meter}”.")
     return 200, _decision_body(decision, at_ms=at_ms), rate_headers(decision, now_ms=at_ms)
+
+
+async def _batch(gate: Gate, body: dict[str, Any]) -> Answer:
+    """Independent decisions: what is wrong with one says nothing about the others."""
+
+    async def decide(check: dict[str, Any]) -> dict[str, Any]:
+        try:
+            _, decision, _ = await _check(gate, check)
+        except Problem as problem:
+            return {"problem": problem.body()}
+        except QuotaUnavailable:
+            return {"problem": unavailable().body()}
+        return decision
+
+    checks = checking.read_batch(body)
+    return 200, {"decisions": await asyncio.gather(*map(decide, checks))}, []
 
 
 def _decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
@@ -116,6 +153,7 @@ def _decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
     if answer is None:
         return {"allowed": False, "reason": decision.reason}
     resets_at = decision.resets_at
+    waits = decision.reason in {"quota_exhausted", "key_cap_reached"}
     return {
         "allowed": decision.allowed,
         "reason": decision.reason,
@@ -134,69 +172,62 @@ def _decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
             "credits": answer.credits_left,
         },
         "resets_at": utc_text(resets_at) if resets_at else None,
-        "retry_after": (
-            decision.seconds_to_reset(now_ms=at_ms)
-            if decision.reason == "quota_exhausted"
-            else None
-        ),
+        "retry_after": decision.seconds_to_reset(now_ms=at_ms) if waits else None,
     }
 
 
 async def _refund(gate: Gate, body: dict[str, Any]) -> Answer:
-    charge_id = _text(body, "charge_id", limit=2048)
-    _no_others(body, {"charge_id"})
     try:
-        refunded = await gate.refund(charge_id=charge_id)
+        kept = await gate.refund(charge_id=checking.read_refund(body))
     except CannotRefund as error:
-        raise invalid("charge_id", _REFUND_REFUSALS[error.reason]) from None
-    return 200, {"refunded": True, "already": not refunded}, []
+        raise invalid("charge_id", _REFUSALS[error.reason]) from None
+    return (
+        200,
+        {
+            "refunded": True,
+            "already": kept.status == "already",
+            "returned": {
+                "allowance": kept.allowance,
+                "boost": kept.boost,
+                "credits": kept.credits,
+            },
+        },
+        [],
+    )
 
 
-_REFUND_REFUSALS = {
+async def _settle(gate: Gate, body: dict[str, Any]) -> Answer:
+    charge_id, units = checking.read_settlement(body)
+    try:
+        kept = await gate.settle(charge_id=charge_id, units=units)
+    except CannotSettle as error:
+        if error.reason in {"hold_expired", "settled_otherwise"}:
+            raise Problem(409, error.reason, _REFUSALS[error.reason]) from None
+        field = "units" if error.reason == "too_much" else "charge_id"
+        raise invalid(field, _REFUSALS[error.reason]) from None
+    return (
+        200,
+        {
+            "settled": True,
+            "already": kept.status == "already",
+            "kept": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
+        },
+        [],
+    )
+
+
+_REFUSALS = {
     "unknown_charge": "This is not a charge_id that was given out here.",
     "too_late": "A charge can be given back for 24 hours.",
+    "not_a_hold": "This charge was not made with hold_seconds: there is nothing to settle.",
+    "hold_expired": "The hold has run out and was released; nothing was charged.",
+    "settled_otherwise": "The hold was settled with other units before, or given back.",
+    "too_much": "More than was held cannot be kept.",
 }
 
-_HANDLERS = {"/quota/v1/check": _check, "/quota/v1/refund": _refund}
-
-
-# --- input ----------------------------------------------------------------------------------
-
-
-def _text(body: dict[str, Any], field: str, *, limit: int, default: str | None = None) -> str:
-    value = body.get(field, default)
-    if value is None:
-        raise invalid(field, f"“{field}” is missing.")
-    if not isinstance(value, str) or not 1 <= len(value) <= limit:
-        raise invalid(field, f"“{field}” must be a text of 1 to {limit} characters.")
-    return value
-
-
-def _units(body: dict[str, Any]) -> int:
-    units = body.get("units", 1)
-    # bool is an int to Python, not to the caller.
-    if type(units) is not int or not 0 <= units <= _MAX_UNITS:
-        raise invalid("units", f"“units” must be a whole number from 0 to {_MAX_UNITS:,}.")
-    return units
-
-
-def _request_id(body: dict[str, Any]) -> str | None:
-    value = body.get("request_id")
-    if value is None:
-        return None
-    if (
-        not isinstance(value, str)
-        or not 1 <= len(value) <= _MAX_REQUEST_ID
-        or not value.isascii()
-        or not value.isprintable()
-    ):
-        raise invalid(
-            "request_id", f"“request_id” must be 1 to {_MAX_REQUEST_ID} printable characters."
-        )
-    return value
-
-
-def _no_others(body: dict[str, Any], known: set[str]) -> None:
-    for field in body:
-        if field not in known:
-            raise invalid(field, f"There is no member “{field}” here.")
+_HANDLERS: dict[str, Handler] = {
+    "/quota/v1/check": _check,
+    "/quota/v1/check/batch": _batch,
+    "/quota/v1/refund": _refund,
+    "/quota/v1/settle": _settle,
+}

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from gate import digest, hot_state, receipt, week
+from gate import charges, digest, hot_state, receipt, snapshots, week
+from gate.charges import Answer, Kept
 from gate.connection import HotClient
-from gate.hot_state import AccountSnapshot, Answer, CatalogueSnapshot
+from gate.receipt import Receipt
+from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
 logger = logging.getLogger(__name__)
 
@@ -39,15 +41,31 @@ class CannotRefund(Exception):
         self.reason = reason
 
 
+class CannotSettle(Exception):
+    """Nothing was settled; `reason` says why, as a code.
+
+    "unknown_charge", "not_a_hold", "hold_expired", "too_much" or "settled_otherwise".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class RequestIdConflict(Exception):
     """The request id was used before for something else; nothing was charged."""
 
 
-@dataclass(frozen=True, slots=True)
+class TooManyHolds(Exception):
+    """The account has as many open holds as it may; nothing was charged."""
+
+
+@dataclass(slots=True)
 class Decision:
     """One decision.
 
-    reason: "ok", "invalid_key", "suspended", "quota_exhausted" or "unknown_meter".
+    reason: "ok", "invalid_key", "suspended", "not_permitted" (scope or address),
+    "key_cap_reached", "quota_exhausted" or "unknown_meter".
     Everything after `reason` is empty when the key is invalid.
     """
 
@@ -70,7 +88,14 @@ class Decision:
 
 
 LoadAccount = Callable[[str], Awaitable[AccountSnapshot | None]]
-LoadCatalogue = Callable[[int], Awaitable[tuple[int, CatalogueSnapshot]]]
+LoadCatalogue = Callable[[int], Awaitable[tuple[PartitionState, CatalogueSnapshot]]]
+
+
+_SETTLE_REFUSALS = {
+    "gone": "hold_expired",
+    "too_much": "too_much",
+    "conflict": "settled_otherwise",
+}
 
 
 def now_ms() -> int:
@@ -82,7 +107,7 @@ class Gate:
     """Decides charges on the hot state.
 
     load_account: handle -> snapshot from PostgreSQL, None when there is no such account.
-    load_catalogue: partition -> its epoch and the catalogue.
+    load_catalogue: partition -> its state and the catalogue.
     """
 
     def __init__(
@@ -92,14 +117,18 @@ class Gate:
         peppers: Sequence[digest.Pepper],
         load_account: LoadAccount,
         load_catalogue: LoadCatalogue,
+        answer_within: float | None = None,
     ) -> None:
         self._client = client
         self._peppers = tuple(peppers)
         self._load_account = load_account
         self._load_catalogue = load_catalogue
+        self._answer_within = ANSWER_WITHIN_SECONDS if answer_within is None else answer_within
         self._loads: dict[str, asyncio.Future[bool]] = {}
         self._load_slots = asyncio.Semaphore(_CONCURRENT_LOADS)
         self._misses: dict[str, float] = {}
+        self._unanswered = 0
+        self._complain_at = 0.0
 
     async def check(
         self,
@@ -108,63 +137,78 @@ class Gate:
         meter: str = "chat",
         units: int = 1,
         request_id: str | None = None,
+        address: str = "",
+        hold_seconds: int = 0,
         at_ms: int | None = None,
     ) -> Decision:
         """Charge `units` of a meter to a key, or say why not; `units` 0 only looks.
 
-        A request id that comes again within an hour gets the first answer again.
-        Raises QuotaUnavailable, or RequestIdConflict when the id came with other content before.
+        A request id that comes again within an hour gets the first answer again. With
+        `hold_seconds` the charge is held: it counts until it is settled or the time is over.
+        address: the customer's, as 32 hex digits (`addresses.to_hex`); a key may be bound to some.
+        Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
+        content before.
         """
         try:
             handle = digest.handle_of(key)
         except digest.MalformedKey:
             return Decision(allowed=False, reason="invalid_key")
         at_ms = now_ms() if at_ms is None else at_ms
-        call = hot_state.check_call(
+        is_hold = hold_seconds > 0 and units > 0
+        call = charges.check_call(
             handle=handle,
-            digests=digest.digests(key, self._peppers),
+            digests=snapshots.hot_digests(digest.digests(key, self._peppers)),
             meter=meter,
             units=units,
             request_id=request_id,
             now_ms=at_ms,
             week=week.week_of(at_ms),
+            address=address,
+            hold_id=digest.new_hold_id() if is_hold else "",
+            hold_until_ms=at_ms + hold_seconds * 1000 if is_hold else 0,
         )
         reply = await self._run_warm(handle, call)
         if reply is None:
             return Decision(allowed=False, reason="invalid_key")
-        answer = hot_state.read_answer(reply)
+        answer = charges.read_answer(reply)
+        if answer.status == "ok":
+            charge_id = self._charge_id(handle, answer, meter, is_hold) if units else None
+            return Decision(
+                allowed=True, reason="ok", handle=handle, charge_id=charge_id, answer=answer
+            )
         if answer.status == "conflict":
             raise RequestIdConflict
+        if answer.status == "too_many_holds":
+            raise TooManyHolds
         if answer.status == "invalid_key":
             return Decision(allowed=False, reason="invalid_key")
         if answer.status == "unknown_meter":
             return Decision(allowed=False, reason="unknown_meter", handle=handle)
-        if answer.status != "ok":
-            return Decision(allowed=False, reason=answer.status, handle=handle, answer=answer)
-        charge_id = None
-        if units:
-            charge_id = receipt.to_charge_id(
-                receipt.Receipt(
-                    handle=handle,
-                    entry_id=answer.entry_id,
-                    at_ms=answer.at_ms,
-                    week=answer.week,
-                    key_id=answer.key_id,
-                    meter=meter,
-                    allowance=answer.allowance_taken,
-                    boosts=answer.boosts_taken,
-                    credits=answer.credits_taken,
-                    credit_chats=answer.credits_taken // answer.credits_per_chat,
-                ),
-                self._peppers[0],
-            )
-        return Decision(
-            allowed=True, reason="ok", handle=handle, charge_id=charge_id, answer=answer
+        return Decision(allowed=False, reason=answer.status, handle=handle, answer=answer)
+
+    def _charge_id(self, handle: str, answer: Answer, meter: str, is_hold: bool) -> str:
+        return receipt.to_charge_id(
+            Receipt(
+                handle=handle,
+                charge_ref=answer.entry_id,
+                is_hold=is_hold,
+                at_ms=answer.at_ms,
+                week=answer.week,
+                key_id=answer.key_id,
+                key_digest=answer.key_digest,
+                meter=meter,
+                allowance=answer.allowance_taken,
+                boosts=answer.boosts_taken,
+                credits=answer.credits_taken,
+                credit_chats=answer.credits_taken // answer.credits_per_chat,
+            ),
+            self._peppers[0],
         )
 
-    async def refund(self, *, charge_id: str, at_ms: int | None = None) -> bool:
-        """Give a charge back, once; False when it was given back before.
+    async def refund(self, *, charge_id: str, at_ms: int | None = None) -> Kept:
+        """Give a charge back, once. Status "ok", or "already" when it was given back before.
 
+        What is answered is what came back: allowance chats of a week that has ended are gone.
         Raises CannotRefund ("unknown_charge", "too_late") or QuotaUnavailable.
         """
         try:
@@ -174,10 +218,12 @@ class Gate:
         at_ms = now_ms() if at_ms is None else at_ms
         if at_ms - paid.at_ms > hot_state.REFUND_WINDOW_MS:
             raise CannotRefund("too_late")
-        call = hot_state.refund_call(
+        call = charges.refund_call(
             handle=paid.handle,
-            entry_id=paid.entry_id,
+            charge_ref=paid.charge_ref,
+            is_hold=paid.is_hold,
             key_id=paid.key_id,
+            key_digest=paid.key_digest,
             meter=paid.meter,
             at_ms=paid.at_ms,
             charge_week=paid.week,
@@ -186,11 +232,40 @@ class Gate:
             credits=paid.credits,
             credit_chats=paid.credit_chats,
             week=week.week_of(at_ms),
+            now_ms=at_ms,
         )
         reply = await self._run_warm(paid.handle, call)
         if reply is None:
             raise CannotRefund("unknown_charge")
-        return bool(reply[0] == b"ok")
+        return charges.read_kept(reply)
+
+    async def settle(self, *, charge_id: str, units: int, at_ms: int | None = None) -> Kept:
+        """Keep `units` of a hold and give the rest back. Repeating it answers the same.
+
+        Status "ok", or "already" when it was settled like this before.
+        Raises CannotSettle or QuotaUnavailable.
+        """
+        try:
+            held = receipt.from_charge_id(charge_id, self._peppers)
+        except receipt.UnknownCharge as error:
+            raise CannotSettle("unknown_charge") from error
+        if not held.is_hold:
+            raise CannotSettle("not_a_hold")
+        at_ms = now_ms() if at_ms is None else at_ms
+        call = charges.settle_call(
+            handle=held.handle,
+            hold_id=held.charge_ref,
+            units=units,
+            week=week.week_of(at_ms),
+            now_ms=at_ms,
+        )
+        reply = await self._run_warm(held.handle, call)
+        if reply is None:
+            raise CannotSettle("unknown_charge")
+        kept = charges.read_kept(reply)
+        if kept.status in _SETTLE_REFUSALS:
+            raise CannotSettle(_SETTLE_REFUSALS[kept.status])
+        return kept
 
     async def _run_warm(self, handle: str, call: hot_state.Call) -> list[bytes] | None:
         """Run a call, loading the account first if it is cold; None when there is no account."""
@@ -208,12 +283,23 @@ class Gate:
 
     async def _run(self, call: hot_state.Call) -> Any:
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+            async with asyncio.timeout(self._answer_within):
                 return await self._client.run(call)
         except (RedisError, OSError, TimeoutError) as error:
-            # The arguments hold digests, so only the kind of failure is logged.
-            logger.warning("valkey gave no answer: %s", type(error).__name__)
+            self._complain(error)
             raise QuotaUnavailable from None
+
+    def _complain(self, error: Exception) -> None:
+        """Log that Valkey gave no answer, at most once a second: many callers may wait at once."""
+        self._unanswered += 1
+        now = time.monotonic()
+        if now >= self._complain_at:
+            # The arguments hold digests, so only the kind of failure is logged.
+            logger.warning(
+                "valkey gave no answer to %s calls: %s", self._unanswered, type(error).__name__
+            )
+            self._unanswered = 0
+            self._complain_at = now + 1.0
 
     async def _once(self, name: str, load: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
         """Load something once, however many callers wait for it."""
@@ -238,12 +324,12 @@ class Gate:
             if snapshot is None:
                 self._remember_miss(handle)
                 return False
-            put = hot_state.put_account_call(snapshot)
+            put = snapshots.put_account_call(snapshot)
             stored = await self._run(put)
-            if stored == b"cold_catalogue":
+            if stored[0] == b"cold_catalogue":
                 await self._once_catalogue(hot_state.partition_of(handle))
                 stored = await self._run(put)
-            if stored == b"stored":
+            if stored[0] == b"stored":
                 return True
         logger.error("account %s: its epoch changes faster than it loads", handle)
         raise QuotaUnavailable
@@ -252,8 +338,8 @@ class Gate:
         await self._once(f"catalogue {partition}", lambda: self._warm_catalogue(partition))
 
     async def _warm_catalogue(self, partition: int) -> bool:
-        epoch, catalogue = await self._read(self._load_catalogue(partition))
-        await self._run(hot_state.put_catalogue_call(partition, epoch, catalogue))
+        state, catalogue = await self._read(self._load_catalogue(partition))
+        await self._run(snapshots.put_catalogue_call(state, catalogue))
         return True
 
     async def _read(self, load: Awaitable[T]) -> T:

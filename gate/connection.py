@@ -1,108 +1,186 @@
-"""Clients of Valkey, for the hot path and for everybody else."""
+"""Clients of Valkey, for the hot path and for everybody else, on one server or on a cluster."""
 
 import asyncio
-from collections import deque
+import random
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
-from redis import Redis
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry as AsyncRetry
+from redis import Redis, RedisCluster
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004 - redis-py's own name
+    MovedError,
+    NoScriptError,
+    TimeoutError,  # noqa: A004 - the same
+    TryAgainError,
+)
 from redis.retry import Retry
 
-from gate.hot_state import Call
+from gate.hot_state import Call, partition_of_call
+from gate.wire import Wire, connect
 
 # Below the time a check has to answer in. Nothing is retried here: a repeated charge would count
 # twice, and whoever may repeat safely does so knowingly.
 _HOT_TIMEOUT_SECONDS = 0.4
 _TIMEOUT_SECONDS = 2.0
-# Two pipelines under way: one is written while the other one's answers are read.
-_PIPELINES = 2
-_CALLS_IN_A_PIPELINE = 256
+# A slot that moves makes a few redirects; each of them means that the call was not run.
+_REDIRECTS_AT_MOST = 40
+_TRY_AGAIN_SECONDS = 0.01
+
+# Told the run id of a server that was not seen before; raises when it must not be used.
+NewServer = Callable[[str], Awaitable[None]]
 
 
 @cache
-def sync_client(url: str) -> Redis:
-    """The client that pages, tasks and commands of this process share; safe among threads."""
-    return Redis.from_url(
+def sync_client(url: str) -> Redis | RedisCluster:
+    """The client that pages, tasks and commands of this process share; safe among threads.
+
+    Asks the server once whether it belongs to a cluster; RedisError when there is no answer.
+    """
+    single = Redis.from_url(
         url,
         socket_timeout=_TIMEOUT_SECONDS,
         socket_connect_timeout=_TIMEOUT_SECONDS,
         retry=Retry(NoBackoff(), 0),
+    )
+    if not single.info("cluster").get("cluster_enabled"):
+        return single
+    single.close()
+    return RedisCluster.from_url(
+        url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
     )
 
 
 class HotClient:
     """Runs script calls for one event loop, many in one round trip.
 
-    Calls that arrive while a pipeline is under way leave together in the next one, so that the cost
-    of a round trip is shared by whoever waits. Each call is still decided on its own.
+    It begins with one address. A cluster answers where else a partition lives; that is remembered,
+    and forgotten when the server there gives no answer, so that a new owner can be learned.
     """
 
-    def __init__(self, url: str) -> None:
-        self._client = AsyncRedis(
-            connection_pool=BlockingConnectionPool.from_url(
-                url,
-                max_connections=_PIPELINES,
-                timeout=_HOT_TIMEOUT_SECONDS,
-                socket_timeout=_HOT_TIMEOUT_SECONDS,
-                socket_connect_timeout=_HOT_TIMEOUT_SECONDS,
-                retry=AsyncRetry(NoBackoff(), 0),
-            )
-        )
-        self._waiting: deque[tuple[Call, asyncio.Future[Any]]] = deque()
-        self._senders: set[asyncio.Task[None]] = set()
+    def __init__(
+        self, url: str, *, new_server: NewServer | None = None, patience: float | None = None
+    ) -> None:
+        self._seed = url
+        self._new_server = new_server
+        # Seconds that a server may take to answer.
+        self._patience = _HOT_TIMEOUT_SECONDS if patience is None else patience
+        self._lines: dict[str, _Line] = {}
+        self._owners: dict[int, str] = {}
 
     async def run(self, call: Call) -> Any:
         """The answer to a call. Raises RedisError or OSError when there is none."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append((call, answer))
-        if len(self._senders) < _PIPELINES:
-            sender = asyncio.create_task(self._send())
-            self._senders.add(sender)
-            sender.add_done_callback(self._senders.discard)
-        return await answer
+        partition = partition_of_call(call)
+        asking: str | None = None
+        for _ in range(_REDIRECTS_AT_MOST):
+            address = asking or self._owners.get(partition, self._seed)
+            line = self._lines.get(address) or self._open(address)
+            try:
+                return await line.run(call, asking=asking is not None)
+            except MovedError as moved:
+                self._owners[partition] = self._address(moved.host, moved.port)
+                asking = None
+            except AskError as ask:
+                asking = self._address(ask.host, ask.port)
+            except (TryAgainError, ClusterDownError):
+                asking = None
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            except (ConnectionError, TimeoutError, OSError):
+                self._forget(partition)
+                raise
+        raise ClusterDownError("a partition was redirected again and again")
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
-        await self._client.connection_pool.aclose()
+        for line in self._lines.values():
+            await line.aclose()
 
-    async def _send(self) -> None:
-        while self._waiting:
-            batch = [
-                self._waiting.popleft()
-                for _ in range(min(len(self._waiting), _CALLS_IN_A_PIPELINE))
-            ]
-            # A caller that went away before its call was sent is not charged.
-            batch = [(call, answer) for call, answer in batch if not answer.done()]
+    def _open(self, address: str) -> "_Line":
+        line = self._lines[address] = _Line(address, self._new_server, self._patience)
+        return line
+
+    def _address(self, host: str, port: int) -> str:
+        parts = urlsplit(self._seed)
+        login, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{login}{at}{host}:{port}"))
+
+    def _forget(self, partition: int) -> None:
+        """Ask another server next time: this one may have lost the partition, or be gone."""
+        silent = self._owners.pop(partition, self._seed)
+        others = [address for address in self._lines if address != silent]
+        if others and silent == self._seed:
+            self._owners[partition] = random.choice(others)  # noqa: S311 - any of them knows
+
+
+class _Line:
+    """The connection to one server: opened when it is needed, and again when it was lost."""
+
+    def __init__(self, url: str, new_server: NewServer | None, patience: float) -> None:
+        self._url = url
+        self._patience = patience
+        self._new_server = new_server
+        self._verified: str | None = None
+        self._wire: Wire | None = None
+        self._opening: asyncio.Future[Wire] | None = None
+
+    async def run(self, call: Call, *, asking: bool = False) -> Any:
+        wire = self._wire
+        if wire is None or not wire.is_open:
+            wire = await self._open()
+        if asking:
+            wire.call("ASKING").add_done_callback(_forget_outcome)
+        script, keys = call.script, call.keys
+        try:
+            return await wire.call("EVALSHA", script.sha, len(keys), *keys, *call.args)
+        except NoScriptError:
+            # A Valkey that lost its scripts ran nothing: the call is sent again with its text.
+            if asking:
+                wire.call("ASKING").add_done_callback(_forget_outcome)
+            return await wire.call("EVAL", script.text, len(keys), *keys, *call.args)
+
+    async def aclose(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+
+    async def _open(self) -> Wire:
+        """The one connection, however many callers want it at once."""
+        if self._opening is None:
+            self._opening = asyncio.ensure_future(
+                connect(self._url, patience=self._patience, greet=self._greet)
+            )
+            self._opening.add_done_callback(self._opened)
+        # One caller's time-out must not end what others wait for.
+        return await asyncio.shield(self._opening)
+
+    def _opened(self, opening: "asyncio.Future[Wire]") -> None:
+        self._opening = None
+        if not opening.cancelled() and opening.exception() is None:
+            self._wire = opening.result()
+
+    async def _greet(self, wire: Wire) -> None:
+        """Look at a server before the first call goes to it.
+
+        A server that was started anew may hold an older copy of the data, which nothing in the data
+        itself would show.
+        """
+        if self._new_server is None:
+            return
+        info: bytes = await wire.call("INFO", "server")
+        run_id = info.partition(b"run_id:")[2].partition(b"\r\n")[0].decode()
+        if run_id != self._verified:
             try:
-                replies = await self._execute([call for call, _ in batch])
-            except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must know
-                replies = [error] * len(batch)
-            for (_, answer), reply in zip(batch, replies, strict=True):
-                if answer.done():
-                    continue
-                if isinstance(reply, Exception):
-                    answer.set_exception(reply)
-                else:
-                    answer.set_result(reply)
+                await self._new_server(run_id)
+            except Exception as error:
+                # Whatever is wrong with it, to who waits this server is as good as away.
+                raise ConnectionError("the server cannot be used yet") from error
+            self._verified = run_id
 
-    async def _execute(self, calls: list[Call], *, by_text: bool = False) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for call in calls:
-            if by_text:
-                pipeline.eval(call.script.text, len(call.keys), *call.keys, *call.args)
-            else:
-                pipeline.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
-        replies = await pipeline.execute(raise_on_error=False)
-        # A Valkey that lost its scripts ran none of these: they are sent again with their text.
-        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown and not by_text:
-            repeated = await self._execute([calls[at] for at in unknown], by_text=True)
-            for at, reply in zip(unknown, repeated, strict=True):
-                replies[at] = reply
-        return replies
+
+def _forget_outcome(answer: "asyncio.Future[Any]") -> None:
+    """Nobody waits for this answer; the call after it tells what matters."""
+    if not answer.cancelled():
+        answer.exception()

@@ -53,6 +53,11 @@ def new_service_token() -> str:
     return _with_checksum(_SERVICE_PREFIX + _random_base62(_SECRET_LENGTH))
 
 
+def new_hold_id() -> str:
+    """A fresh id of a hold; stream entries have ids of another form."""
+    return "h" + _random_base62(16)
+
+
 def handle_of(api_key: str) -> str:
     """The account handle inside a well-formed API key; MalformedKey for anything else."""
     _verify(api_key, _KEY_PREFIX, _KEY_LENGTH)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 Scope = MutableMapping[str, Any]
@@ -111,6 +112,7 @@ def require_method(scope: Scope, method: str) -> None:
         )
 
 
+@lru_cache(maxsize=64)
 def utc_text(at: datetime) -> str:
     """A moment as RFC 3339 text that ends in Z."""
     return at.isoformat().replace("+00:00", "Z")
@@ -125,7 +127,7 @@ def json_object(scope: Scope, body: bytes) -> dict[str, Any]:
     if content_type and content_type[0].split(b";")[0].strip().lower() != b"application/json":
         raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
     try:
-        value = json.loads(body, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = _DECODER.decode(body.decode())
     except RecursionError:
         raise invalid("body", "The body is nested too deeply.") from None
     except _Doubled as error:
@@ -161,7 +163,7 @@ async def _send(
     value: Any,
     headers: Iterable[tuple[bytes, bytes]],
 ) -> None:
-    body = json.dumps(value, separators=(",", ":")).encode()
+    body = _ENCODER.encode(value).encode()
     await send(
         {
             "type": "http.response.start",
@@ -196,3 +198,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+# Made once: json.loads and json.dumps make new ones for every call with options.
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)

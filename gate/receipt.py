@@ -9,7 +9,7 @@ import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from gate.digest import Pepper
 
@@ -21,15 +21,17 @@ class UnknownCharge(ValueError):
     """The text is not a charge id that this installation gave out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Receipt:
     """What one charge took: chats of the allowance, chats by boost, credits."""
 
     handle: str
-    entry_id: str  # of the stream entry, unique in the account's partition
+    charge_ref: str  # id of the stream entry, or of the hold; unique in the account's partition
+    is_hold: bool
     at_ms: int
     week: int
     key_id: int
+    key_digest: str
     meter: str
     allowance: int  # chats
     boosts: str  # "boost id:chats" joined by commas
@@ -39,7 +41,12 @@ class Receipt:
 
 def to_charge_id(receipt: Receipt, pepper: Pepper) -> str:
     """The signed text of a receipt."""
-    payload = "|".join(str(value) for value in astuple(receipt)).encode("ascii")
+    # Spelled out: dataclasses.astuple copies deeply, and this is done for every charge.
+    payload = (
+        f"{receipt.handle}|{receipt.charge_ref}|{receipt.is_hold:d}|{receipt.at_ms}|{receipt.week}|"
+        f"{receipt.key_id}|{receipt.key_digest}|{receipt.meter}|{receipt.allowance}|"
+        f"{receipt.boosts}|{receipt.credits}|{receipt.credit_chats}"
+    ).encode("ascii")
     signed = _mac(payload, pepper) + payload
     return _PREFIX + urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
 
@@ -56,20 +63,20 @@ def from_charge_id(charge_id: str, peppers: Sequence[Pepper]) -> Receipt:
     mac, payload = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
     if not any(hmac.compare_digest(mac, _mac(payload, pepper)) for pepper in peppers):
         raise UnknownCharge
-    handle, entry_id, at_ms, week, key_id, meter, allowance, boosts, credits, credit_chats = (
-        payload.decode("ascii").split("|")
-    )
+    texts = payload.decode("ascii").split("|")
     return Receipt(
-        handle=handle,
-        entry_id=entry_id,
-        at_ms=int(at_ms),
-        week=int(week),
-        key_id=int(key_id),
-        meter=meter,
-        allowance=int(allowance),
-        boosts=boosts,
-        credits=int(credits),
-        credit_chats=int(credit_chats),
+        handle=texts[0],
+        charge_ref=texts[1],
+        is_hold=texts[2] == "1",
+        at_ms=int(texts[3]),
+        week=int(texts[4]),
+        key_id=int(texts[5]),
+        key_digest=texts[6],
+        meter=texts[7],
+        allowance=int(texts[8]),
+        boosts=texts[9],
+        credits=int(texts[10]),
+        credit_chats=int(texts[11]),
     )
 
 

@@ -6,12 +6,15 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from gate import digest
+from gate.check import QuotaUnavailable
 
 logger = logging.getLogger(__name__)
 
 # A revoked token is refused within 5 s; half of that leaves room for a slow answer.
 _FRESH_SECONDS = 2.0
 _RETRY_SECONDS = 0.5
+# A database that hangs must not take the checks down with it.
+_LOAD_WITHIN_SECONDS = 0.4
 
 LoadDigests = Callable[[], Awaitable[frozenset[str]]]
 
@@ -25,14 +28,15 @@ class ServiceTokens:
     def __init__(self, *, peppers: Sequence[digest.Pepper], load: LoadDigests) -> None:
         self._peppers = tuple(peppers)
         self._load = load
-        self._digests: frozenset[str] = frozenset()
+        # None until PostgreSQL has answered once.
+        self._digests: frozenset[str] | None = None
         self._refresh_at = 0.0
         self._lock = asyncio.Lock()
         # The digest of a token that was accepted before costs two HMACs a request otherwise.
         self._known: dict[str, tuple[str, ...]] = {}
 
     async def accepts(self, token: str) -> bool:
-        """Whether the token may ask for decisions."""
+        """Whether the token may ask for decisions. QuotaUnavailable when nobody can know."""
         candidates = self._known.get(token)
         if candidates is None:
             try:
@@ -42,6 +46,8 @@ class ServiceTokens:
             candidates = tuple(digest.digests(token, self._peppers))
         if time.monotonic() >= self._refresh_at:
             await self._refresh()
+        if self._digests is None:
+            raise QuotaUnavailable
         if self._digests.isdisjoint(candidates):
             self._known.pop(token, None)
             return False
@@ -53,7 +59,8 @@ class ServiceTokens:
             if time.monotonic() < self._refresh_at:
                 return
             try:
-                self._digests = await self._load()
+                async with asyncio.timeout(_LOAD_WITHIN_SECONDS):
+                    self._digests = await self._load()
                 self._refresh_at = time.monotonic() + _FRESH_SECONDS
             except Exception:
                 logger.exception("service tokens could not be read; the last copy stays in use")

@@ -1,6 +1,7 @@
 """The week of the product: Monday 00:00 UTC to the next, derived from the clock alone."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 # 1970-01-05 00:00 UTC was a Monday; week 0 begins there.
@@ -22,6 +23,7 @@ def starts_at(week: int) -> datetime:
     return datetime(1970, 1, 5, tzinfo=UTC) + timedelta(weeks=week)
 
 
+@lru_cache(maxsize=64)
 def ends_at(week: int) -> datetime:
     """The moment a week ends, which is the moment its allowance resets."""
     return starts_at(week + 1)

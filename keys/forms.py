@@ -1,7 +1,13 @@
+from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 from uuid import uuid4
 
 from django import forms
+
+from keys.issue import KeyLimits
+
+ADDRESSES_AT_MOST = 20
 
 
 class NewKeyForm(forms.Form):
@@ -17,6 +23,35 @@ class NewKeyForm(forms.Form):
         },
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "production"}),
     )
+    expires_in = forms.TypedChoiceField(
+        choices=[
+            ("", "Not by itself"),
+            ("7", "In 7 days"),
+            ("30", "In 30 days"),
+            ("90", "In 90 days"),
+            ("365", "In a year"),
+        ],
+        coerce=int,
+        empty_value=None,
+        required=False,
+        label="Expires",
+        error_messages={"invalid_choice": "Choose one of the times."},
+    )
+    weekly_cap = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=1_000_000_000,
+        label="Chats a week",
+        help_text="Empty: as many as the account has.",
+        error_messages={"invalid": "Give a whole number of chats, or leave it empty."},
+    )
+    addresses = forms.CharField(
+        required=False,
+        max_length=2_000,
+        label="Addresses",
+        help_text="One to a line, as 192.0.2.7 or 2001:db8::/32. Empty: anywhere.",
+        widget=forms.Textarea(attrs={"rows": 2}),
+    )
     submission = forms.UUIDField(
         widget=forms.HiddenInput,
         initial=uuid4,
@@ -26,10 +61,36 @@ class NewKeyForm(forms.Form):
         },
     )
 
+    def clean_addresses(self) -> tuple[str, ...]:
+        """Networks in CIDR form."""
+        lines = [line.strip() for line in self.cleaned_data["addresses"].splitlines()]
+        networks = []
+        for line in filter(None, lines):
+            try:
+                networks.append(str(ip_network(line)))
+            except ValueError:
+                raise forms.ValidationError(
+                    f"“{line}” is no address or network. Write 192.0.2.7 or 192.0.2.0/24."
+                ) from None
+        if len(networks) > ADDRESSES_AT_MOST:
+            raise forms.ValidationError(f"A key may name {ADDRESSES_AT_MOST} networks at most.")
+        return tuple(networks)
+
+    def limits(self, *, at: datetime) -> KeyLimits:
+        """What the key may do less than its account."""
+        days = self.cleaned_data["expires_in"]
+        return KeyLimits(
+            expires_at=None if days is None else at + timedelta(days=days),
+            weekly_cap=self.cleaned_data["weekly_cap"],
+            addresses=self.cleaned_data["addresses"],
+        )
+
     def clean(self) -> dict[str, Any]:
         """A hidden field has no place for its error, and what is damaged must not come back."""
         errors = self.errors.pop("submission", None)
         if errors is not None:
             self.add_error(None, errors.as_data())
-            self.data = {"name": self.data.get("name", ""), "submission": uuid4()}
+            kept = ("name", "expires_in", "weekly_cap", "addresses")
+            self.data = {name: self.data.get(name, "") for name in kept}
+            self.data["submission"] = uuid4()
         return self.cleaned_data

@@ -1,5 +1,7 @@
 """Making keys and tokens."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -31,8 +33,23 @@ class NameTaken(CannotIssueKey):
     """A service token of this name exists."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLimits:
+    """What a key may do less than its account. Networks in CIDR form."""
+
+    expires_at: datetime | None = None
+    weekly_cap: int | None = None
+    scopes: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+NO_LIMITS = KeyLimits()
+
+
 @sensitive_variables("plaintext")
-def issue_api_key(*, account: Account, name: str, submission: UUID, by: User) -> tuple[ApiKey, str]:
+def issue_api_key(
+    *, account: Account, name: str, submission: UUID, by: User, limits: KeyLimits = NO_LIMITS
+) -> tuple[ApiKey, str]:
     """A new key and its text, which is nowhere else. Raises AlreadyIssued or CannotIssueKey."""
     plaintext = digest.new_api_key(account.handle)
     pepper = settings.KEY_PEPPERS[0]
@@ -55,6 +72,10 @@ def issue_api_key(*, account: Account, name: str, submission: UUID, by: User) ->
             last_four=plaintext[-4:],
             submission=submission,
             created_by=by,
+            expires_at=limits.expires_at,
+            weekly_cap=limits.weekly_cap,
+            scopes=list(limits.scopes),
+            addresses=list(limits.addresses),
         )
     projection.push_key(key)
     return key, plaintext

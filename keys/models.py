@@ -6,12 +6,14 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account
-from gate.hot_state import KeyState
+from gate import addresses, snapshots, week
+from gate.snapshots import KeyState
 
 
 class ApiKey(models.Model):
@@ -30,6 +32,19 @@ class ApiKey(models.Model):
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    weekly_cap = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Chats a week that this key may use; empty is no limit."
+    )
+    scopes = ArrayField(
+        models.SlugField(), default=list, blank=True, help_text="Meters it may use; empty is all."
+    )
+    addresses = ArrayField(
+        models.CharField(max_length=49),
+        default=list,
+        blank=True,
+        help_text="Addresses or networks it may be used from; empty is anywhere.",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_by = models.ForeignKey(
@@ -67,13 +82,30 @@ class ApiKey(models.Model):
     @property
     def is_active(self) -> bool:
         """Whether the key is still accepted."""
-        return self.revoked_at is None
+        return self.revoked_at is None and not self.is_expired
 
     @property
-    def state(self) -> KeyState:
-        """What the gate has to know."""
+    def is_expired(self) -> bool:
+        """Whether the key has ended by itself."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def has_limits(self) -> bool:
+        """Whether the key may do less than its account."""
+        return bool(self.expires_at or self.weekly_cap is not None or self.scopes or self.addresses)
+
+    def state(self, *, used: int = 0) -> KeyState:
+        """What the gate has to know; `used` are the chats of this week, as far as drained."""
         return KeyState(
-            digest=self.digest, version=self.version, key_id=self.pk, is_active=self.is_active
+            digest=snapshots.hot_digests([self.digest])[0],
+            version=self.version,
+            key_id=self.pk,
+            is_active=self.revoked_at is None,
+            expires_ms=None if self.expires_at is None else week.to_ms(self.expires_at),
+            weekly_cap=self.weekly_cap,
+            scopes=tuple(self.scopes),
+            addresses=tuple(addresses.network_to_hex(network) for network in self.addresses),
+            used=used,
         )
 
     def mark_revoked(self, *, by: models.Model | None, at: datetime) -> None:

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.db.models import F
 from redis.exceptions import RedisError
 
-from gate import connection, hot_state
+from accounts.partitions import partition_state, record_pushes
+from gate import connection, hot_state, snapshots
 from keys.models import ApiKey, ServiceToken
 
 logger = logging.getLogger(__name__)
@@ -16,12 +17,15 @@ _SWEEP_AT_ONCE = 500
 
 def push_key(key: ApiKey) -> bool:
     """Tell the gate a committed key's state; False when it must be repeated later."""
-    call = hot_state.put_key_call(key.account.handle, key.state)
+    index = key.account.partition_index
+    pushes = partition_state(index).pushes
+    call = snapshots.put_key_call(key.account.handle, key.state(), pushes=pushes)
     try:
-        hot_state.run(connection.sync_client(settings.REDIS_URL), call)
+        _, pushes = hot_state.run(connection.sync_client(settings.REDIS_URL), call)
     except (RedisError, OSError) as error:
         logger.warning("key %s did not reach the gate: %s", key.pk, type(error).__name__)
         return False
+    record_pushes(index, pushes)
     ApiKey.objects.filter(pk=key.pk, pushed_version__lt=key.version).update(
         pushed_version=key.version
     )

@@ -20,7 +20,7 @@ def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime) -> None:
     """
     with transaction.atomic():
         locked = ApiKey.objects.select_for_update().select_related("account").get(pk=key.pk)
-        if locked.is_active:
+        if locked.revoked_at is None:
             locked.mark_revoked(by=by, at=at)
     if locked.pushed_version < locked.version and not projection.push_key(locked):
         raise CannotRevoke

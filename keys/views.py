@@ -39,6 +39,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
             name=form.cleaned_data["name"],
             submission=form.cleaned_data["submission"],
             by=request.user,
+            limits=form.limits(at=timezone.now()),
         )
     except AlreadyIssued as issued:
         return render(request, "keys/already_created.html", {"key": issued.key}, status=409)

@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Account, Membership, User
+from accounts.models import Account, Membership, Partition, User
 from accounts.read_only_admin import ReadOnlyAdmin
 from quotas import catalogue, grants, projection
 from quotas.models import (
@@ -17,7 +17,6 @@ from quotas.models import (
     Entitlement,
     Meter,
     Pack,
-    Partition,
     Plan,
     QuotaPolicy,
     WeekClose,
@@ -270,4 +269,4 @@ class WeekCloseAdmin(ReadOnlyAdmin[WeekClose]):
 class PartitionAdmin(ReadOnlyAdmin[Partition]):
     """How far each partition's charges have been drained."""
 
-    list_display = ("index", "epoch", "drained_id", "drained_at")
+    list_display = ("index", "epoch", "pushes", "drained_id", "drained_at")

@@ -7,9 +7,10 @@ from django.db import transaction
 from django.db.models import F
 from redis.exceptions import RedisError
 
-from gate import connection, hot_state
-from gate.hot_state import CatalogueSnapshot
-from quotas.models import Meter, Partition, Plan, QuotaPolicy
+from accounts.partitions import partition_state, partition_states, record_pushes
+from gate import connection, hot_state, snapshots
+from gate.snapshots import CatalogueSnapshot, PartitionState
+from quotas.models import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -53,19 +54,20 @@ def snapshot() -> CatalogueSnapshot:
     )
 
 
-def partition_snapshot(partition: int) -> tuple[int, CatalogueSnapshot]:
-    """A partition's epoch and the catalogue, for a partition that has lost its copy."""
-    return Partition.objects.get(pk=partition).epoch, snapshot()
+def partition_snapshot(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
+    """A partition's state and the catalogue, for a partition that has lost its copy."""
+    return partition_state(partition), snapshot()
 
 
 def push() -> bool:
     """Tell every partition of the gate the catalogue; False when it must be repeated later."""
     current = snapshot()
-    epochs = dict(Partition.objects.values_list("index", "epoch"))
-    client = connection.sync_client(settings.REDIS_URL)
     try:
-        for index, epoch in epochs.items():
-            hot_state.run(client, hot_state.put_catalogue_call(index, epoch, current))
+        client = connection.sync_client(settings.REDIS_URL)
+        for state in partition_states():
+            call = snapshots.put_catalogue_call(state, current)
+            _, pushes = hot_state.run(client, call)
+            record_pushes(state.index, pushes)
     except (RedisError, OSError) as error:
         logger.warning("the catalogue did not reach the gate: %s", type(error).__name__)
         return False

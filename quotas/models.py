@@ -14,7 +14,6 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account, User
-from gate.hot_state import PARTITIONS
 
 SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed later."
 
@@ -263,18 +262,42 @@ class WeekClose(models.Model):
         return f"week {self.week} of {self.account_id}"
 
 
-class Partition(models.Model):
-    """How far a partition's stream has been drained, and its epoch."""
+class RefusalRollup(models.Model):
+    """Requests of one key that were refused in one hour, by reason."""
 
-    index = models.PositiveSmallIntegerField(primary_key=True)
-    epoch = models.PositiveBigIntegerField(default=1)
-    drained_id = models.CharField(max_length=41, default="0-0")
-    drained_at = models.DateTimeField(null=True, blank=True)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    key_id = models.BigIntegerField()
+    hour = models.DateTimeField()
+    reason = models.CharField(max_length=32)
+    refusals = models.BigIntegerField(default=0)
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(index__lt=PARTITIONS), name="partition_exists")
+            models.UniqueConstraint(
+                fields=["account", "hour", "key_id", "reason"], name="refusal_rollup_once"
+            )
         ]
 
     def __str__(self) -> str:
-        return f"partition {self.index}"
+        return f"{self.refusals} refusals of {self.account_id} at {self.hour:%Y-%m-%d %H:00}"
+
+
+class ChargeMark(models.Model):
+    """What a refund or settlement did to a charge, for as long as a refund is possible.
+
+    Valkey knows it too; this is what a rebuilt Valkey learns it from.
+    """
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="+")
+    charge_ref = models.CharField(max_length=41)
+    content = models.CharField(max_length=2_000)
+    made_at = models.DateTimeField()
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["made_at"])]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "charge_ref"], name="charge_mark_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.charge_ref} of {self.account_id}"

@@ -2,24 +2,26 @@
 
 Exactly once: the rows and the cursor of a partition change in one transaction, and entries are
 trimmed from the stream only after it has committed. A drain that dies anywhere is repeated from
-the cursor. The partition's row is the lock, so any number of workers may drain at once.
+the cursor. One worker at a time drains a partition, so any number of them may run.
 """
 
 import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import cast
 
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
+from redis.exceptions import ResponseError
 
-from accounts.models import Account
+from accounts.models import Account, Partition
 from gate import connection, hot_state, week
 from gate.hot_state import Entry
-from quotas.models import CreditEntry, Partition, UsageRollup
+from quotas.models import ChargeMark, CreditEntry, UsageRollup
 
 logger = logging.getLogger(__name__)
 
@@ -40,12 +42,27 @@ def drain() -> int:
     return drained
 
 
-def drain_partition(index: int) -> int:
+def drain_partition_fully(index: int) -> None:
+    """Drain what stands in a partition's stream now, waiting for whoever is at it."""
+    client = connection.sync_client(settings.REDIS_URL)
+    try:
+        newest = cast(bytes, client.xinfo_stream(hot_state.stream_name(index))["last-generated-id"])
+    except ResponseError:
+        # There is no stream: nothing was ever charged here, or Valkey was emptied.
+        return
+    goal = order_of(newest.decode())
+    while order_of(Partition.objects.get(pk=index).drained_id) < goal:
+        if drain_partition(index, wait=True) == 0:
+            # What the newest id belonged to is trimmed already.
+            return
+
+
+def drain_partition(index: int, *, wait: bool = False) -> int:
     """Drain one batch of one partition; 0 when there is nothing or another worker is at it."""
     with transaction.atomic():
-        partition = Partition.objects.select_for_update(skip_locked=True).filter(pk=index).first()
-        if partition is None:
+        if not lock_drain(Drain.CHARGES, index, wait=wait):
             return 0
+        partition = Partition.objects.get(pk=index)
         entries = undrained(index, after=partition.drained_id, at_most=_BATCH)
         if entries:
             _record(index, entries)
@@ -55,6 +72,30 @@ def drain_partition(index: int) -> int:
         done = partition.drained_id
         transaction.on_commit(lambda: _trim(index, done))
     return len(entries)
+
+
+class Drain(IntEnum):
+    """What is drained; both of a partition may be drained at once."""
+
+    CHARGES = 1
+    REFUSALS = 2
+
+
+def lock_drain(what: Drain, index: int, *, wait: bool = False) -> bool:
+    """Be the only one who drains a partition until the transaction ends; False if somebody is.
+
+    Not a lock on the partition's row: a push that counts itself there would wait for a whole batch.
+    """
+    lock = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT {lock}(%s, %s)", [what, index])
+        return wait or bool(cursor.fetchone()[0])
+
+
+def order_of(entry_id: str) -> tuple[int, int]:
+    """What ids of a stream are compared by: milliseconds, then sequence."""
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
 
 
 def undrained(index: int, *, after: str, at_most: int) -> list[Entry]:
@@ -68,8 +109,8 @@ def undrained(index: int, *, after: str, at_most: int) -> list[Entry]:
 
 
 def _trim(index: int, done: str) -> None:
-    milliseconds, _, sequence = done.partition("-")
-    first_kept = f"{milliseconds}-{int(sequence) + 1}"
+    milliseconds, sequence = order_of(done)
+    first_kept = f"{milliseconds}-{sequence + 1}"
     connection.sync_client(settings.REDIS_URL).xtrim(
         hot_state.stream_name(index), minid=first_kept, approximate=False
     )
@@ -89,6 +130,7 @@ def _record(index: int, entries: list[Entry]) -> None:
     _add_to_boosts(known)
     _add_to_ledger(index, known, account_ids)
     _mark_keys_used(known)
+    _keep_marks(known, account_ids)
 
 
 def _add_to_rollups(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
@@ -188,3 +230,23 @@ def _mark_keys_used(entries: Iterable[Entry]) -> None:
             """,
             [list(used_at), list(used_at.values())],
         )
+
+
+def _keep_marks(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
+    # The last one of a charge says what happened to it in the end.
+    marks = {
+        (account_ids[entry.handle], entry.mark.charge_ref): ChargeMark(
+            account_id=account_ids[entry.handle],
+            charge_ref=entry.mark.charge_ref,
+            content=entry.mark.content,
+            made_at=datetime.fromtimestamp(order_of(entry.entry_id)[0] / 1000, UTC),
+        )
+        for entry in entries
+        if entry.mark is not None
+    }
+    ChargeMark.objects.bulk_create(
+        marks.values(),
+        update_conflicts=True,
+        unique_fields=["account", "charge_ref"],
+        update_fields=["content", "made_at"],
+    )

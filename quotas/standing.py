@@ -8,8 +8,8 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from gate import connection, hot_state, week
-from gate.hot_state import Answer
+from gate import charges, connection, hot_state, week
+from gate.charges import Answer
 from quotas import projection
 from quotas.models import Boost, Plan
 
@@ -86,7 +86,7 @@ def standing_of(account: Account, *, at: datetime) -> Standing | None:
 
 def _look(account: Account, *, at: datetime) -> Answer | None:
     now_ms = week.to_ms(at)
-    call = hot_state.check_call(
+    call = charges.check_call(
         handle=account.handle,
         digests=(),
         meter="chat",
@@ -97,7 +97,7 @@ def _look(account: Account, *, at: datetime) -> Answer | None:
     )
     client = connection.sync_client(settings.REDIS_URL)
     for _ in range(2):
-        answer = hot_state.read_answer(hot_state.run(client, call))
+        answer = charges.read_answer(hot_state.run(client, call))
         if not answer.status.startswith("cold"):
             return answer
         if not projection.push(account):

@@ -1,13 +1,14 @@
 from celery import shared_task
 from django.utils import timezone
 
-from quotas import catalogue, closing, projection, rollups
+from quotas import catalogue, closing, projection, refusals, rollups
 
 
 @shared_task(name="quotas.drain", ignore_result=True)
 def drain() -> None:
     """Move charges from Valkey into PostgreSQL."""
     rollups.drain()
+    refusals.drain()
 
 
 @shared_task(name="quotas.push_pending", ignore_result=True)

@@ -7,11 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from accounts.models import Account
+from accounts.models import Account, Partition
 from gate import hot_state, week
 from keys.models import ApiKey
 from quotas import rollups
-from quotas.models import Partition, UsageRollup
+from quotas.models import UsageRollup
 
 # What a page reads of the stream at most. It holds about a second of charges when the drain runs.
 _UNDRAINED_AT_MOST = 20_000

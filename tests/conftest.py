@@ -10,14 +10,14 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import Account, Membership, User
+from accounts.models import Account, Membership, Partition, User
 from gate import week
 from gate.connection import sync_client
 from gate.hot_state import PARTITIONS
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants
-from quotas.models import Boost, Partition, QuotaPolicy
+from quotas.models import Boost, QuotaPolicy
 from quotas.seed import seed_catalogue
 
 PASSWORD = "correct horse battery staple"

@@ -1,37 +1,52 @@
 -- refund: give back exactly what one charge took, to where it came from, once.
 --
--- KEYS  1 account hash   2 catalogue hash   3 charge stream   4 mark "this charge was refunded"
+-- KEYS  1 account hash   2 catalogue hash   3 charge stream   4 mark of the charge
+--       5 holds of the account
 -- ARGV  1 handle   2 key id   3 meter   4 at (ms) of the charge   5 week of the charge
 --       6 allowance taken   7 boosts taken "id:chats,…"   8 credits taken   9 how long the mark stays (ms)
---       10 now's week by the caller's clock   11 chats that credits paid
--- RETURNS {status, allowance given back}: ok | already | cold | cold_catalogue
+--       10 now's week by the caller's clock   11 chats that credits paid   12 entry id or hold id
+--       13 digest of the key, or ""   14 1 when the charge is a hold   15 now (ms)
+-- RETURNS {status, allowance, boost chats, credits given back}: ok | already | cold | cold_catalogue
 --       An allowance chat of a week that has ended is gone: 0 is given back.
--- WRITES used, credits_spent, b:<boost id> (as check does), the mark and a negative stream entry.
+-- WRITES what check writes, the mark ("refunded|…") and a negative stream entry with the mark.
 
-local account, catalogue, stream, mark = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local state = redis.call('HMGET', account, 'epoch', 'week', 'used')
+local account, catalogue, stream, mark, holds = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local state = redis.call('HMGET', account, 'epoch', 'week')
 if not state[1] then return {'cold'} end
 local epoch = redis.call('HGET', catalogue, 'epoch')
 if not epoch then return {'cold_catalogue'} end
 if epoch ~= state[1] then return {'cold'} end
 
+local allowance, boosts, credits, credit_chats =
+  tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[11])
+local week = enter_week(account, tonumber(state[2] or '-1'), tonumber(ARGV[10]))
+local in_stream = true
+
 local before = redis.call('GET', mark)
-if before then return {'already', tonumber(before)} end
-
-local allowance, returned = tonumber(ARGV[6]), 0
-local current_week = math.max(tonumber(ARGV[10]), tonumber(state[2] or '-1'))
-if allowance > 0 and tonumber(ARGV[5]) == current_week then
-  returned = math.min(allowance, tonumber(state[3] or '0'))
-  redis.call('HINCRBY', account, 'used', string.format('%.0f', -returned))
+if before then
+  local kind, rest = string.match(before, '^(%a+)|(.*)$')
+  local a, b, c, d = string.match(rest, '^(%d+)|([^|]*)|(%d+)|(%d+)')
+  if kind == 'refunded' then return {'already', tonumber(a), b, tonumber(c)} end
+  -- A settled hold: what was kept is what can be given back.
+  allowance, boosts, credits, credit_chats = tonumber(a), b, tonumber(c), tonumber(d)
+elseif ARGV[14] == '1' then
+  release_expired(account, holds, week, tonumber(ARGV[15]))
+  if redis.call('HDEL', account, 'h:' .. ARGV[12]) == 0 then return {'already', 0, '', 0} end
+  redis.call('ZREM', holds, ARGV[12])
+  redis.call('HINCRBY', account, 'holding', -1)
+  in_stream = false
 end
-local negated = {}
-for id, chats in string.gmatch(ARGV[7], '(%d+):(%d+)') do
-  redis.call('HINCRBY', account, 'b:' .. id, '-' .. chats)
-  negated[#negated + 1] = id .. ':-' .. chats
-end
-if tonumber(ARGV[8]) > 0 then redis.call('HINCRBY', account, 'credits_spent', '-' .. ARGV[8]) end
 
-redis.call('SET', mark, string.format('%.0f', returned), 'PX', ARGV[9])
-redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5],
-  '-' .. ARGV[6], table.concat(negated, ','), '-' .. ARGV[11], '-' .. ARGV[8]}, '|'))
-return {'ok', returned}
+local boost_chats = 0
+for _, chats in string.gmatch(boosts, '(%d+):(%d+)') do boost_chats = boost_chats + tonumber(chats) end
+local returned = give_back(account, week, tonumber(ARGV[5]), allowance, boosts, credits, ARGV[13],
+  allowance + boost_chats + credit_chats)
+
+local content = table.concat({'refunded', whole(returned), boosts, whole(credits), whole(credit_chats)}, '|')
+redis.call('SET', mark, content, 'PX', ARGV[9])
+if in_stream then
+  redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5],
+    whole(-allowance), (string.gsub(boosts, ':', ':-')), whole(-credit_chats), whole(-credits)}, '|'),
+    'm', ARGV[12] .. '|' .. content)
+end
+return {'ok', returned, boosts, credits}

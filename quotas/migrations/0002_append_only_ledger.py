@@ -25,7 +25,7 @@ DROP FUNCTION quotas_refuse_ledger_change();
 def create_rows(apps, schema_editor):
     """The rows that the product cannot be without."""
     apps.get_model("quotas", "QuotaPolicy").objects.get_or_create(pk=1)
-    partition = apps.get_model("quotas", "Partition")
+    partition = apps.get_model("accounts", "Partition")
     partition.objects.bulk_create(
         [partition(index=index) for index in range(PARTITIONS)], ignore_conflicts=True
     )

@@ -35,7 +35,7 @@ class Api:
                 )
             )
             app = create_app(gate=open_gate.gate, model=model, billing_url=BILLING_URL)
-            transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+            transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 yield client
 
@@ -77,8 +77,8 @@ class Api:
         async def look() -> int:
             async with self.world.gate() as open_gate:
                 decision = await open_gate.gate.check(key=self.world.key, units=0)
-                used: int = decision.answer.used
-                return used
+                assert decision.answer is not None
+                return decision.answer.used
 
         return asyncio.run(look())
 

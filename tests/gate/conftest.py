@@ -8,16 +8,24 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from gate import digest, hot_state, week
+from gate import digest, hot_state, snapshots, week
 from gate.check import Gate
 from gate.connection import HotClient, sync_client
 from gate.digest import Pepper
-from gate.hot_state import AccountSnapshot, BoostGrant, CatalogueSnapshot, KeyState
+from gate.snapshots import (
+    AccountSnapshot,
+    BoostGrant,
+    CatalogueSnapshot,
+    KeyState,
+    PartitionState,
+)
 
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
 # A Wednesday noon.
 NOW_MS = week.starts_ms(2916) + int(2.5 * 24 * 3600 * 1000)
 HOUR_MS = 3600 * 1000
+# Time for a slow machine, where a test is not about time.
+PATIENCE = 5.0
 
 
 class World:
@@ -51,12 +59,13 @@ class World:
             pack_caps={("plus", "copilot-pro"): None},
         )
 
-    def key_state(self, *, version: int = 1, is_active: bool = True) -> KeyState:
+    def key_state(self, *, version: int = 1, is_active: bool = True, **limits: Any) -> KeyState:
         return KeyState(
-            digest=digest.digest(self.key, PEPPER),
+            digest=digest.digest(self.key, PEPPER)[:22],
             version=version,
             key_id=7,
             is_active=is_active,
+            **limits,
         )
 
     def grant(self, **changes: Any) -> None:
@@ -72,13 +81,16 @@ class World:
         self.account_loads += 1
         return replace(self.snapshot, epoch=self.epoch) if handle == self.handle else None
 
-    async def load_catalogue(self, partition: int) -> tuple[int, CatalogueSnapshot]:
+    async def load_catalogue(self, partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
         self.catalogue_loads += 1
-        return self.epoch, self.catalogue
+        return self.partition(partition), self.catalogue
+
+    def partition(self, index: int) -> PartitionState:
+        return PartitionState(index=index, epoch=self.epoch, pushes=0)
 
     @asynccontextmanager
     async def gate(self) -> AsyncIterator["OpenGate"]:
-        client = HotClient(settings.REDIS_URL)
+        client = HotClient(settings.REDIS_URL, patience=PATIENCE)
         try:
             yield OpenGate(
                 self,
@@ -87,6 +99,7 @@ class World:
                     peppers=[PEPPER],
                     load_account=self.load_account,
                     load_catalogue=self.load_catalogue,
+                    answer_within=PATIENCE,
                 ),
                 client,
             )
@@ -105,14 +118,25 @@ class OpenGate:
 
     async def push(self) -> bytes:
         """Project the account as PostgreSQL has it now."""
-        reply: bytes = await self.client.run(hot_state.put_account_call(self.world.snapshot))
-        return reply
+        reply: list[bytes] = await self.client.run(snapshots.put_account_call(self.world.snapshot))
+        return reply[0]
+
+    async def push_catalogue(self) -> None:
+        """Project the catalogue as PostgreSQL has it now."""
+        partition = self.world.partition(hot_state.partition_of(self.world.handle))
+        await self.client.run(snapshots.put_catalogue_call(partition, self.world.catalogue))
 
     def entries(self) -> list[hot_state.Entry]:
         """What waits in the account's stream."""
         name = hot_state.stream_name(hot_state.partition_of(self.world.handle))
         raw: Any = sync_client(settings.REDIS_URL).xrange(name)
         return [hot_state.read_entry(*entry) for entry in raw]
+
+    def refusals(self) -> dict[str, int]:
+        """What is counted of the account's refusals."""
+        name = hot_state.refusals_name(hot_state.partition_of(self.world.handle))
+        raw: Any = sync_client(settings.REDIS_URL).hgetall(name)
+        return {field.decode(): int(count) for field, count in raw.items()}
 
 
 @pytest.fixture

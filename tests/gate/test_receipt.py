@@ -8,10 +8,12 @@ from gate.digest import Pepper
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
 PAID = receipt.Receipt(
     handle="AbCd1234",
-    entry_id="1763850000000-7",
+    charge_ref="1763850000000-7",
+    is_hold=False,
     at_ms=1_763_850_000_000,
     week=2916,
     key_id=12,
+    key_digest="abcdefghijklmnopqrstuv",
     meter="chat",
     allowance=3,
     boosts="4:2",

@@ -15,7 +15,7 @@ from django.urls import reverse
 from gate.check import Decision, Gate
 from gate.connection import HotClient
 from quotas.catalogue import partition_snapshot
-from quotas.projection import account_snapshot
+from quotas.projection import load_account
 from tests.site.answer import Answer
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def shown_key(response: Answer) -> str:
     return str(shown.pop())
 
 
-def ask_gate(key: str, *, units: int = 1) -> Decision:
+def ask_gate(key: str, *, units: int = 1, address: str = "") -> Decision:
     """The decision of a gate process; the test must commit what it does."""
 
     async def asking() -> Decision:
@@ -47,11 +47,11 @@ def ask_gate(key: str, *, units: int = 1) -> Decision:
         gate = Gate(
             client=client,
             peppers=settings.KEY_PEPPERS,
-            load_account=in_thread(account_snapshot),
+            load_account=in_thread(load_account),
             load_catalogue=in_thread(partition_snapshot),
         )
         try:
-            return await gate.check(key=key, units=units)
+            return await gate.check(key=key, units=units, address=address)
         finally:
             await client.aclose()
 

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from gate import digest
+from gate.check import QuotaUnavailable
 from gate.service_tokens import ServiceTokens
 from keys.issue import issue_service_token
 from keys.models import ServiceToken
@@ -207,5 +208,6 @@ def test_when_postgres_fails_the_last_copy_stays_in_use(
 
 
 @pytest.mark.usefixtures("postgres_fails")
-def test_without_any_copy_nobody_is_accepted() -> None:
-    assert asyncio.run(accepting().accepts(digest.new_service_token())) is False
+def test_without_any_copy_nobody_can_know_and_nobody_is_accepted() -> None:
+    with pytest.raises(QuotaUnavailable):
+        asyncio.run(accepting().accepts(digest.new_service_token()))

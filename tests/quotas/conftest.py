@@ -40,7 +40,9 @@ def gate() -> Iterator[LiveGate]:
 @pytest.fixture
 def valkey() -> Redis:
     """The hot state itself."""
-    return sync_client(django_settings.REDIS_URL)
+    client = sync_client(django_settings.REDIS_URL)
+    assert isinstance(client, Redis)
+    return client
 
 
 @pytest.fixture

@@ -12,15 +12,18 @@ from django.conf import settings
 from django.db import connection
 
 from gate import week
+from gate.charges import Kept
 from gate.check import Decision, Gate
 from gate.connection import HotClient
-from gate.hot_state import AccountSnapshot, CatalogueSnapshot
+from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 from quotas.catalogue import partition_snapshot
-from quotas.projection import account_snapshot
+from quotas.projection import load_account
 
 T = TypeVar("T")
 
 _AT_ONCE = 50
+# Time for a slow machine, where a test is not about time.
+PATIENCE = 5.0
 
 
 async def _in_thread(read: Callable[..., T], *args: object) -> T:
@@ -34,10 +37,10 @@ async def _in_thread(read: Callable[..., T], *args: object) -> T:
 
 
 async def _load_account(handle: str) -> AccountSnapshot | None:
-    return await _in_thread(account_snapshot, handle)
+    return await _in_thread(load_account, handle)
 
 
-async def _load_catalogue(partition: int) -> tuple[int, CatalogueSnapshot]:
+async def _load_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
     return await _in_thread(partition_snapshot, partition)
 
 
@@ -46,12 +49,13 @@ class LiveGate:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._client = HotClient(settings.REDIS_URL)
+        self._client = HotClient(settings.REDIS_URL, patience=PATIENCE)
         self._gate = Gate(
             client=self._client,
             peppers=settings.KEY_PEPPERS,
             load_account=_load_account,
             load_catalogue=_load_catalogue,
+            answer_within=PATIENCE,
         )
 
     def check(
@@ -75,8 +79,8 @@ class LiveGate:
         assert all(decision.allowed for decision in decisions)
         return decisions
 
-    def refund(self, decision: Decision, *, at: datetime | None = None) -> bool:
-        """Give back what a decision charged; False when that happened before."""
+    def refund(self, decision: Decision, *, at: datetime | None = None) -> Kept:
+        """Give back what a decision charged."""
         assert decision.charge_id is not None
         return self._answer(self._gate.refund(charge_id=decision.charge_id, at_ms=_ms(at)))
 

@@ -8,14 +8,14 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from accounts.models import Account, User
+from accounts.models import Account, Partition, User
 from gate import hot_state
 from gate.check import Decision
 from gate.hot_state import read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants, rollups
-from quotas.models import Boost, CreditEntry, Meter, Partition, UsageRollup
+from quotas.models import Boost, CreditEntry, Meter, UsageRollup
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 

@@ -12,11 +12,11 @@ from django.db.models import Sum
 from redis import Redis
 from redis.exceptions import ConnectionError as ValkeyGone
 
-from accounts.models import Account, User
+from accounts.models import Account, Partition, User
 from gate import hot_state
 from keys.issue import issue_api_key
 from quotas import grants, rollups
-from quotas.models import Boost, CreditEntry, Partition, UsageRollup
+from quotas.models import Boost, CreditEntry, UsageRollup
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.test_drain import fund

@@ -8,8 +8,8 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from accounts.models import Account
-from quotas.models import Boost, CreditEntry, Entitlement, Partition, Plan, QuotaPolicy
+from accounts.models import Account, Partition
+from quotas.models import Boost, CreditEntry, Entitlement, Plan, QuotaPolicy
 
 pytestmark = pytest.mark.django_db
 

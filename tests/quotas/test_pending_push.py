@@ -8,7 +8,8 @@ from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account
-from gate import hot_state
+from accounts.partitions import partition_state
+from gate import hot_state, snapshots
 from quotas import catalogue, grants, projection
 from quotas.models import Boost, CreditEntry, Entitlement, Plan, QuotaPolicy
 from quotas.standing import Standing
@@ -93,11 +94,10 @@ def test_a_snapshot_that_arrives_late_does_not_undo_a_newer_one(
     account: Account, standing: Now, valkey: Redis
 ) -> None:
     grant_credits(account, 100, ref="test:1")
-    late = projection.account_snapshot(account.handle)
-    assert late is not None
+    late = projection.account_snapshot(account)
     grant_credits(account, 100, ref="test:2")
     grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
-    assert hot_state.run(valkey, hot_state.put_account_call(late)) == b"stored"
+    assert hot_state.run(valkey, snapshots.put_account_call(late))[0] == b"stored"
     assert (standing().plan_name, standing().credits_left) == ("Pro", 200)
 
 
@@ -108,8 +108,8 @@ def test_a_catalogue_that_arrives_late_does_not_undo_a_newer_one(
     Plan.objects.filter(slug="free").update(weekly_cap=70)
     catalogue.changed()
     index = hot_state.partition_of(account.handle)
-    reply = hot_state.run(valkey, hot_state.put_catalogue_call(index, 1, late))
-    assert reply == b"older"
+    call = snapshots.put_catalogue_call(partition_state(index), late)
+    assert hot_state.run(valkey, call)[0] == b"older"
     assert standing().cap == 70
 
 

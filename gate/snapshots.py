@@ -1,0 +1,180 @@
+"""What PostgreSQL grants, as values, and the calls that bring it to Valkey."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gate.hot_state import (
+    REFUND_WINDOW_MS,
+    UNLIMITED,
+    Call,
+    Mark,
+    catalogue_name,
+    keys_of,
+    script,
+    stream_name,
+)
+
+_PUT_ACCOUNT = script("put_account")
+_PUT_KEY = script("put_key")
+_PUT_CATALOGUE = script("put_catalogue")
+# How long a cold account remembers a key's state that overtook its snapshot.
+_TOMBSTONE_MS = 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class BoostGrant:
+    """One boost as the gate needs it."""
+
+    boost_id: int
+    chats: int
+    expires_ms: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """One API key as the gate needs it; the highest version of a key wins."""
+
+    digest: str
+    version: int
+    key_id: int
+    is_active: bool
+    expires_ms: int | None = None
+    weekly_cap: int | None = None  # chats
+    scopes: tuple[str, ...] = ()  # meters it may use; empty is all
+    addresses: tuple[str, ...] = ()  # networks it may be used from (`addresses.network_to_hex`)
+    used: int = 0  # chats in the snapshot's week, as far as drained
+
+    @property
+    def record(self) -> str:
+        """The key's field value in the account hash."""
+        return "|".join(
+            (
+                str(self.version),
+                str(self.key_id),
+                "active" if self.is_active else "revoked",
+                "" if self.expires_ms is None else str(self.expires_ms),
+                "" if self.weekly_cap is None else str(self.weekly_cap),
+                ",".join(self.scopes),
+                ",".join(self.addresses),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """What PostgreSQL says of an account."""
+
+    handle: str
+    epoch: int
+    version: int
+    plan: str
+    packs: tuple[str, ...]
+    suspended: bool
+    credits: int  # granted in total, spending not subtracted
+    boosts: tuple[BoostGrant, ...]
+    week: int
+    used: int  # of the allowance, in that week, as far as drained
+    credits_spent: int  # in total, as far as drained
+    keys: tuple[KeyState, ...]
+    marks: tuple[Mark, ...] = ()  # of the last day
+    pushes: int = 0  # into its partition, as many as PostgreSQL knows of
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueSnapshot:
+    """Plans, packs, meters and the credit rate. Caps: None is unlimited."""
+
+    version: int
+    credits_per_chat: int
+    meters: Mapping[str, int] = field(default_factory=dict)  # slug -> chats
+    caps: Mapping[str, int | None] = field(default_factory=dict)  # plan slug -> weekly chats
+    pack_caps: Mapping[tuple[str, str], int | None] = field(default_factory=dict)  # plan, pack
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionState:
+    """What PostgreSQL remembers of a partition."""
+
+    index: int
+    epoch: int
+    pushes: int
+    drained_id: str = "0-0"
+
+
+def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
+    """Project an account; answers [status, pushes].
+
+    Status: b"stored", b"cold_catalogue", b"stale_epoch", or b"cold" when the account is cold and
+    `seed` does not say that the snapshot knows all that was spent.
+    """
+    boosts = sorted(snapshot.boosts, key=lambda boost: (boost.expires_ms, boost.boost_id))
+    body = {
+        "seed": "1" if seed else "0",
+        "epoch": str(snapshot.epoch),
+        "pushes": str(snapshot.pushes),
+        "version": str(snapshot.version),
+        "plan": snapshot.plan,
+        "packs": ",".join(snapshot.packs),
+        "suspended": "1" if snapshot.suspended else "0",
+        "credits": str(snapshot.credits),
+        "boosts": ";".join(f"{b.boost_id},{b.chats},{b.expires_ms}" for b in boosts),
+        "week": str(snapshot.week),
+        "used": str(snapshot.used),
+        "credits_spent": str(snapshot.credits_spent),
+        "boosts_spent": {str(b.boost_id): str(b.spent) for b in boosts if b.spent},
+        "keys": {key.digest: key.record for key in snapshot.keys},
+        "keys_used": {
+            key.digest: f"{snapshot.week}:{key.used}" for key in snapshot.keys if key.used
+        },
+    }
+    names = keys_of(snapshot.handle)
+    return Call(
+        _PUT_ACCOUNT,
+        (
+            names.account,
+            names.catalogue,
+            names.holds,
+            *(names.mark(mark.charge_ref) for mark in snapshot.marks),
+        ),
+        (json.dumps(body), REFUND_WINDOW_MS, *(mark.content for mark in snapshot.marks)),
+    )
+
+
+def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
+    """Project one key's state; answers [b"stored" | b"older", pushes].
+
+    pushes: into the partition, as many as PostgreSQL knows of.
+    """
+    names = keys_of(handle)
+    return Call(
+        _PUT_KEY,
+        (names.account, names.catalogue),
+        (key.digest, key.record, _TOMBSTONE_MS, pushes),
+    )
+
+
+def put_catalogue_call(partition: PartitionState, snapshot: CatalogueSnapshot) -> Call:
+    """Project the catalogue into one partition; answers [b"stored" | b"older", pushes]."""
+    fields: list[str | int] = ["rate", snapshot.credits_per_chat]
+    for meter, chats in snapshot.meters.items():
+        fields += [f"meter:{meter}", chats]
+    for plan, cap in snapshot.caps.items():
+        fields += [f"cap:{plan}", _cap(cap)]
+    for (plan, pack), cap in snapshot.pack_caps.items():
+        fields += [f"cap:{plan}:{pack}", _cap(cap)]
+    return Call(
+        _PUT_CATALOGUE,
+        (catalogue_name(partition.index), stream_name(partition.index)),
+        (partition.epoch, snapshot.version, partition.pushes, partition.drained_id, *fields),
+    )
+
+
+def hot_digests(digests: Sequence[str]) -> list[str]:
+    """What the hot state keeps of full digests: 128 bits, enough to tell keys apart for good."""
+    return [digest[:22] for digest in digests]
+
+
+def _cap(cap: int | None) -> int:
+    return UNLIMITED if cap is None else cap

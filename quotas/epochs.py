@@ -1,0 +1,102 @@
+"""Noticing that Valkey knows less than PostgreSQL, and loading every account again.
+
+An older copy of Valkey's files answers as if nothing had happened: accounts are there, with old
+counters, old boosts, even revoked keys. Two things give it away: a stream whose newest id is older
+than what was drained, and fewer projections than were confirmed. The epoch of such a partition is
+raised, and no account of it is served before it was loaded anew.
+"""
+
+import logging
+from typing import cast
+
+from django.conf import settings
+from django.db import transaction
+from redis import Redis, RedisCluster
+from redis.exceptions import ResponseError
+
+from accounts.models import Partition
+from accounts.partitions import partition_state, record_pushes
+from gate import connection, durability, hot_state, snapshots
+from quotas import catalogue, rollups
+
+logger = logging.getLogger(__name__)
+
+
+class CannotTrust(Exception):
+    """The server may forget what it is told; the message says why and what to set."""
+
+
+def verify() -> list[int]:
+    """Look at every partition; answers those whose accounts are loaded again.
+
+    Raises CannotTrust for a server that evicts or does not persist, unless a setting allows it.
+    """
+    client = connection.sync_client(settings.REDIS_URL)
+    _require_durable(client)
+    behind = [p.index for p in Partition.objects.order_by("index") if _knows_less(client, p)]
+    for index in behind:
+        logger.error("partition %s: Valkey holds an older copy; its accounts load again", index)
+        raise_epoch(index, only_if_behind=True)
+    return behind
+
+
+def rebuild() -> int:
+    """Load every account of every partition again; answers how many partitions."""
+    rollups.drain()
+    for index in range(hot_state.PARTITIONS):
+        raise_epoch(index)
+    return hot_state.PARTITIONS
+
+
+def raise_epoch(index: int, *, only_if_behind: bool = False) -> None:
+    """Make every account of a partition cold, for good if PostgreSQL has committed."""
+    client = connection.sync_client(settings.REDIS_URL)
+    with transaction.atomic():
+        partition = Partition.objects.select_for_update().get(pk=index)
+        # Another process may have seen the same and been faster.
+        if only_if_behind and not _knows_less(client, partition):
+            return
+        partition.epoch += 1
+        partition.save(update_fields=["epoch"])
+    call = snapshots.put_catalogue_call(partition_state(index), catalogue.snapshot())
+    _, pushes = hot_state.run(client, call)
+    record_pushes(index, pushes)
+
+
+def _knows_less(client: Redis | RedisCluster, partition: Partition) -> bool:
+    known = cast(
+        list[bytes | None],
+        client.hmget(hot_state.catalogue_name(partition.index), ["epoch", "pushes"]),
+    )
+    if known[0] is None:
+        # Nothing is served from a partition without a catalogue; loading it brings the epoch.
+        return False
+    if int(known[0]) < partition.epoch or int(known[1] or 0) < partition.pushes:
+        return True
+    return rollups.order_of(_newest_id(client, partition.index)) < rollups.order_of(
+        partition.drained_id
+    )
+
+
+def _newest_id(client: Redis | RedisCluster, index: int) -> str:
+    try:
+        info = client.xinfo_stream(hot_state.stream_name(index))
+    except ResponseError:
+        return "0-0"
+    return str(info["last-generated-id"].decode())
+
+
+def _require_durable(client: Redis | RedisCluster) -> None:
+    servers = (
+        [node.redis_connection for node in client.get_primaries()]  # type: ignore[no-untyped-call]
+        if isinstance(client, RedisCluster)
+        else [client]
+    )
+    for server in servers:
+        reasons = durability.why_forgetful(server)
+        if not reasons:
+            continue
+        message = f"REDIS_URL names a server that forgets: {'; '.join(reasons)}."
+        if not settings.ALLOW_FORGETFUL_REDIS:
+            raise CannotTrust(f"{message} Development may allow it with ALLOW_FORGETFUL_REDIS=yes.")
+        logger.warning("%s Allowed by ALLOW_FORGETFUL_REDIS.", message)

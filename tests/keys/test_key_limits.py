@@ -1,0 +1,67 @@
+"""Keys that may do less than their account: from the form to the gate."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from gate import addresses
+from keys.models import ApiKey
+from tests.keys.acts import ask_gate, shown_key, submit_key
+
+Fields = dict[str, str]
+
+
+def test_a_key_can_be_made_to_end(owner_client: Client) -> None:
+    submit_key(owner_client, expires_in="30")
+    key = ApiKey.objects.get()
+    assert key.expires_at is not None
+    assert timedelta(days=29) < key.expires_at - timezone.now() <= timedelta(days=30)
+    assert key.is_active
+    page = owner_client.get(reverse("keys")).content.decode()
+    assert f"until {key.expires_at:%-d %b %Y}" in page
+
+
+def test_an_expired_key_is_shown_as_expired(owner_client: Client) -> None:
+    submit_key(owner_client)
+    ApiKey.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    page = owner_client.get(reverse("keys")).content.decode()
+    assert "Expired" in page
+    assert not ApiKey.objects.get().is_active
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_can_have_a_weekly_cap(owner_client: Client) -> None:
+    text = shown_key(submit_key(owner_client, weekly_cap="2"))
+    assert [ask_gate(text).reason for _ in range(3)] == ["ok", "ok", "key_cap_reached"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
+    text = shown_key(submit_key(owner_client, addresses="192.0.2.0/24\n\n2001:db8::7\n"))
+    assert ApiKey.objects.get().addresses == ["192.0.2.0/24", "2001:db8::7/128"]
+    assert ask_gate(text, address=addresses.to_hex("192.0.2.9")).reason == "ok"
+    assert ask_gate(text, address=addresses.to_hex("198.51.100.9")).reason == "not_permitted"
+    assert ask_gate(text).reason == "not_permitted"
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"expires_in": "-1"}, "Choose one of the times."),
+        ({"weekly_cap": "many"}, "Give a whole number of chats"),
+        ({"weekly_cap": "-1"}, "greater than or equal to 0"),
+        ({"weekly_cap": "1" * 30}, "less than or equal to"),
+        ({"addresses": "somewhere"}, "“somewhere” is no address or network."),
+        ({"addresses": "192.0.2.1/24"}, "is no address or network."),
+        ({"addresses": "\n".join(f"192.0.2.{n}" for n in range(21))}, "20 networks at most"),
+    ],
+)
+def test_bad_limits_make_no_key_and_say_why(
+    owner_client: Client, fields: Fields, message: str
+) -> None:
+    page = submit_key(owner_client, **fields).content.decode()
+    assert message in page
+    assert not ApiKey.objects.exists()

@@ -17,6 +17,8 @@ class Asked:
     seconds: float
     json: Path | None
     only_list: bool
+    backlog: int  # charges that the drain is measured with; 0 leaves it out
+    growth: bool
 
 
 def read_arguments() -> Asked:
@@ -27,11 +29,16 @@ def read_arguments() -> Asked:
     parser.add_argument("--list", action="store_true", help="what can be measured")
     parser.add_argument("--subjects", type=_subjects, default=SUBJECTS, metavar="NAME,…")
     parser.add_argument("--connections", type=_numbers, default=(1, 32, 256), metavar="N,…")
+    parser.add_argument("--backlog", type=int, metavar="N", help="for the drain; 0 leaves it out")
+    parser.add_argument("--growth", action="store_true", help="a million accounts, too")
     parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N")
     parser.add_argument("--seconds", type=float, help="of each measurement, 0.1 to 60")
     given = parser.parse_args()
     rounds = given.rounds or (1 if given.quick else 5)
     seconds = given.seconds or (0.3 if given.quick else 1.5)
+    backlog = (20_000 if given.quick else 200_000) if given.backlog is None else given.backlog
+    if not 0 <= backlog <= 1_000_000:
+        parser.error("--backlog must be from 0 to 1000000")
     if not 0.1 <= seconds <= 60:
         parser.error("--seconds must be from 0.1 to 60")
     return Asked(
@@ -41,6 +48,8 @@ def read_arguments() -> Asked:
         seconds=seconds,
         json=given.json,
         only_list=given.list,
+        backlog=backlog,
+        growth=given.growth,
     )
 
 

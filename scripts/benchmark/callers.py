@@ -31,13 +31,21 @@ Connect = Callable[[Iterator[bytes]], Coroutine[Any, Any, Caller]]
 
 
 async def measure(
-    connect: Connect, questions: Sequence[bytes], *, connections: int, seconds: float
+    connect: Connect,
+    questions: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    weight: int = 1,
 ) -> Sample:
-    """The sample of so many connections, all working through the same questions in turn."""
+    """The sample of so many connections, all working through the same questions in turn.
+
+    weight: decisions in one answer.
+    """
     turns = cycle(questions)
     callers = [await connect(turns) for _ in range(connections)]
     try:
-        return await with_warm_up(lambda length: _stretch(callers, length), seconds)
+        return await with_warm_up(lambda length: _stretch(callers, length, weight), seconds)
     finally:
         for caller in callers:
             caller.close()
@@ -58,8 +66,8 @@ async def with_warm_up(run: Callable[[float], Awaitable[Sample]], seconds: float
     )
 
 
-async def _stretch(callers: Sequence[Caller], seconds: float) -> Sample:
-    stretch = Stretch(seconds=seconds, callers=len(callers))
+async def _stretch(callers: Sequence[Caller], seconds: float, weight: int) -> Sample:
+    stretch = Stretch(seconds=seconds, callers=len(callers), weight=weight)
     for caller in callers:
         caller.begin(stretch)
     return await stretch.ended()
@@ -104,17 +112,22 @@ class _Connection(asyncio.Protocol):
             else:
                 self._stretch = None
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: str, charges: int = 0) -> None:
         if self._stretch is not None:
-            self._stretch.failed(what)
+            self._stretch.failed(what, charges)
             self._stretch = None
 
 
 class HttpCaller(_Connection):
-    """HTTP/1.1 with keep-alive; an answer must be 200 and name its length."""
+    """HTTP/1.1 with keep-alive; an answer must be 200 and name its length.
 
-    def __init__(self, questions: Iterator[bytes]) -> None:
+    mark: what stands in an answer once for each charge; `weight` times, or the answer has failed.
+    """
+
+    def __init__(self, questions: Iterator[bytes], *, mark: bytes | None, weight: int) -> None:
         super().__init__(questions)
+        self._mark = mark
+        self._weight = weight
         self._partial = b""
 
     def data_received(self, data: bytes) -> None:
@@ -133,50 +146,73 @@ class HttpCaller(_Connection):
             self._partial = data
             return
         self._partial = b""
-        self._answered(1 if data.find(b'"allowed":true', head) > 0 else 0)
+        if self._mark is None:
+            self._answered(0)
+        elif (charges := data.count(self._mark)) == self._weight:
+            self._answered(charges)
+        else:
+            self._fail(f"{charges} of {self._weight} were charged", charges)
 
 
 class RespCaller(_Connection):
-    """The Redis protocol; an answer must be a list that begins with `ok`."""
+    """The Redis protocol, `weight` calls in one write; each is answered a list beginning `ok`."""
 
-    def __init__(self, questions: Iterator[bytes]) -> None:
+    def __init__(self, questions: Iterator[bytes], *, weight: int) -> None:
         super().__init__(questions)
         self._reader = hiredis.Reader()
+        self._weight = weight
+        self._charges = 0
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
-        answer = self._reader.gets()
-        if answer is False:
-            return
-        if isinstance(answer, list) and answer[0] == b"ok":
-            self._answered(1)
-        else:
-            self._fail(str(answer)[:60])
+        while (answer := self._reader.gets()) is not False:
+            if not isinstance(answer, list) or answer[0] != b"ok":
+                self._fail(str(answer)[:60], self._charges)
+                return
+            self._charges += 1
+        if self._charges == self._weight:
+            self._charges = 0
+            self._answered(self._weight)
 
 
-def over_http(port: int) -> Connect:
-    """How to connect to a server on this machine."""
+def over_http(port: int, *, mark: bytes | None = None, weight: int = 1) -> Connect:
+    """How to connect to a server on this machine, whose answers have `weight` marks."""
+
+    def caller(questions: Iterator[bytes]) -> HttpCaller:
+        return HttpCaller(questions, mark=mark, weight=weight)
 
     async def connect(questions: Iterator[bytes]) -> Caller:
         loop = asyncio.get_running_loop()
-        return (await loop.create_connection(lambda: HttpCaller(questions), "127.0.0.1", port))[1]
+        return (await loop.create_connection(lambda: caller(questions), "127.0.0.1", port))[1]
 
     return connect
 
 
-def over_socket(path: str) -> Connect:
-    """How to connect to a Valkey on this machine."""
+def over_socket(path: str, *, weight: int = 1) -> Connect:
+    """How to connect to a Valkey on this machine, for so many calls in one write."""
+
+    def caller(questions: Iterator[bytes]) -> RespCaller:
+        return RespCaller(questions, weight=weight)
 
     async def connect(questions: Iterator[bytes]) -> Caller:
         loop = asyncio.get_running_loop()
-        return (await loop.create_unix_connection(lambda: RespCaller(questions), path))[1]
+        return (await loop.create_unix_connection(lambda: caller(questions), path))[1]
 
     return connect
 
 
-def post(path: str, body: bytes, *, token: str) -> bytes:
-    """An HTTP request that sends JSON and shows a bearer token."""
-    return (
-        f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {token}\r\n"
-        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    ).encode() + body
+def get(path: str, **headers: str) -> bytes:
+    """An HTTP request without a body; headers with underscores for hyphens."""
+    return _head("GET", path, headers)
+
+
+def post(path: str, body: bytes = b"", **headers: str) -> bytes:
+    """An HTTP request that sends JSON; headers with underscores for hyphens."""
+    described = {"content_type": "application/json", "content_length": str(len(body))}
+    return _head("POST", path, headers | described) + body
+
+
+def _head(method: str, path: str, headers: dict[str, str]) -> bytes:
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode()

@@ -13,32 +13,34 @@ from django.conf import settings  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from accounts.models import Account  # noqa: E402
-from benchmark.subjects import Target  # noqa: E402
+from accounts.models import Account, Partition  # noqa: E402
+from benchmark.target import Target, load_scripts  # noqa: E402
 from gate import connection, digest, hot_state, week  # noqa: E402
-from gate.hot_state import AccountSnapshot  # noqa: E402
+from gate.snapshots import AccountSnapshot, put_account_call  # noqa: E402
 from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
 from quotas import catalogue, rollups  # noqa: E402
-from quotas.models import Entitlement, Partition, Plan, UsageRollup  # noqa: E402
+from quotas.models import Entitlement, Plan, UsageRollup  # noqa: E402
 
 ACCOUNTS = 1_000
 
 
-def make_cast(ports: dict[str, int]) -> Target:
+def make_cast(ports: dict[str, int], usual_keys: tuple[str, ...]) -> Target:
     """The target of the subjects: fresh accounts and keys, on servers that run."""
+    load_scripts(settings.REDIS_URL)
     return Target(
         ports=ports,
         redis_url=settings.REDIS_URL,
         keys=_make_keys(ACCOUNTS),
         service_token=issue_service_token(name="benchmark")[1],
         peppers=tuple(settings.KEY_PEPPERS),
+        usual_keys=usual_keys,
     )
 
 
-def settle() -> None:
+def settle() -> int:
     """Drain what is left of a measurement, so that the next does not pay for it."""
-    rollups.drain()
+    return rollups.drain()
 
 
 def recorded_charges() -> tuple[int, int]:
@@ -72,10 +74,10 @@ def _project(keys: list[ApiKey], plan: Plan) -> None:
             week=this_week,
             used=0,
             credits_spent=0,
-            keys=(key.state,),
+            keys=(key.state(),),
         )
-        stored = hot_state.run(client, hot_state.put_account_call(snapshot))
-        if stored != b"stored":
+        stored = hot_state.run(client, put_account_call(snapshot))
+        if stored[0] != b"stored":
             raise RuntimeError(f"The gate did not take an account: {stored!r}")
 
 

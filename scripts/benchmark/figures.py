@@ -1,6 +1,6 @@
 """Figures of alternating rounds: medians, and ratios of what was measured side by side."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -24,6 +24,8 @@ class Figures:
     microseconds: dict[str, float]  # processor time an answer, by process
     of: dict[str, float]  # rate as a part of a floor's rate in the same round
 
+    slower: dict[str, float]  # p99 as a multiple of a floor's p99 in the same round
+
     def as_json(self) -> dict[str, Any]:
         """For a file."""
         return {
@@ -38,6 +40,7 @@ class Figures:
                 name: round(value, 1) for name, value in self.microseconds.items()
             },
             "part_of": {name: round(value, 4) for name, value in self.of.items()},
+            "p99_times": {name: round(value, 2) for name, value in self.slower.items()},
         }
 
 
@@ -62,7 +65,12 @@ def summarise(measured: Measured, spent: Spent, *, floors: Sequence[str]) -> lis
             },
             microseconds=_per_answer(samples, spent[subject, connections]),
             of={
-                floor: _ratio(samples, measured[floor, connections])
+                floor: _ratio(samples, measured[floor, connections], lambda sample: sample.rate)
+                for floor in floors
+                if (floor, connections) in measured
+            },
+            slower={
+                floor: _ratio(samples, measured[floor, connections], _p99)
                 for floor in floors
                 if (floor, connections) in measured
             },
@@ -82,10 +90,18 @@ def _per_answer(samples: Sequence[Sample], spent: Sequence[dict[str, float]]) ->
     }
 
 
-def _ratio(samples: Sequence[Sample], floor: Sequence[Sample]) -> float:
+def _p99(sample: Sample) -> float:
+    return sample.quantile(0.99)
+
+
+def _ratio(
+    samples: Sequence[Sample], floor: Sequence[Sample], figure: Callable[[Sample], float]
+) -> float:
     # Within a round, because the machine is not the same a minute later.
     return median(
-        sample.rate / under.rate for sample, under in zip(samples, floor, strict=True) if under.rate
+        figure(sample) / figure(under)
+        for sample, under in zip(samples, floor, strict=True)
+        if under.answers
     )
 
 
@@ -106,7 +122,10 @@ def table(figures: Iterable[Figures], *, floors: Sequence[str]) -> str:
                 f"{item.microseconds[name]:.0f}" if name in item.microseconds else ""
                 for name in ("server", "valkey")
             ),
-            *(f"{item.of[floor]:.2f}" if floor in item.of else "" for floor in floors),
+            *(
+                f"{item.of[floor]:.{2 if item.of[floor] < 10 else 1}f}" if floor in item.of else ""
+                for floor in floors
+            ),
         ]
         for item in sorted(figures, key=lambda item: item.connections)
     ]

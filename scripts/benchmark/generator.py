@@ -10,7 +10,8 @@ from typing import Self
 import uvloop
 
 from benchmark.sample import Sample
-from benchmark.subjects import SUBJECTS, Target
+from benchmark.subjects import SUBJECTS
+from benchmark.target import Target
 
 _PATIENCE_SECONDS = 60.0
 
@@ -22,10 +23,10 @@ class GeneratorFailed(Exception):
 class Generator:
     """Measures one subject at a time, in another process."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, target), daemon=True)
+        self._process = context.Process(target=_work, args=(theirs,), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -42,9 +43,9 @@ class Generator:
         self._process.join(2.0)
         self._process.kill()
 
-    def measure(self, subject: str, *, connections: int, seconds: float) -> Sample:
+    def measure(self, subject: str, target: Target, *, connections: int, seconds: float) -> Sample:
         """The sample of a subject under so many connections."""
-        self._pipe.send((subject, connections, seconds))
+        self._pipe.send((subject, target, connections, seconds))
         if not self._pipe.poll(seconds + _PATIENCE_SECONDS):
             raise GeneratorFailed(f"{subject}: no sample in time")
         try:
@@ -56,22 +57,22 @@ class Generator:
         return sample
 
 
-def _work(pipe: "Connection[Sample | str, tuple[str, int, float]]", target: Target) -> None:
+def _work(pipe: "Connection[Sample | str, tuple[str, Target, int, float]]") -> None:
     # Ctrl-C reaches the whole group; the one who started this says when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     measures = {subject.name: subject.measure for subject in SUBJECTS}
 
-    async def measured(name: str, connections: int, seconds: float) -> Sample:
+    async def measured(name: str, target: Target, connections: int, seconds: float) -> Sample:
         return await measures[name](target, connections, seconds)
 
     while True:
         try:
-            name, connections, seconds = pipe.recv()
+            name, target, connections, seconds = pipe.recv()
         except EOFError:
             return
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                answer: Sample | str = runner.run(measured(name, connections, seconds))
+                answer: Sample | str = runner.run(measured(name, target, connections, seconds))
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side must know
             answer = f"{type(error).__name__}: {error}"
         pipe.send(answer)

@@ -8,7 +8,7 @@ import io
 import shutil
 import subprocess
 
-from benchmark.subjects import Target, check_script
+from benchmark.target import Target, check_script
 
 _PROGRAMS = ("valkey-benchmark", "redis-benchmark")
 

@@ -1,60 +1,92 @@
 """Alternating rounds on a site that runs: what scripts/bench prints and writes."""
 
-import json
 import os
 import sys
 import time
 from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
 
 from benchmark.arguments import Asked, read_arguments
+from benchmark.backlog import Drained, measure_drain
 from benchmark.cast import make_cast, recorded_charges, settle
-from benchmark.figures import Measured, Spent, summarise, table
+from benchmark.figures import Measured, Spent
 from benchmark.generator import Generator, GeneratorFailed
+from benchmark.growth import Growth, measure_growth
 from benchmark.native import native_program, native_rate
-from benchmark.stage import Site, server_name
-from benchmark.subjects import FLOORS, SITE, Subject, Target
+from benchmark.report import report
+from benchmark.stage import Site, server_name, with_packages
+from benchmark.subjects import SITE, USUAL, Subject
+from benchmark.target import Target
+from benchmark.usual_setup import CannotCompare, install_usual, make_usual_keys
 from config.processes import CannotStart
+
+# The worker finishes what beat gave it before the drain is ours alone.
+_WORKER_IDLE_SECONDS = 3.0
+_DRAINS = 3
 
 
 class Run:
     """Measures every subject in every round, and counts what was charged meanwhile."""
 
-    def __init__(self, asked: Asked, site: Site, target: Target, generator: Generator) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        subjects: tuple[Subject, ...],
+        site: Site,
+        target: Target,
+        generator: Generator,
+    ) -> None:
         self.asked = asked
-        self._site = site
+        self.site = site
         self.measured: Measured = defaultdict(list)
         self.spent: Spent = defaultdict(list)
         self.native: dict[int, list[float]] = defaultdict(list)
+        self.drains: list[Drained] = []
+        self.growth: Growth | None = None
         self.answered = 0  # charges that callers were told of
         self.failures = 0
+        self._subjects = subjects
         self._target = target
         self._generator = generator
         self._native_program = native_program()
 
     def round(self, number: int) -> None:
         """Measure everything once, another subject first in each round."""
-        subjects = self.asked.subjects
-        first = number % len(subjects)
-        for connections in self.asked.connections:
-            for subject in (*subjects[first:], *subjects[:first]):
-                self._measure(subject, connections)
+        first = number % len(self._subjects)
+        turn = (*self._subjects[first:], *self._subjects[:first])
+        own = {one for subject in turn for one in subject.connections or ()}
+        for connections in sorted({*self.asked.connections, *own}):
+            for subject in turn:
+                if subject.is_measured_with(connections, self.asked.connections):
+                    self._measure(subject, connections)
             if ("script", connections) in self.measured and self._native_program:
                 self._measure_native(self._native_program, connections)
+        if self.asked.backlog and number < _DRAINS:
+            self._measure_drain()
+
+    def grow(self) -> None:
+        """Measure how things change with accounts, keys and entries, on Valkeys beside the site."""
+        self.growth = measure_growth(
+            self._generator,
+            self.site.data_dir,
+            rounds=self.asked.rounds,
+            seconds=self.asked.seconds,
+            is_long=self.asked.growth,
+        )
 
     def _measure(self, subject: Subject, connections: int) -> None:
         before = self._processor_seconds(subject)
         sample = self._generator.measure(
-            subject.name, connections=connections, seconds=self.asked.seconds
+            subject.name, self._target, connections=connections, seconds=self.asked.seconds
         )
         after = self._processor_seconds(subject)
         self.spent[subject.name, connections].append(
             {name: after[name] - before[name] for name in after}
         )
         self.measured[subject.name, connections].append(sample)
-        self.answered += sample.charges
+        if subject.charges:
+            self.answered += sample.charges
         self.failures += sample.failures
         if sample.failures:
             print(f"✗ {subject.name}: {sample.failures} failed: {sample.first_failure}", flush=True)
@@ -64,7 +96,7 @@ class Run:
         processes = {"valkey": "valkey"} if subject.charges else {}
         if subject.application:
             processes["server"] = server_name(subject.application)
-        return {name: self._site.processor_seconds(at) for name, at in processes.items()}
+        return {name: self.site.processor_seconds(at) for name, at in processes.items()}
 
     def _measure_native(self, program: str, connections: int) -> None:
         expected = self.measured["script", connections][-1].rate * self.asked.seconds
@@ -76,6 +108,13 @@ class Run:
         self.answered += sum(recorded_charges()) - before
         settle()
 
+    def _measure_drain(self) -> None:
+        with self.site.paused("beat"):
+            time.sleep(_WORKER_IDLE_SECONDS)
+            drained = measure_drain(self._target, self.asked.backlog, drain=settle)
+        self.drains.append(drained)
+        self.answered += drained.entries
+
 
 def main() -> int:
     asked = read_arguments()
@@ -83,19 +122,24 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             site = Site(Path(os.environ["DATA_DIR"]), int(os.environ["PORT"]))
+            subjects, packages, usual_keys = _with_usual(asked.subjects, site)
             ports = {SITE: site.port}
-            for application in {subject.application for subject in asked.subjects} - {None, SITE}:
+            for application in {subject.application for subject in subjects} - {None, SITE}:
                 assert application is not None
-                ports[application] = stack.enter_context(site.serving(application))
-            target = make_cast(ports)
-            run = Run(asked, site, target, stack.enter_context(Generator(target)))
+                ports[application] = stack.enter_context(
+                    site.serving(application, packages if application == USUAL else None)
+                )
+            target = make_cast(ports, usual_keys)
+            run = Run(asked, subjects, site, target, stack.enter_context(Generator()))
             options = " ".join(site.server_options)
             print(f"{len(target.keys):,} accounts; server options: {options}", flush=True)
             for number in range(asked.rounds):
                 run.round(number)
                 took = time.monotonic() - began
                 print(f"Round {number + 1} of {asked.rounds} done ({took:.0f} s)", flush=True)
-            return _report(run, options)
+            if asked.growth or asked.backlog:
+                run.grow()
+            return report(run, options)
     except (CannotStart, GeneratorFailed) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1
@@ -103,40 +147,18 @@ def main() -> int:
         return 130
 
 
-def _report(run: Run, options: str) -> int:
-    floors = [name for name in FLOORS if any(subject == name for subject, _ in run.measured)]
-    figures = summarise(run.measured, run.spent, floors=floors)
-    rollups, waiting = recorded_charges()
-    native = {connections: median(rates) for connections, rates in run.native.items()}
-    print(
-        f"\n{table(figures, floors=floors)}\n\n"
-        f"Medians of {run.asked.rounds} alternating rounds of {run.asked.seconds:g} s, on "
-        f"{os.cpu_count()} cores that everything shares. “of” is the rate as a part of the "
-        "floor's in the same round, “µs” processor time an answer."
-    )
-    if native:
-        rates = ", ".join(f"{rate:,.0f}/s ({number})" for number, rate in sorted(native.items()))
-        print(f"The script with one account under Valkey's own generator (connections): {rates}.")
-    exact = run.answered == rollups + waiting
-    print(
-        f"{'✓' if exact else '✗'} {run.answered:,} charges answered; recorded: "
-        f"{rollups:,} in rollups + {waiting:,} in streams = {rollups + waiting:,}"
-    )
-    if run.asked.json:
-        report = {
-            "cores": os.cpu_count(),
-            "server_options": options,
-            "rounds": run.asked.rounds,
-            "seconds": run.asked.seconds,
-            "figures": [item.as_json() for item in figures],
-            "native_per_second": native,
-            "charges_answered": run.answered,
-            "charges_in_rollups": rollups,
-            "charges_in_streams": waiting,
-            "failures": run.failures,
-        }
-        run.asked.json.write_text(json.dumps(report, indent=2) + "\n")
-    return 0 if exact and not run.failures else 1
+def _with_usual(
+    subjects: tuple[Subject, ...], site: Site
+) -> tuple[tuple[Subject, ...], Path | None, tuple[str, ...]]:
+    """The subjects with the usual choice, its packages and keys; without it where it is not had."""
+    if not any(subject.application == USUAL for subject in subjects):
+        return subjects, None, ()
+    try:
+        packages = install_usual(site.data_dir / "usual-packages")
+        return subjects, packages, make_usual_keys(with_packages(site.environment, packages))
+    except CannotCompare as error:
+        print(f"Left out, because it cannot be installed here: usual ({error})", flush=True)
+        return tuple(one for one in subjects if one.application != USUAL), None, ()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,10 @@ from time import perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a stretch gave. `charges` counts late answers too: they were charged all the same."""
+    """What a stretch gave. `charges` counts late answers too: they were charged all the same.
+
+    An answer is one decision; a batch is as many answers as it has decisions, and one latency.
+    """
 
     seconds: float
     answers: int
@@ -32,8 +35,9 @@ class Sample:
 class Stretch:
     """Shared by the callers of one stretch: each asks again until it ends, then is waited for."""
 
-    def __init__(self, *, seconds: float, callers: int) -> None:
+    def __init__(self, *, seconds: float, callers: int, weight: int = 1) -> None:
         self.seconds = seconds
+        self._weight = weight  # decisions in one answer
         self.began_at = perf_counter()
         self.ends_at = self.began_at + seconds
         self._callers = callers
@@ -50,14 +54,15 @@ class Stretch:
         self._latencies.append(now - sent_at)
         self._charges += charges
         if now < self.ends_at:
-            self._answers += 1
+            self._answers += self._weight
             return True
         self._leave()
         return False
 
-    def failed(self, what: str) -> None:
+    def failed(self, what: str, charges: int = 0) -> None:
         """Count an answer that is none, or a connection that ended; its caller is done."""
         self._failures += 1
+        self._charges += charges
         self._first_failure = self._first_failure or what
         self._leave()
 
@@ -77,7 +82,7 @@ class Stretch:
         return Sample(
             seconds=self.seconds,
             answers=self._answers,
-            asked=len(self._latencies),
+            asked=len(self._latencies) * self._weight,
             charges=self._charges,
             failures=self._failures,
             first_failure=self._first_failure,

@@ -1,6 +1,7 @@
 """A site as scripts/run starts it, and servers beside it with the same options."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -48,8 +49,18 @@ class Site:
         return int((self.data_dir / "run" / f"{name}.pid").read_text().split()[0])
 
     @contextmanager
-    def serving(self, application: str) -> Iterator[int]:
-        """The port of another application, served as the site is."""
+    def paused(self, name: str) -> Iterator[None]:
+        """One of the site's processes does nothing meanwhile."""
+        pid = self._pid(name)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    @contextmanager
+    def serving(self, application: str, packages: Path | None = None) -> Iterator[int]:
+        """The port of another application, served as the site is; `packages` are for it alone."""
         port = free_port()
         server = Child(
             server_name(application),
@@ -58,7 +69,7 @@ class Site:
                 *("--host", "127.0.0.1", "--port", str(port), application),
             ],
             data_dir=self.data_dir,
-            environment=_environment(self.data_dir, port),
+            environment=with_packages(_environment(self.data_dir, port), packages),
             directory=REPOSITORY,
         )
         server.start()
@@ -72,6 +83,14 @@ class Site:
 def server_name(application: str) -> str:
     """What the process is called that serves an application."""
     return "web" if application == SITE else application.partition(":")[0].replace(".", "-")
+
+
+def with_packages(environment: dict[str, str], packages: Path | None) -> dict[str, str]:
+    """An environment in which Python finds more packages, after its own."""
+    if packages is None:
+        return environment
+    path = os.pathsep.join(filter(None, (environment.get("PYTHONPATH"), str(packages))))
+    return environment | {"PYTHONPATH": path}
 
 
 @contextmanager

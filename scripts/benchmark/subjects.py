@@ -1,77 +1,104 @@
 """What can be measured. A new subject is a coroutine and a line in SUBJECTS.
 
-Each gets the stage as it stands and answers with a sample; charges it makes are counted by the
-run, which compares them with what was recorded.
+Each gets the target and answers with a sample; charges it makes are counted by the run, which
+compares them with what was recorded.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, islice
 from time import perf_counter
-from urllib.parse import unquote, urlsplit
 
-from benchmark.callers import measure, over_http, over_socket, post, with_warm_up
+from benchmark.callers import get, measure, over_http, over_socket, post, with_warm_up
 from benchmark.sample import Sample, Stretch
-from gate import digest, hot_state, week
-from gate.check import Gate, now_ms
+from benchmark.target import Target, check_script, packed
+from gate.check import Gate
 from gate.connection import HotClient
-from gate.hot_state import AccountSnapshot, Call, CatalogueSnapshot
+from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
 SITE = "config.asgi:application"
 HELLO = "benchmark.hello:application"
+DJANGO = "benchmark.plain_django:application"
+USUAL = "benchmark.usual:application"
 
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the subjects are, and whose keys to use."""
-
-    ports: dict[str, int]  # by ASGI application
-    redis_url: str
-    keys: tuple[str, ...]
-    service_token: str
-    peppers: tuple[digest.Pepper, ...]
-
-    @property
-    def redis_socket(self) -> str:
-        """The path of Valkey's socket."""
-        return unquote(urlsplit(self.redis_url).path)
-
+BATCH = 100
+_ALLOWED = b'"allowed":true'
 
 Measure = Callable[[Target, int, float], Awaitable[Sample]]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something to measure. `application` names the ASGI application that it asks, if any."""
+    """Something to measure. `application` names the ASGI application that it asks, if any.
+
+    connections: its own, instead of those that are asked for.
+    at_most: connections that it is measured with.
+    """
 
     name: str
     about: str
     measure: Measure
     application: str | None = None
     charges: bool = True
+    connections: tuple[int, ...] | None = None
+    at_most: int = 4096
+
+    def is_measured_with(self, connections: int, asked: Iterable[int]) -> bool:
+        """Whether this number of connections is one of its own, or of those asked for."""
+        if self.connections is not None:
+            return connections in self.connections
+        return connections in asked and connections <= self.at_most
 
 
 async def _hello(target: Target, connections: int, seconds: float) -> Sample:
-    question = b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
     return await measure(
-        over_http(target.ports[HELLO]), [question], connections=connections, seconds=seconds
+        over_http(target.ports[HELLO]), [get("/")], connections=connections, seconds=seconds
     )
 
 
 async def _check(target: Target, connections: int, seconds: float) -> Sample:
+    authorization = f"Bearer {target.service_token}"
     questions = [
         post(
             "/quota/v1/check",
             json.dumps({"key": key, "meter": "chat"}).encode(),
-            token=target.service_token,
+            authorization=authorization,
         )
         for key in target.keys
     ]
-    return await measure(
-        over_http(target.ports[SITE]), questions, connections=connections, seconds=seconds
-    )
+    connect = over_http(target.ports[SITE], mark=_ALLOWED)
+    return await measure(connect, questions, connections=connections, seconds=seconds)
+
+
+async def _authorize(target: Target, connections: int, seconds: float) -> Sample:
+    questions = [
+        get(
+            "/quota/v1/authorize",
+            authorization=f"Bearer {key}",
+            x_quota_service_token=target.service_token,
+        )
+        for key in target.keys
+    ]
+    connect = over_http(target.ports[SITE], mark=b"x-quota-charge: ")
+    return await measure(connect, questions, connections=connections, seconds=seconds)
+
+
+async def _batch(target: Target, connections: int, seconds: float) -> Sample:
+    keys = cycle(target.keys)
+    questions = [
+        post(
+            "/quota/v1/check/batch",
+            json.dumps(
+                {"checks": [{"key": key, "meter": "chat"} for key in islice(keys, BATCH)]}
+            ).encode(),
+            authorization=f"Bearer {target.service_token}",
+        )
+        for _ in range(max(1, len(target.keys) // BATCH))
+    ]
+    connect = over_http(target.ports[SITE], mark=_ALLOWED, weight=BATCH)
+    return await measure(connect, questions, connections=connections, seconds=seconds, weight=BATCH)
 
 
 async def _gate(target: Target, connections: int, seconds: float) -> Sample:
@@ -108,43 +135,61 @@ async def _no_account(handle: str) -> AccountSnapshot | None:
     raise LookupError(handle)  # every account was loaded before
 
 
-async def _no_catalogue(partition: int) -> tuple[int, CatalogueSnapshot]:
+async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
     raise LookupError(partition)  # and so was every catalogue
 
 
 async def _script(target: Target, connections: int, seconds: float) -> Sample:
-    questions = [_packed(check_script(target, key)) for key in target.keys]
+    questions = [packed(check_script(target, key)) for key in target.keys]
     return await measure(
         over_socket(target.redis_socket), questions, connections=connections, seconds=seconds
     )
 
 
-def check_script(target: Target, key: str) -> Call:
-    """The script call that a check of this key makes."""
-    at_ms = now_ms()
-    return hot_state.check_call(
-        handle=digest.handle_of(key),
-        digests=digest.digests(key, target.peppers),
-        meter="chat",
-        units=1,
-        request_id=None,
-        now_ms=at_ms,
-        week=week.week_of(at_ms),
-    )
+async def _pipeline(target: Target, connections: int, seconds: float) -> Sample:
+    calls = cycle([packed(check_script(target, key)) for key in target.keys])
+    questions = [b"".join(islice(calls, BATCH)) for _ in range(max(1, len(target.keys) // BATCH))]
+    connect = over_socket(target.redis_socket, weight=BATCH)
+    return await measure(connect, questions, connections=connections, seconds=seconds, weight=BATCH)
 
 
-def _packed(call: Call) -> bytes:
-    words = ("EVALSHA", call.script.sha, str(len(call.keys)), *call.keys, *map(str, call.args))
-    return b"*%d\r\n" % len(words) + b"".join(
-        b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words)
-    )
+async def _django(target: Target, connections: int, seconds: float) -> Sample:
+    questions = [post("/check", authorization=f"Bearer {key}") for key in target.keys]
+    connect = over_http(target.ports[DJANGO], mark=_ALLOWED)
+    return await measure(connect, questions, connections=connections, seconds=seconds)
+
+
+async def _usual(target: Target, connections: int, seconds: float) -> Sample:
+    questions = [post("/check", authorization=f"Api-Key {key}") for key in target.usual_keys]
+    connect = over_http(target.ports[USUAL], mark=_ALLOWED)
+    return await measure(connect, questions, connections=connections, seconds=seconds)
 
 
 SUBJECTS: tuple[Subject, ...] = (
     Subject("hello", "a bare ASGI answer from the same server", _hello, HELLO, charges=False),
     Subject("check", "POST /quota/v1/check over HTTP", _check, SITE),
+    Subject("authorize", "GET /quota/v1/authorize over HTTP", _authorize, SITE),
     Subject("gate", "Gate.check in the caller's process, without HTTP", _gate),
     Subject("script", "the check script alone, over Valkey's socket", _script),
+    Subject(
+        "batch",
+        f"POST /quota/v1/check/batch, {BATCH} checks each",
+        _batch,
+        SITE,
+        connections=(1, 4),
+    ),
+    Subject(
+        "pipeline", f"the script alone, {BATCH} calls in one write", _pipeline, connections=(1, 4)
+    ),
+    Subject("django", "the same script from a plain Django view", _django, DJANGO, at_most=32),
+    Subject(
+        "usual",
+        "Django REST Framework, djangorestframework-api-key and a cache counter",
+        _usual,
+        USUAL,
+        charges=False,
+        at_most=32,
+    ),
 )
 # What the others are compared with.
-FLOORS = ("hello", "script")
+FLOORS = ("hello", "script", "pipeline", "usual")

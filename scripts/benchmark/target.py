@@ -1,0 +1,55 @@
+"""Whom the subjects ask, and the script call that all of them end in."""
+
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from gate import charges, connection, digest, snapshots, week
+from gate.check import now_ms
+from gate.hot_state import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the subjects are, and whose keys to use."""
+
+    ports: dict[str, int]  # by ASGI application
+    redis_url: str
+    keys: tuple[str, ...]
+    service_token: str
+    peppers: tuple[digest.Pepper, ...]
+    usual_keys: tuple[str, ...] = ()  # of the stack that we are compared with
+
+    @property
+    def redis_socket(self) -> str:
+        """The path of Valkey's socket."""
+        return unquote(urlsplit(self.redis_url).path)
+
+
+def check_script(target: Target, key: str) -> Call:
+    """The script call that a check of this key makes."""
+    at_ms = now_ms()
+    return charges.check_call(
+        handle=digest.handle_of(key),
+        digests=snapshots.hot_digests(digest.digests(key, target.peppers)),
+        meter="chat",
+        units=1,
+        request_id=None,
+        now_ms=at_ms,
+        week=week.week_of(at_ms),
+    )
+
+
+def packed(call: Call) -> bytes:
+    """A call as it goes to Valkey, which knows the script already."""
+    words = ("EVALSHA", call.script.sha, str(len(call.keys)), *call.keys, *map(str, call.args))
+    return b"*%d\r\n" % len(words) + b"".join(
+        b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words)
+    )
+
+
+def load_scripts(redis_url: str) -> None:
+    """Make a Valkey know the check, so that the first subject need not send its text."""
+    example = charges.check_call(
+        handle="", digests=[], meter="", units=0, request_id=None, now_ms=0, week=0
+    )
+    connection.sync_client(redis_url).script_load(example.script.text)

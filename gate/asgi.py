@@ -1,8 +1,8 @@
 """The quota-check service: `/quota/v1/…` for API servers and gateways."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 from gate import checking
@@ -12,6 +12,7 @@ from gate.check import (
     CannotSettle,
     Decision,
     Gate,
+    PendingCheck,
     QuotaUnavailable,
     RequestIdConflict,
     TooManyHolds,
@@ -101,18 +102,63 @@ async def _decide(
 
 
 async def _check(gate: Gate, body: dict[str, Any]) -> Answer:
+    asked = _begin(gate, body)
+    decision = await _finish(gate, asked)
+    headers = rate_headers(decision, now_ms=asked.at_ms)
+    return 200, _decision_body(decision, at_ms=asked.at_ms), headers
+
+
+async def _batch(gate: Gate, body: dict[str, Any]) -> Answer:
+    """Independent decisions: what is wrong with one says nothing about the others."""
+    # All of them are sent before the first answer is waited for.
+    batch = [_begin_or_problem(gate, check) for check in checking.read_batch(body)]
+    decisions = []
+    for asked in batch:
+        try:
+            if isinstance(asked, Problem):
+                raise asked
+            decisions.append(_decision_body(await _finish(gate, asked), at_ms=asked.at_ms))
+        except Problem as problem:
+            decisions.append({"problem": problem.body()})
+        except QuotaUnavailable:
+            decisions.append({"problem": unavailable().body()})
+    return 200, {"decisions": decisions}, []
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A check that was asked for and is under way."""
+
+    meter: str
+    at_ms: int
+    pending: PendingCheck | None
+
+
+def _begin(gate: Gate, body: dict[str, Any]) -> _Asked:
     request = checking.read_check(body)
     at_ms = now_ms()
+    pending = gate.begin_check(
+        key=request.key,
+        meter=request.meter,
+        units=request.units,
+        request_id=request.request_id,
+        address=request.address,
+        hold_seconds=request.hold_seconds,
+        at_ms=at_ms,
+    )
+    return _Asked(request.meter, at_ms, pending)
+
+
+def _begin_or_problem(gate: Gate, body: dict[str, Any]) -> _Asked | Problem:
     try:
-        decision = await gate.check(
-            key=request.key,
-            meter=request.meter,
-            units=request.units,
-            request_id=request.request_id,
-            address=request.address,
-            hold_seconds=request.hold_seconds,
-            at_ms=at_ms,
-        )
+        return _begin(gate, body)
+    except Problem as problem:
+        return problem
+
+
+async def _finish(gate: Gate, asked: _Asked) -> Decision:
+    try:
+        decision = await gate.finish_check(asked.pending)
     except RequestIdConflict:
         raise Problem(
             409,
@@ -128,24 +174,8 @@ async def _check(gate: Gate, body: dict[str, Any]) -> Answer:
             field="hold_seconds",
         ) from None
     if decision.reason == "unknown_meter":
-        raise invalid("meter", f"There is no meter “{request.meter}”.")
-    return 200, _decision_body(decision, at_ms=at_ms), rate_headers(decision, now_ms=at_ms)
-
-
-async def _batch(gate: Gate, body: dict[str, Any]) -> Answer:
-    """Independent decisions: what is wrong with one says nothing about the others."""
-
-    async def decide(check: dict[str, Any]) -> dict[str, Any]:
-        try:
-            _, decision, _ = await _check(gate, check)
-        except Problem as problem:
-            return {"problem": problem.body()}
-        except QuotaUnavailable:
-            return {"problem": unavailable().body()}
-        return decision
-
-    checks = checking.read_batch(body)
-    return 200, {"decisions": await asyncio.gather(*map(decide, checks))}, []
+        raise invalid("meter", f"There is no meter “{asked.meter}”.")
+    return decision
 
 
 def _decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:

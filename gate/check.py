@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from gate import charges, digest, hot_state, receipt, snapshots, week
 from gate.charges import Answer, Kept
-from gate.connection import HotClient
+from gate.connection import NOT_RUN, HotClient
 from gate.receipt import Receipt
 from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
@@ -87,6 +87,18 @@ class Decision:
         return max(0, -(-(week.starts_ms(self.answer.week + 1) - now_ms) // 1000))
 
 
+@dataclass(slots=True)
+class PendingCheck:
+    """A check that is under way."""
+
+    handle: str
+    call: hot_state.Call
+    meter: str
+    units: int
+    is_hold: bool
+    begun: "asyncio.Future[Any] | None"  # None when no connection was open yet
+
+
 LoadAccount = Callable[[str], Awaitable[AccountSnapshot | None]]
 LoadCatalogue = Callable[[int], Awaitable[tuple[PartitionState, CatalogueSnapshot]]]
 
@@ -149,10 +161,36 @@ class Gate:
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
         content before.
         """
+        pending = self.begin_check(
+            key=key,
+            meter=meter,
+            units=units,
+            request_id=request_id,
+            address=address,
+            hold_seconds=hold_seconds,
+            at_ms=at_ms,
+        )
+        return await self.finish_check(pending)
+
+    def begin_check(
+        self,
+        *,
+        key: str,
+        meter: str,
+        units: int,
+        request_id: str | None,
+        address: str,
+        hold_seconds: int,
+        at_ms: int | None,
+    ) -> PendingCheck | None:
+        """The first half of `check`: send it. None when the text cannot be a key.
+
+        Several that are begun before the first is finished leave in one round trip.
+        """
         try:
             handle = digest.handle_of(key)
         except digest.MalformedKey:
-            return Decision(allowed=False, reason="invalid_key")
+            return None
         at_ms = now_ms() if at_ms is None else at_ms
         is_hold = hold_seconds > 0 and units > 0
         call = charges.check_call(
@@ -167,12 +205,21 @@ class Gate:
             hold_id=digest.new_hold_id() if is_hold else "",
             hold_until_ms=at_ms + hold_seconds * 1000 if is_hold else 0,
         )
-        reply = await self._run_warm(handle, call)
+        return PendingCheck(handle, call, meter, units, is_hold, self._client.begin(call))
+
+    async def finish_check(self, pending: PendingCheck | None) -> Decision:
+        """The second half of `check`: the decision."""
+        if pending is None:
+            return Decision(allowed=False, reason="invalid_key")
+        handle, meter = pending.handle, pending.meter
+        reply = await self._run_warm(handle, pending.call, begun=pending.begun)
         if reply is None:
             return Decision(allowed=False, reason="invalid_key")
         answer = charges.read_answer(reply)
         if answer.status == "ok":
-            charge_id = self._charge_id(handle, answer, meter, is_hold) if units else None
+            charge_id = (
+                self._charge_id(handle, answer, meter, pending.is_hold) if pending.units else None
+            )
             return Decision(
                 allowed=True, reason="ok", handle=handle, charge_id=charge_id, answer=answer
             )
@@ -267,10 +314,17 @@ class Gate:
             raise CannotSettle(_SETTLE_REFUSALS[kept.status])
         return kept
 
-    async def _run_warm(self, handle: str, call: hot_state.Call) -> list[bytes] | None:
+    async def _run_warm(
+        self,
+        handle: str,
+        call: hot_state.Call,
+        *,
+        begun: "asyncio.Future[Any] | None" = None,
+    ) -> list[bytes] | None:
         """Run a call, loading the account first if it is cold; None when there is no account."""
         for _ in range(3):
-            reply: list[bytes] = await self._run(call)
+            reply: list[bytes] = await self._run(call, begun=begun)
+            begun = None
             if reply[0] == b"cold_catalogue":
                 await self._once_catalogue(hot_state.partition_of(handle))
             elif reply[0] == b"cold":
@@ -281,8 +335,16 @@ class Gate:
         logger.error("account %s stays cold after three loads", handle)
         raise QuotaUnavailable
 
-    async def _run(self, call: hot_state.Call) -> Any:
+    async def _run(
+        self, call: hot_state.Call, *, begun: "asyncio.Future[Any] | None" = None
+    ) -> Any:
         try:
+            if begun is not None:
+                try:
+                    # The connection itself bounds how long this takes.
+                    return await begun
+                except NOT_RUN:
+                    pass
             async with asyncio.timeout(self._answer_within):
                 return await self._client.run(call)
         except (RedisError, OSError, TimeoutError) as error:

@@ -31,6 +31,9 @@ _TIMEOUT_SECONDS = 2.0
 _REDIRECTS_AT_MOST = 40
 _TRY_AGAIN_SECONDS = 0.01
 
+# Answers that say that the call was not run: it may be sent again, elsewhere or with its text.
+NOT_RUN = (NoScriptError, MovedError, AskError, TryAgainError, ClusterDownError)
+
 # Told the run id of a server that was not seen before; raises when it must not be used.
 NewServer = Callable[[str], Awaitable[None]]
 
@@ -94,6 +97,15 @@ class HotClient:
                 raise
         raise ClusterDownError("a partition was redirected again and again")
 
+    def begin(self, call: Call) -> "asyncio.Future[Any] | None":
+        """Send a call where a connection is open already; None where only `run` can.
+
+        The answer may be an error that says that the call was not run: see `NOT_RUN`.
+        """
+        address = self._owners.get(partition_of_call(call), self._seed)
+        line = self._lines.get(address)
+        return None if line is None else line.begin(call)
+
     async def aclose(self) -> None:
         """Close the connections."""
         for line in self._lines.values():
@@ -126,6 +138,12 @@ class _Line:
         self._verified: str | None = None
         self._wire: Wire | None = None
         self._opening: asyncio.Future[Wire] | None = None
+
+    def begin(self, call: Call) -> "asyncio.Future[Any] | None":
+        wire = self._wire
+        if wire is None or not wire.is_open:
+            return None
+        return wire.call("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
 
     async def run(self, call: Call, *, asking: bool = False) -> Any:
         wire = self._wire

@@ -139,8 +139,11 @@ def refusals_name(partition: int) -> str:
     return _prefix(partition) + "n"
 
 
+_PREFIXES = tuple(f"{{g{partition:02d}}}" for partition in range(PARTITIONS))
+
+
 def _prefix(partition: int) -> str:
-    return f"{{g{partition:02d}}}"
+    return _PREFIXES[partition]
 
 
 # --- the stream -----------------------------------------------------------------------------

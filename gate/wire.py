@@ -40,7 +40,7 @@ class Wire(asyncio.Protocol):
         )
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
-        self._unsent: deque[tuple[bytes, asyncio.Future[Any]]] = deque()
+        self._unsent: deque[tuple[float, bytes, asyncio.Future[Any]]] = deque()
         self._will_flush = False
         # How many answers each batch under way still lacks, the oldest batch first.
         self._lacking: deque[int] = deque()
@@ -58,7 +58,7 @@ class Wire(asyncio.Protocol):
             answer.set_exception(ConnectionError("the connection is closed"))
             return answer
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
-        self._unsent.append((packed, answer))
+        self._unsent.append((self._loop.time(), packed, answer))
         if not self._will_flush and len(self._lacking) < _BATCHES:
             self._will_flush = True
             self._loop.call_soon(self._flush)
@@ -72,7 +72,8 @@ class Wire(asyncio.Protocol):
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-        answers = [answer for _, answer in self._waiting] + [answer for _, answer in self._unsent]
+        answers = [answer for _, answer in self._waiting]
+        answers += [answer for _, _, answer in self._unsent]
         self._waiting.clear()
         self._unsent.clear()
         for answer in answers:
@@ -110,11 +111,15 @@ class Wire(asyncio.Protocol):
         now = self._loop.time()
         batch: list[bytes] = []
         while self._unsent and len(batch) < _CALLS_IN_A_BATCH:
-            packed, answer = self._unsent.popleft()
-            # Whoever gave up before the call was sent is not charged.
-            if not answer.done():
-                batch.append(packed)
-                self._waiting.append((now, answer))
+            called_at, packed, answer = self._unsent.popleft()
+            # Whoever gave up, or waited too long, before the call was sent is not charged.
+            if answer.done():
+                continue
+            if now - called_at > self._patience:
+                answer.set_exception(TimeoutError("the server was too busy"))
+                continue
+            batch.append(packed)
+            self._waiting.append((now, answer))
         if not batch:
             return
         self._lacking.append(len(batch))

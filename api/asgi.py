@@ -5,6 +5,7 @@ import logging
 from api import chat
 from api.model import ChatModel
 from gate import week
+from gate.addresses import known_to_hex
 from gate.check import Gate, QuotaUnavailable, now_ms
 from gate.http import (
     App,
@@ -15,6 +16,7 @@ from gate.http import (
     Scope,
     Send,
     bearer_token,
+    client_address,
     json_object,
     read_body,
     require_method,
@@ -31,8 +33,11 @@ _BODY_LIMIT = 2 * 1024 * 1024
 _METHODS = {"/api/v1/chat": "POST", "/api/v1/quota": "GET"}
 
 
-def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
-    """The API over a gate and a model; `billing_url` is where a 429 sends people."""
+def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxies: int = 0) -> App:
+    """The API over a gate and a model; `billing_url` is where a 429 sends people.
+
+    trusted_proxies: how many add the address they were asked from to X-Forwarded-For.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
@@ -42,12 +47,19 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str) -> App:
             has_begun = True
             await send(message)
 
+        asked_from = known_to_hex(client_address(scope, trusted_proxies=trusted_proxies))
         try:
             if _endpoint(scope) == "quota":
-                await _quota(scope, sending, gate=gate)
+                await _quota(scope, sending, gate=gate, address=asked_from)
             else:
                 await _chat(
-                    scope, receive, sending, gate=gate, model=model, billing_url=billing_url
+                    scope,
+                    receive,
+                    sending,
+                    gate=gate,
+                    model=model,
+                    billing_url=billing_url,
+                    address=asked_from,
                 )
         except Problem as problem:
             await send_problem(send, problem)
@@ -78,15 +90,17 @@ def _endpoint(scope: Scope) -> str:
     return str(scope["path"].rpartition("/")[2])
 
 
-async def _quota(scope: Scope, send: Send, *, gate: Gate) -> None:
+async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
     """What the key may still do. Costs nothing, also when everything is used up."""
     key = bearer_token(scope)
     if key is None:
         raise invalid_key()
     at_ms = now_ms()
-    decision = await gate.check(key=key, units=0, at_ms=at_ms)
+    decision = await gate.check(key=key, units=0, address=address, at_ms=at_ms)
     if decision.reason == "invalid_key":
         raise invalid_key()
+    if decision.reason == "not_permitted":
+        raise refusal(decision, billing_url="", at_ms=at_ms)
     answer = decision.answer
     assert answer is not None
     body = {
@@ -118,6 +132,7 @@ async def _chat(
     gate: Gate,
     model: ChatModel,
     billing_url: str,
+    address: str,
 ) -> None:
     key = bearer_token(scope)
     if key is None:
@@ -133,7 +148,7 @@ async def _chat(
         raise
     at_ms = now_ms()
     # A request id of the client is not used for replay: it would make chats free.
-    decision = await gate.check(key=key, meter="chat", at_ms=at_ms)
+    decision = await gate.check(key=key, meter="chat", address=address, at_ms=at_ms)
     if not decision.allowed:
         raise refusal(decision, billing_url=billing_url, at_ms=at_ms)
     assert decision.charge_id is not None

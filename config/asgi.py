@@ -109,7 +109,12 @@ def _compose() -> App:
         service_tokens=ServiceTokens(peppers=settings.KEY_PEPPERS, load=_load_service_tokens),
         billing_url=billing_url,
     )
-    api = create_api(gate=gate, model=_model(), billing_url=billing_url)
+    api = create_api(
+        gate=gate,
+        model=_model(),
+        billing_url=billing_url,
+        trusted_proxies=settings.ALLAUTH_TRUSTED_PROXY_COUNT,
+    )
     site = get_asgi_application()
     mounts: list[tuple[str, App]] = [("/quota/v1/", quota_check), ("/api/v1/", api)]
     sandbox = None

@@ -11,6 +11,14 @@ def to_hex(text: str) -> str:
     return f"{_number(ip_address(text)):032x}"
 
 
+def known_to_hex(text: str | None) -> str:
+    """The same of what may be no address at all: "" for that."""
+    try:
+        return to_hex(text or "")
+    except ValueError:
+        return ""
+
+
 def network_to_hex(text: str) -> str:
     """A network in CIDR form as "<32 hex digits>/<bits of 128>". Raises ValueError."""
     network = ip_network(text)

@@ -90,6 +90,21 @@ def header_values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for key, value in scope["headers"] if key == name]
 
 
+def client_address(scope: Scope, *, trusted_proxies: int) -> str | None:
+    """Where a request comes from; None when nobody can tell.
+
+    Each trusted proxy adds one address to X-Forwarded-For. What stands before those was written by
+    the client and is worth nothing.
+    """
+    if not trusted_proxies:
+        client = scope.get("client")
+        return None if client is None else str(client[0])
+    forwarded = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
+    if len(forwarded) < trusted_proxies:
+        return None
+    return forwarded[-trusted_proxies].strip()
+
+
 def bearer_token(scope: Scope) -> str | None:
     """The one bearer token of a request; None when there is none, or more than one header."""
     values = header_values(scope, b"authorization")

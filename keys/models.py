@@ -90,9 +90,18 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
-    def has_limits(self) -> bool:
-        """Whether the key may do less than its account."""
-        return bool(self.expires_at or self.weekly_cap is not None or self.scopes or self.addresses)
+    def limits_in_words(self) -> str:
+        """What the key may do less than its account; empty when nothing."""
+        limits = []
+        if self.expires_at is not None:
+            limits.append(f"until {self.expires_at:%-d %b %Y}")
+        if self.weekly_cap is not None:
+            limits.append(f"{self.weekly_cap:,} chats a week")
+        if self.scopes:
+            limits.append(f"for {', '.join(self.scopes)}")
+        if self.addresses:
+            limits.append(f"from {', '.join(self.addresses)}")
+        return " · ".join(limits)
 
     def state(self, *, used: int = 0) -> KeyState:
         """What the gate has to know; `used` are the chats of this week, as far as drained."""

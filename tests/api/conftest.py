@@ -23,6 +23,7 @@ class Api:
         self.world = world
         self.model_server = model_server
         self.uses_demo = False
+        self.trusted_proxies = 0
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
@@ -34,7 +35,12 @@ class Api:
                     base_url=self.model_server.url, api_key="model-key", model="house-model"
                 )
             )
-            app = create_app(gate=open_gate.gate, model=model, billing_url=BILLING_URL)
+            app = create_app(
+                gate=open_gate.gate,
+                model=model,
+                billing_url=BILLING_URL,
+                trusted_proxies=self.trusted_proxies,
+            )
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 yield client
@@ -68,7 +74,9 @@ class Api:
 
     def chat(self, content: str = "Hello!", **more: Any) -> httpx.Response:
         """One chat."""
-        return self.request(json={"messages": [{"role": "user", "content": content}], **more})
+        headers = more.pop("headers", {})
+        body = {"messages": [{"role": "user", "content": content}], **more}
+        return self.request(json=body, headers=headers)
 
     @property
     def used(self) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gate import digest
+from gate import addresses, digest
 from gate.check import now_ms
 from gate.week import week_of
 from tests.api.conftest import BILLING_URL, Api
@@ -165,6 +165,31 @@ def test_a_suspended_account_is_403(api: Api) -> None:
     answer = api.chat()
     assert answer.status_code == 403
     assert answer.json()["code"] == "not_permitted"
+
+
+@pytest.mark.parametrize(
+    ("network", "forwarded", "trusted_proxies", "status"),
+    [
+        ("127.0.0.0/8", None, 0, 200),
+        ("192.0.2.0/24", None, 0, 403),
+        # A header that no trusted proxy wrote says nothing.
+        ("192.0.2.0/24", "192.0.2.9", 0, 403),
+        ("192.0.2.0/24", "192.0.2.9", 1, 200),
+        ("192.0.2.0/24", "192.0.2.9, 198.51.100.1", 1, 403),
+        ("192.0.2.0/24", "192.0.2.9, 198.51.100.1", 2, 200),
+        ("192.0.2.0/24", "nonsense", 1, 403),
+        ("192.0.2.0/24", None, 1, 403),
+    ],
+)
+def test_a_key_bound_to_addresses_works_only_from_there(
+    api: Api, network: str, forwarded: str | None, trusted_proxies: int, status: int
+) -> None:
+    bound = (addresses.network_to_hex(network),)
+    api.world.grant(keys=(api.world.key_state(version=2, addresses=bound),))
+    api.trusted_proxies = trusted_proxies
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+    assert api.chat(headers=headers).status_code == status
+    assert api.request(method="GET", path="/api/v1/quota", headers=headers).status_code == status
 
 
 BAD_BODIES: list[tuple[Any, str]] = [

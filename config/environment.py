@@ -117,7 +117,7 @@ def generated_secrets(data_dir: Path, names: list[str]) -> dict[str, str]:
         return kept
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = {**kept, **{name: secrets.token_urlsafe(48) for name in missing}}
-    draft = path.with_name(f"secrets.{os.getpid()}.json")
+    draft = path.with_name(f"secrets.{secrets.token_hex(8)}.json")
     draft.touch(mode=0o600)
     draft.write_text(json.dumps(new))
     if kept:

@@ -41,8 +41,8 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         "Teams",
         None,
         9_900,
-        "One account for several people.",
-        ["Unlimited chats", "Shared limits and billing"],
+        "No weekly cap, for a team.",
+        ["Unlimited chats"],
     ),
     (
         "enterprise",

@@ -97,9 +97,7 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
         raise invalid_key()
     at_ms = now_ms()
     decision = await gate.check(key=key, units=0, address=address, at_ms=at_ms)
-    if decision.reason == "invalid_key":
-        raise invalid_key()
-    if decision.reason == "not_permitted":
+    if decision.reason in {"invalid_key", "not_permitted"}:
         raise refusal(decision, billing_url="", at_ms=at_ms)
     answer = decision.answer
     assert answer is not None

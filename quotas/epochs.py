@@ -12,7 +12,6 @@ from typing import cast
 from django.conf import settings
 from django.db import transaction
 from redis import Redis, RedisCluster
-from redis.exceptions import ResponseError
 
 from accounts.models import Partition
 from accounts.partitions import partition_state, record_pushes
@@ -73,17 +72,8 @@ def _knows_less(client: Redis | RedisCluster, partition: Partition) -> bool:
         return False
     if int(known[0]) < partition.epoch or int(known[1] or 0) < partition.pushes:
         return True
-    return rollups.order_of(_newest_id(client, partition.index)) < rollups.order_of(
-        partition.drained_id
-    )
-
-
-def _newest_id(client: Redis | RedisCluster, index: int) -> str:
-    try:
-        info = client.xinfo_stream(hot_state.stream_name(index))
-    except ResponseError:
-        return "0-0"
-    return str(info["last-generated-id"].decode())
+    newest = rollups.newest_id(partition.index)
+    return rollups.order_of(newest) < rollups.order_of(partition.drained_id)
 
 
 def _require_durable(client: Redis | RedisCluster) -> None:

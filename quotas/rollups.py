@@ -44,17 +44,22 @@ def drain() -> int:
 
 def drain_partition_fully(index: int) -> None:
     """Drain what stands in a partition's stream now, waiting for whoever is at it."""
-    client = connection.sync_client(settings.REDIS_URL)
-    try:
-        newest = cast(bytes, client.xinfo_stream(hot_state.stream_name(index))["last-generated-id"])
-    except ResponseError:
-        # There is no stream: nothing was ever charged here, or Valkey was emptied.
-        return
-    goal = order_of(newest.decode())
+    goal = order_of(newest_id(index))
     while order_of(Partition.objects.get(pk=index).drained_id) < goal:
         if drain_partition(index, wait=True) == 0:
             # What the newest id belonged to is trimmed already.
             return
+
+
+def newest_id(index: int) -> str:
+    """The newest id that a partition's stream gave out, drained or not; "0-0" without a stream."""
+    client = connection.sync_client(settings.REDIS_URL)
+    try:
+        newest = cast(bytes, client.xinfo_stream(hot_state.stream_name(index))["last-generated-id"])
+    except ResponseError:
+        # Nothing was ever charged here, or Valkey was emptied.
+        return "0-0"
+    return newest.decode()
 
 
 def drain_partition(index: int, *, wait: bool = False) -> int:

@@ -28,12 +28,6 @@ from tests.site.collected import collected_static_files
 __all__ = ["collected_static_files"]
 
 
-@pytest.fixture(autouse=True)
-def _cheap_passwords(settings: Settings) -> None:
-    """Nobody signs in here by password, and a good digest takes a third of a second."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def gate() -> Iterator[LiveGate]:
     """The gate, loading cold accounts from PostgreSQL."""

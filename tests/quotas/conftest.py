@@ -24,12 +24,6 @@ __all__ = ["collected_static_files"]
 WEDNESDAY = datetime(2031, 3, 5, 12, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _cheap_passwords(settings: Settings) -> None:
-    """Nobody signs in here by password, and a good digest takes a third of a second."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def gate() -> Iterator[LiveGate]:
     """The gate, loading cold accounts from PostgreSQL."""

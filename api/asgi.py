@@ -22,7 +22,6 @@ from gate.http import (
     require_method,
     send_json,
     send_problem,
-    utc_text,
 )
 from gate.rate_headers import rate_headers
 from gate.refusals import invalid_key, refusal, unavailable
@@ -86,13 +85,13 @@ def _endpoint(scope: Scope) -> str:
     method = _METHODS.get(scope["path"])
     if method is None:
         raise Problem(404, "not_found", "There is nothing at this address.")
-    require_method(scope, method)
+    require_method(scope["method"], method)
     return str(scope["path"].rpartition("/")[2])
 
 
 async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
     """What the key may still do. Costs nothing, also when everything is used up."""
-    key = bearer_token(scope)
+    key = bearer_token(scope["headers"])
     if key is None:
         raise invalid_key()
     at_ms = now_ms()
@@ -106,8 +105,8 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
         "plan": answer.plan,
         "suspended": decision.reason == "suspended",
         "week": {
-            "starts_at": utc_text(week.starts_at(answer.week)),
-            "resets_at": utc_text(week.ends_at(answer.week)),
+            "starts_at": week.utc_text(week.starts_at(answer.week)),
+            "resets_at": week.ends_at_text(answer.week),
             "cap": answer.cap,
             "used": answer.used,
         },
@@ -132,12 +131,12 @@ async def _chat(
     billing_url: str,
     address: str,
 ) -> None:
-    key = bearer_token(scope)
+    key = bearer_token(scope["headers"])
     if key is None:
         raise invalid_key()
-    raw = await read_body(receive, limit=_BODY_LIMIT)
+    raw = await read_body(receive, _BODY_LIMIT)
     try:
-        body = chat.read_request(json_object(scope, raw))
+        body = chat.read_request(json_object(scope["headers"], raw))
     except Problem:
         # What is wrong with a request is for customers: a stranger learns only 401.
         look = await gate.check(key=key, units=0)

@@ -1,73 +1,45 @@
 """The composition root: the only place where gate, api and Django meet."""
 
+import gc
 import logging
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
-from asgiref.sync import sync_to_async  # noqa: E402
 from django.conf import settings  # noqa: E402
 from django.core.asgi import get_asgi_application  # noqa: E402
 from django.core.exceptions import ImproperlyConfigured  # noqa: E402
-from django.db import DatabaseError, connection  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
 from redis.exceptions import RedisError  # noqa: E402
 
 from api.asgi import create_app as create_api  # noqa: E402
 from api.model import ChatModel, DemoModel, OpenAIModel  # noqa: E402
 from billing.sandbox.app import create_app as create_sandbox  # noqa: E402
-from gate.asgi import create_app as create_quota_check  # noqa: E402
+from config.reading import in_thread  # noqa: E402
+from gate.asgi import QuotaApp  # noqa: E402
 from gate.check import Gate  # noqa: E402
 from gate.connection import HotClient  # noqa: E402
-from gate.http import App, Message, Receive, Scope, Send, header_values  # noqa: E402
+from gate.http import App, Message, Receive, Scope, Send, request_id_of  # noqa: E402
+from gate.service import QuotaService  # noqa: E402
 from gate.service_tokens import ServiceTokens  # noqa: E402
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState  # noqa: E402
 from keys.projection import valid_service_token_digests  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
-from quotas.epochs import CannotTrust, verify  # noqa: E402
-from quotas.projection import load_account  # noqa: E402
+from quotas.epochs import CannotTrust, require_durable, verify  # noqa: E402
+from quotas.projection import load_accounts  # noqa: E402
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-
-
-async def _in_thread(read: Callable[..., T], *args: object) -> T:
-    """Run a read of PostgreSQL in a thread of its own, and give its connection back."""
-
-    def reading() -> T:
-        try:
-            return read(*args)
-        finally:
-            connection.close()
-
-    return await sync_to_async(reading, thread_sensitive=False)()
-
-
-async def _load_account(handle: str) -> AccountSnapshot | None:
-    return await _in_thread(load_account, handle)
-
-
-async def _load_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
-    return await _in_thread(partition_snapshot, partition)
-
-
-async def _load_service_tokens() -> frozenset[str]:
-    return await _in_thread(valid_service_token_digests)
 
 
 async def _look_at_server(run_id: str) -> None:
     """Before a Valkey is asked for the first time since it was started."""
     logger.info("looking at Valkey %s", run_id[:8])
     try:
-        await _in_thread(verify)
+        await in_thread(verify)()
     except CannotTrust as error:
         logger.critical("%s", error)
         raise
@@ -76,13 +48,11 @@ async def _look_at_server(run_id: str) -> None:
 def _refuse_forgetful_server() -> None:
     """Do not start on a Valkey that evicts or does not persist. One that is away may come back."""
     try:
-        verify()
+        require_durable()
     except CannotTrust as error:
         raise ImproperlyConfigured(str(error)) from None
-    except (RedisError, OSError, DatabaseError) as error:
-        logger.warning("Valkey or PostgreSQL is away: %s", type(error).__name__)
-    finally:
-        connection.close()
+    except (RedisError, OSError) as error:
+        logger.warning("Valkey is away: %s", type(error).__name__)
 
 
 def _model() -> ChatModel:
@@ -95,18 +65,20 @@ def _model() -> ChatModel:
     )
 
 
-def _compose() -> App:
+def _compose() -> "Application":
     _refuse_forgetful_server()
     gate = Gate(
         client=HotClient(settings.REDIS_URL, new_server=_look_at_server),
         peppers=settings.KEY_PEPPERS,
-        load_account=_load_account,
-        load_catalogue=_load_catalogue,
+        load_accounts=in_thread(load_accounts),
+        load_catalogue=in_thread(partition_snapshot),
     )
     billing_url = f"{settings.SITE_URL}/account/billing"
-    quota_check = create_quota_check(
+    quota_service = QuotaService(
         gate=gate,
-        service_tokens=ServiceTokens(peppers=settings.KEY_PEPPERS, load=_load_service_tokens),
+        service_tokens=ServiceTokens(
+            peppers=settings.KEY_PEPPERS, load=in_thread(valid_service_token_digests)
+        ),
         billing_url=billing_url,
     )
     api = create_api(
@@ -116,6 +88,7 @@ def _compose() -> App:
         trusted_proxies=settings.ALLAUTH_TRUSTED_PROXY_COUNT,
     )
     site = get_asgi_application()
+    quota_check = QuotaApp(quota_service)
     mounts: list[tuple[str, App]] = [("/quota/v1/", quota_check), ("/api/v1/", api)]
     sandbox = None
     if settings.STRIPE_IS_SANDBOX:
@@ -129,35 +102,45 @@ def _compose() -> App:
         )
         mounts.append((settings.SANDBOX_MOUNT + "/", sandbox))
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    # The sandbox delivers its webhooks in the background, from start to end.
+    background = sandbox or quota_check
+    return Application(site, mounts, background=background, quota_service=quota_service)
+
+
+class Application:
+    """The whole site as one ASGI application.
+
+    quota_service: for a server that asks it more directly than by ASGI (`gate.shortcut`).
+    """
+
+    def __init__(
+        self,
+        site: ASGIHandler,
+        mounts: Sequence[tuple[str, App]],
+        *,
+        background: App,
+        quota_service: QuotaService,
+    ) -> None:
+        self.quota_service = quota_service
+        self._site = site
+        self._mounts = tuple(mounts)
+        self._background = background
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            # The sandbox delivers its webhooks in the background, from start to end.
-            await (sandbox or _lifespan)(scope, receive, send)
+            await self._background(scope, receive, send)
             return
-        for prefix, mounted in mounts:
+        send = _with_request_id(scope, send)
+        for prefix, mounted in self._mounts:
             if scope["path"].startswith(prefix):
-                await mounted(scope, receive, _with_request_id(scope, send))
+                await mounted(scope, receive, send)
                 return
-        await site(scope, receive, _with_request_id(scope, send))  # type: ignore[arg-type]
-
-    return app
-
-
-async def _lifespan(_: Scope, receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+        await self._site(scope, receive, send)  # type: ignore[arg-type]
 
 
 def _with_request_id(scope: Scope, send: Send) -> Send:
-    """Put `X-Request-Id` on the answer: the caller's own if it sent a fair one."""
-    given = header_values(scope, b"x-request-id")
-    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
-        request_id = given[0]
-    else:
-        request_id = os.urandom(16).hex().encode()
+    """Put `X-Request-Id` on the answer."""
+    request_id = request_id_of(scope["headers"])
 
     async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -168,3 +151,8 @@ def _with_request_id(scope: Scope, send: Send) -> Send:
 
 
 application = _compose()
+
+# What was made so far stays for good. Without this the collector walks through all of Django, with
+# nothing else going on, every now and then.
+gc.collect()
+gc.freeze()

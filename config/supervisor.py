@@ -19,11 +19,11 @@ READY_WITHIN_SECONDS = 60.0
 RESTARTS = 5
 RESTARTS_COUNTED_SECONDS = 300.0
 LONGEST_BACKOFF_SECONDS = 8.0
-# Silent connections end, many may be idle, and a reply without end does not hold up a stop
-# (docs/decisions/0004-asgi-server.md).
+# docs/decisions/0009-shortcut.md says why each.
 WEB_OPTIONS = [
-    *("--http", "1", "--http1-header-read-timeout", "15000"),
-    *("--backlog", "4096", "--backpressure", "4096", "--workers-kill-timeout", "8"),
+    *("--http", "gate.shortcut:ShortcutProtocol", "--loop", "uvloop", "--ws", "none"),
+    *("--lifespan", "on", "--no-proxy-headers", "--no-access-log", "--no-server-header"),
+    *("--backlog", "4096", "--timeout-keep-alive", "15", "--timeout-graceful-shutdown", "8"),
 ]
 
 
@@ -172,9 +172,8 @@ class Supervisor:
             self._child(
                 "web",
                 [
-                    *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"),
-                    *("--host", self.host, "--port", str(self.port), "--workers", "1", "--no-ws"),
-                    *WEB_OPTIONS,
+                    *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
+                    *("--host", self.host, "--port", str(self.port)),
                     "config.asgi:application",
                 ],
                 patience=10.0,

@@ -8,78 +8,77 @@ customers may send, is only given back and never makes a request free.
 """
 
 from gate import checking
-from gate.check import Gate, RequestIdConflict, now_ms
-from gate.http import Problem, Scope, Send, bearer_token, header_values, invalid
+from gate.check import Decision, Gate, now_ms
+from gate.faces import Asked
+from gate.http import Headers, Problem, Request, Response, bearer_token, header_values, invalid
 from gate.rate_headers import rate_headers
 from gate.refusals import invalid_key, refusal
-from gate.service_tokens import ServiceTokens
 
 
-async def authorize(
-    scope: Scope,
-    send: Send,
-    *,
-    gate: Gate,
-    service_tokens: ServiceTokens,
-    billing_url: str,
-) -> None:
-    """Answer 200 with X-Quota-Account, X-Quota-Key and X-Quota-Charge, or raise the refusal."""
-    token = _one(scope, "X-Quota-Service-Token")
-    if token is None or not await service_tokens.accepts(token):
-        raise Problem(
+class AuthorizeFace:
+    """200 with X-Quota-Account, X-Quota-Key and X-Quota-Charge, or a refusal to pass on."""
+
+    method = None
+    body_limit = 0
+    request_id_field = "X-Quota-Request-Id"
+    meter_field = "X-Quota-Meter"
+
+    def __init__(self, *, billing_url: str) -> None:
+        self._billing_url = billing_url
+
+    def service_token(self, request: Request) -> str | None:
+        return _one(request.headers, "X-Quota-Service-Token")
+
+    def stranger(self) -> Problem:
+        return Problem(
             403,
             "invalid_service_token",
             "The gateway must send a valid service token as X-Quota-Service-Token.",
         )
-    key = bearer_token(scope)
-    if key is None:
-        raise invalid_key()
-    request_id = _one(scope, "X-Quota-Request-Id")
-    if request_id is not None and not checking.is_request_id(request_id):
-        raise invalid("X-Quota-Request-Id", "It must be 1 to 128 printable characters.")
-    meter = _one(scope, "X-Quota-Meter") or "chat"
-    at_ms = now_ms()
-    try:
-        decision = await gate.check(
+
+    def ask(self, gate: Gate, request: Request) -> Asked:
+        headers = request.headers
+        key = bearer_token(headers)
+        if key is None:
+            raise invalid_key()
+        request_id = _one(headers, self.request_id_field)
+        if request_id is not None and not checking.is_request_id(request_id):
+            raise invalid(self.request_id_field, "It must be 1 to 128 printable characters.")
+        meter = _one(headers, self.meter_field) or "chat"
+        address = _one(headers, "X-Quota-Client-IP")
+        at_ms = now_ms()
+        pending = gate.begin_check(
             key=key,
             meter=meter,
+            units=1,
             request_id=request_id,
-            address=checking.read_address(_one(scope, "X-Quota-Client-IP"), "X-Quota-Client-IP"),
+            address=checking.read_address(address, "X-Quota-Client-IP"),
+            hold_seconds=0,
             at_ms=at_ms,
         )
-    except RequestIdConflict:
-        raise Problem(
-            409,
-            "request_id_conflict",
-            "This X-Quota-Request-Id was used for another request before; nothing was charged.",
-            field="X-Quota-Request-Id",
-        ) from None
-    if decision.reason == "unknown_meter":
-        raise invalid("X-Quota-Meter", f"There is no meter “{meter}”.")
-    if not decision.allowed:
-        raise refusal(decision, billing_url=billing_url, at_ms=at_ms)
-    assert decision.answer is not None
-    assert decision.charge_id is not None
-    await send(
-        {
-            "type": "http.response.start",
-            "status": 200,
-            "headers": [
+        return Asked(self, meter, at_ms, pending)
+
+    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+        if not decision.allowed:
+            raise refusal(decision, billing_url=self._billing_url, at_ms=at_ms)
+        assert decision.answer is not None
+        assert decision.charge_id is not None
+        return Response(
+            200,
+            [
                 (b"content-length", b"0"),
                 (b"cache-control", b"no-store"),
                 (b"x-quota-account", decision.handle.encode()),
-                (b"x-quota-key", str(decision.answer.key_id).encode()),
+                (b"x-quota-key", b"%d" % decision.answer.key_id),
                 (b"x-quota-charge", decision.charge_id.encode()),
                 *rate_headers(decision, now_ms=at_ms),
             ],
-        }
-    )
-    await send({"type": "http.response.body", "body": b""})
+        )
 
 
-def _one(scope: Scope, name: str) -> str | None:
+def _one(headers: Headers, name: str) -> str | None:
     """The one value of a header; None when it is missing. Problem 400 when it comes twice."""
-    values = header_values(scope, name.lower().encode())
+    values = header_values(headers, name.lower().encode())
     if not values:
         return None
     if len(values) > 1 or not values[0].isascii():

@@ -50,6 +50,8 @@ class Answer:
     @property
     def boost_taken(self) -> int:
         """Chats taken from boosts, all together."""
+        if not self.boosts_taken:
+            return 0
         return sum(chats for _, chats in read_boosts(self.boosts_taken))
 
     @property
@@ -66,8 +68,9 @@ class Answer:
     @property
     def limit(self) -> int | None:
         """The lowest weekly cap that applies, of the plan or of the key; None is unlimited."""
-        caps = [cap for cap in (self.cap, self.key_cap) if cap is not None]
-        return min(caps, default=None)
+        if self.cap is None or self.key_cap is None:
+            return self.key_cap if self.cap is None else self.cap
+        return min(self.cap, self.key_cap)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,34 +3,24 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from redis.exceptions import RedisError
 
 from gate import charges, digest, hot_state, receipt, snapshots, week
 from gate.charges import Answer, Kept
+from gate.cold import ColdAccounts, LoadAccounts, LoadCatalogue
+from gate.cold import QuotaUnavailable as QuotaUnavailable  # noqa: PLC0414 - callers catch it
 from gate.connection import NOT_RUN, HotClient
 from gate.receipt import Receipt
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 # A check answers within 500 ms even when Valkey does not.
 ANSWER_WITHIN_SECONDS = 0.45
-# A cold account waits for PostgreSQL; it may take longer, but never for ever.
-LOAD_WITHIN_SECONDS = 5.0
-_CONCURRENT_LOADS = 16
-_MISS_REMEMBERED_SECONDS = 5.0
-_MISSES_REMEMBERED = 10_000
-
-
-class QuotaUnavailable(Exception):
-    """No decision can be made now; nothing is known to have been charged."""
 
 
 class CannotRefund(Exception):
@@ -99,10 +89,8 @@ class PendingCheck:
     begun: "asyncio.Future[Any] | None"  # None when no connection was open yet
 
 
-LoadAccount = Callable[[str], Awaitable[AccountSnapshot | None]]
-LoadCatalogue = Callable[[int], Awaitable[tuple[PartitionState, CatalogueSnapshot]]]
-
-
+# What a script answers where PostgreSQL has to be asked first.
+_COLD = (b"cold", b"cold_catalogue")
 _SETTLE_REFUSALS = {
     "gone": "hold_expired",
     "too_much": "too_much",
@@ -118,7 +106,7 @@ def now_ms() -> int:
 class Gate:
     """Decides charges on the hot state.
 
-    load_account: handle -> snapshot from PostgreSQL, None when there is no such account.
+    load_accounts: handles -> snapshots from PostgreSQL of those that are accounts.
     load_catalogue: partition -> its state and the catalogue.
     """
 
@@ -127,18 +115,16 @@ class Gate:
         *,
         client: HotClient,
         peppers: Sequence[digest.Pepper],
-        load_account: LoadAccount,
+        load_accounts: LoadAccounts,
         load_catalogue: LoadCatalogue,
         answer_within: float | None = None,
     ) -> None:
         self._client = client
         self._peppers = tuple(peppers)
-        self._load_account = load_account
-        self._load_catalogue = load_catalogue
+        self._cold = ColdAccounts(
+            run=self._run, load_accounts=load_accounts, load_catalogue=load_catalogue
+        )
         self._answer_within = ANSWER_WITHIN_SECONDS if answer_within is None else answer_within
-        self._loads: dict[str, asyncio.Future[bool]] = {}
-        self._load_slots = asyncio.Semaphore(_CONCURRENT_LOADS)
-        self._misses: dict[str, float] = {}
         self._unanswered = 0
         self._complain_at = 0.0
 
@@ -208,18 +194,39 @@ class Gate:
         return PendingCheck(handle, call, meter, units, is_hold, self._client.begin(call))
 
     async def finish_check(self, pending: PendingCheck | None) -> Decision:
-        """The second half of `check`: the decision."""
+        """The second half of `check`: the decision, once everything that it takes was waited for.
+
+        Raises what `check` raises.
+        """
         if pending is None:
             return Decision(allowed=False, reason="invalid_key")
-        handle, meter = pending.handle, pending.meter
-        reply = await self._run_warm(handle, pending.call, begun=pending.begun)
+        reply = await self._run_warm(pending.handle, pending.call, begun=pending.begun)
         if reply is None:
             return Decision(allowed=False, reason="invalid_key")
+        return self._decision(pending, reply)
+
+    def decide(self, pending: PendingCheck) -> Decision | None:
+        """The second half of `check` as far as it goes without waiting.
+
+        None when something must be waited for, which `finish_check` does. Raises what `check`
+        raises.
+        """
+        if pending.begun is None or not pending.begun.done():
+            return None
+        try:
+            reply = pending.begun.result()
+        except NOT_RUN:
+            return None
+        except (RedisError, OSError) as error:
+            self._complain(error)
+            raise QuotaUnavailable from None
+        return None if reply[0] in _COLD else self._decision(pending, reply)
+
+    def _decision(self, pending: PendingCheck, reply: list[bytes]) -> Decision:
         answer = charges.read_answer(reply)
+        handle = pending.handle
         if answer.status == "ok":
-            charge_id = (
-                self._charge_id(handle, answer, meter, pending.is_hold) if pending.units else None
-            )
+            charge_id = self._charge_id(pending, answer) if pending.units else None
             return Decision(
                 allowed=True, reason="ok", handle=handle, charge_id=charge_id, answer=answer
             )
@@ -233,17 +240,17 @@ class Gate:
             return Decision(allowed=False, reason="unknown_meter", handle=handle)
         return Decision(allowed=False, reason=answer.status, handle=handle, answer=answer)
 
-    def _charge_id(self, handle: str, answer: Answer, meter: str, is_hold: bool) -> str:
+    def _charge_id(self, pending: PendingCheck, answer: Answer) -> str:
         return receipt.to_charge_id(
             Receipt(
-                handle=handle,
+                handle=pending.handle,
                 charge_ref=answer.entry_id,
-                is_hold=is_hold,
+                is_hold=pending.is_hold,
                 at_ms=answer.at_ms,
                 week=answer.week,
                 key_id=answer.key_id,
                 key_digest=answer.key_digest,
-                meter=meter,
+                meter=pending.meter,
                 allowance=answer.allowance_taken,
                 boosts=answer.boosts_taken,
                 credits=answer.credits_taken,
@@ -326,9 +333,9 @@ class Gate:
             reply: list[bytes] = await self._run(call, begun=begun)
             begun = None
             if reply[0] == b"cold_catalogue":
-                await self._once_catalogue(hot_state.partition_of(handle))
+                await self._cold.catalogue(hot_state.partition_of(handle))
             elif reply[0] == b"cold":
-                if not await self._once(handle, lambda: self._warm_account(handle)):
+                if not await self._cold.account(handle):
                     return None
             else:
                 return reply
@@ -362,57 +369,3 @@ class Gate:
             )
             self._unanswered = 0
             self._complain_at = now + 1.0
-
-    async def _once(self, name: str, load: Callable[[], Coroutine[Any, Any, bool]]) -> bool:
-        """Load something once, however many callers wait for it."""
-        waiting = self._loads.get(name)
-        if waiting is None:
-            waiting = asyncio.ensure_future(load())
-            self._loads[name] = waiting
-            waiting.add_done_callback(lambda _: self._loads.pop(name, None))
-        try:
-            async with asyncio.timeout(LOAD_WITHIN_SECONDS):
-                # One caller's time-out must not end the load that others wait for.
-                return await asyncio.shield(waiting)
-        except TimeoutError:
-            raise QuotaUnavailable from None
-
-    async def _warm_account(self, handle: str) -> bool:
-        """Bring an account from PostgreSQL; False when there is none."""
-        if self._misses.get(handle, 0.0) > time.monotonic():
-            return False
-        for _ in range(3):
-            snapshot = await self._read(self._load_account(handle))
-            if snapshot is None:
-                self._remember_miss(handle)
-                return False
-            put = snapshots.put_account_call(snapshot)
-            stored = await self._run(put)
-            if stored[0] == b"cold_catalogue":
-                await self._once_catalogue(hot_state.partition_of(handle))
-                stored = await self._run(put)
-            if stored[0] == b"stored":
-                return True
-        logger.error("account %s: its epoch changes faster than it loads", handle)
-        raise QuotaUnavailable
-
-    async def _once_catalogue(self, partition: int) -> None:
-        await self._once(f"catalogue {partition}", lambda: self._warm_catalogue(partition))
-
-    async def _warm_catalogue(self, partition: int) -> bool:
-        state, catalogue = await self._read(self._load_catalogue(partition))
-        await self._run(snapshots.put_catalogue_call(state, catalogue))
-        return True
-
-    async def _read(self, load: Awaitable[T]) -> T:
-        async with self._load_slots:
-            try:
-                return await load
-            except Exception as error:
-                logger.exception("PostgreSQL gave no answer")
-                raise QuotaUnavailable from error
-
-    def _remember_miss(self, handle: str) -> None:
-        if len(self._misses) >= _MISSES_REMEMBERED:
-            self._misses.clear()
-        self._misses[handle] = time.monotonic() + _MISS_REMEMBERED_SECONDS

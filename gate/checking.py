@@ -13,8 +13,13 @@ MAX_REQUEST_ID = 128
 MAX_TEXT = 256
 MAX_CHARGE_ID = 2_048
 
+_OF_A_CHECK = frozenset({"key", "meter", "units", "request_id", "ip", "hold_seconds"})
+_OF_A_BATCH = frozenset({"checks"})
+_OF_A_REFUND = frozenset({"charge_id"})
+_OF_A_SETTLEMENT = frozenset({"charge_id", "units"})
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class CheckRequest:
     """One check, as asked for."""
 
@@ -36,7 +41,7 @@ def read_check(body: dict[str, Any]) -> CheckRequest:
         address=read_address(body.get("ip"), "ip"),
         hold_seconds=_whole(body, "hold_seconds", default=0, high=MAX_HOLD_SECONDS),
     )
-    _no_others(body, {"key", "meter", "units", "request_id", "ip", "hold_seconds"})
+    _no_others(body, _OF_A_CHECK)
     if request.hold_seconds and not request.units:
         raise invalid("hold_seconds", "“hold_seconds” needs “units” of at least 1.")
     return request
@@ -50,14 +55,14 @@ def read_batch(body: dict[str, Any]) -> list[dict[str, Any]]:
     for at, check in enumerate(checks):
         if not isinstance(check, dict):
             raise invalid(f"checks[{at}]", f"“checks[{at}]” must be an object.")
-    _no_others(body, {"checks"})
+    _no_others(body, _OF_A_BATCH)
     return checks
 
 
 def read_refund(body: dict[str, Any]) -> str:
     """The charge id of a refund."""
     charge_id = _text(body, "charge_id", limit=MAX_CHARGE_ID)
-    _no_others(body, {"charge_id"})
+    _no_others(body, _OF_A_REFUND)
     return charge_id
 
 
@@ -65,7 +70,7 @@ def read_settlement(body: dict[str, Any]) -> tuple[str, int]:
     """The charge id of a hold, and the units to keep."""
     charge_id = _text(body, "charge_id", limit=MAX_CHARGE_ID)
     units = _whole(body, "units", default=None, high=MAX_UNITS)
-    _no_others(body, {"charge_id", "units"})
+    _no_others(body, _OF_A_SETTLEMENT)
     return charge_id, units
 
 
@@ -112,6 +117,8 @@ def _text(
 
 
 def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -129,7 +136,7 @@ def _whole(body: dict[str, Any], field: str, *, default: int | None, high: int) 
     return value
 
 
-def _no_others(body: dict[str, Any], known: set[str]) -> None:
-    for field in body:
-        if field not in known:
-            raise invalid(field, f"There is no member “{field}” here.")
+def _no_others(body: dict[str, Any], known: frozenset[str]) -> None:
+    if not body.keys() <= known:
+        field = next(name for name in body if name not in known)
+        raise invalid(field, f"There is no member “{field}” here.")

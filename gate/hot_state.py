@@ -80,7 +80,7 @@ def partition_of_call(call: Call) -> int:
 
 @dataclass(slots=True)
 class AccountKeys:
-    """The keys of one account and of its partition."""
+    """The keys of one account and of its partition; `prefix` is the partition's hash tag."""
 
     handle: str
     prefix: str
@@ -157,7 +157,7 @@ class Mark:
     content: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Entry:
     """One charge (or, with negative amounts, one refund) as it waits in the stream."""
 

@@ -1,10 +1,13 @@
 """The little of HTTP that the two hot services need, straight on ASGI."""
 
-import json
+import itertools
+import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from datetime import datetime
-from functools import lru_cache
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
+
+from gate import strict_json
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -12,6 +15,29 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+# Ours: so many random bytes and a count, because random bytes for each would be a system call.
+_OURS, _count = os.urandom(12).hex(), itertools.count(1)
+
+
+@dataclass(slots=True)
+class Request:
+    """A whole request; the names of its headers are in lower case, its path is decoded."""
+
+    method: str
+    path: str
+    headers: Headers
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Response:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
 
 
 class Problem(Exception):
@@ -68,7 +94,7 @@ class ClientGone(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def read_body(receive: Receive, *, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int) -> bytes:
     """The request body; Problem 413 as soon as it exceeds `limit` bytes."""
     parts: list[bytes] = []
     size = 0
@@ -78,16 +104,29 @@ async def read_body(receive: Receive, *, limit: int) -> bytes:
             raise ClientGone
         part = message.get("body", b"")
         size += len(part)
-        if size > limit:
-            raise Problem(413, "too_large", f"The body may have at most {limit:,} bytes.")
+        require_size(size, limit)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
 
 
-def header_values(scope: Scope, name: bytes) -> list[bytes]:
+def require_size(size: int, limit: int) -> None:
+    """Problem 413 for a body of more than `limit` bytes."""
+    if size > limit:
+        raise Problem(413, "too_large", f"The body may have at most {limit:,} bytes.")
+
+
+def header_values(headers: Headers, name: bytes) -> list[bytes]:
     """Every value of a header, in order; `name` in lower case."""
-    return [value for key, value in scope["headers"] if key == name]
+    return [value for key, value in headers if key == name]
+
+
+def request_id_of(headers: Headers) -> bytes:
+    """The `X-Request-Id` of the answer: the caller's own if it sent a fair one."""
+    given = header_values(headers, b"x-request-id")
+    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return f"{_OURS}{next(_count):08x}".encode()
 
 
 def client_address(scope: Scope, *, trusted_proxies: int) -> str | None:
@@ -99,15 +138,17 @@ def client_address(scope: Scope, *, trusted_proxies: int) -> str | None:
     if not trusted_proxies:
         client = scope.get("client")
         return None if client is None else str(client[0])
-    forwarded = b",".join(header_values(scope, b"x-forwarded-for")).decode("latin-1").split(",")
+    forwarded = (
+        b",".join(header_values(scope["headers"], b"x-forwarded-for")).decode("latin-1").split(",")
+    )
     if len(forwarded) < trusted_proxies:
         return None
     return forwarded[-trusted_proxies].strip()
 
 
-def bearer_token(scope: Scope) -> str | None:
+def bearer_token(headers: Headers) -> str | None:
     """The one bearer token of a request; None when there is none, or more than one header."""
-    values = header_values(scope, b"authorization")
+    values = header_values(headers, b"authorization")
     if len(values) != 1:
         return None
     scheme, _, token = values[0].partition(b" ")
@@ -119,36 +160,23 @@ def bearer_token(scope: Scope) -> str | None:
         return None
 
 
-def require_method(scope: Scope, method: str) -> None:
+def require_method(given: str, method: str) -> None:
     """Problem 405 for any other method."""
-    if scope["method"] != method:
+    if given != method:
         raise Problem(
             405, "method_not_allowed", f"Use {method}.", headers=[(b"allow", method.encode())]
         )
 
 
-@lru_cache(maxsize=64)
-def utc_text(at: datetime) -> str:
-    """A moment as RFC 3339 text that ends in Z."""
-    return at.isoformat().replace("+00:00", "Z")
-
-
-def json_object(scope: Scope, body: bytes) -> dict[str, Any]:
-    """The JSON object in a body; Problem 415 or 400 when there is none.
-
-    Doubled member names and NaN are refused: two readers could understand them differently.
-    """
-    content_type = header_values(scope, b"content-type")
+def json_object(headers: Headers, body: bytes) -> dict[str, Any]:
+    """The JSON object in a body; Problem 415 or 400 when there is none."""
+    content_type = header_values(headers, b"content-type")
     if content_type and content_type[0].split(b";")[0].strip().lower() != b"application/json":
         raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
     try:
-        value = _DECODER.decode(body.decode())
-    except RecursionError:
-        raise invalid("body", "The body is nested too deeply.") from None
-    except _Doubled as error:
-        raise invalid(error.name, f"The member “{error.name}” is given twice.") from None
-    except ValueError:
-        raise invalid("body", "The body is not valid JSON.") from None
+        value = strict_json.loads(body)
+    except strict_json.NotJSON as error:
+        raise invalid(error.field, str(error)) from None
     if not isinstance(value, dict):
         raise invalid("body", "The body must be a JSON object.")
     return value
@@ -159,62 +187,60 @@ def invalid(field: str, detail: str) -> Problem:
     return Problem(400, "invalid_request", detail, field=field)
 
 
-async def send_json(
-    send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()
-) -> None:
-    """Answer with a JSON body."""
-    await _send(send, status, b"application/json", value, headers)
+def json_response(status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:
+    """An answer with a JSON body."""
+    return _response(status, b"application/json", strict_json.dumps(value), headers)
 
 
-async def send_problem(send: Send, problem: Problem) -> None:
-    """Answer with a problem document."""
-    await _send(send, problem.status, b"application/problem+json", problem.body(), problem.headers)
+def problem_response(problem: Problem) -> Response:
+    """An answer with a problem document."""
+    body = strict_json.dumps(problem.body())
+    return _response(problem.status, b"application/problem+json", body, problem.headers)
 
 
-async def _send(
-    send: Send,
-    status: int,
-    content_type: bytes,
-    value: Any,
-    headers: Iterable[tuple[bytes, bytes]],
-) -> None:
-    body = _ENCODER.encode(value).encode()
+def _response(
+    status: int, content_type: bytes, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> Response:
+    return Response(
+        status,
+        [
+            (b"content-type", content_type),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            *headers,
+        ],
+        body,
+    )
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Answer a server that begins and ends, where nothing has to be done for it."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def send_response(send: Send, response: Response) -> None:
+    """Answer an ASGI request."""
     await send(
         {
             "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                *headers,
-            ],
+            "status": response.status,
+            "headers": response.headers,
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": response.body})
 
 
-class _Doubled(ValueError):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+async def send_json(
+    send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()
+) -> None:
+    """Answer an ASGI request with a JSON body."""
+    await send_response(send, json_response(status, value, headers))
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Doubled(name)
-            seen.add(name)
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-# Made once: json.loads and json.dumps make new ones for every call with options.
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+async def send_problem(send: Send, problem: Problem) -> None:
+    """Answer an ASGI request with a problem document."""
+    await send_response(send, problem_response(problem))

@@ -4,11 +4,13 @@
 `X-RateLimit-*` are what clients in the field already read.
 """
 
+from functools import lru_cache
+
 from gate import week
 from gate.check import Decision
 from gate.http import Headers
 
-_POLICY = "week"
+_POLICY = b"week"
 
 
 def rate_headers(decision: Decision, *, now_ms: int) -> Headers:
@@ -17,14 +19,22 @@ def rate_headers(decision: Decision, *, now_ms: int) -> Headers:
     Remaining counts every source that still pays: allowance, boosts and credits.
     """
     answer = decision.answer
-    if answer is None or answer.limit is None or answer.chats_left is None:
+    if answer is None or (limit := answer.limit) is None or (left := answer.chats_left) is None:
         return []
-    reset_ms = week.starts_ms(answer.week + 1)
     seconds = decision.seconds_to_reset(now_ms=now_ms)
     return [
-        (b"ratelimit-policy", f'"{_POLICY}";q={answer.limit};w={week.WEEK_MS // 1000}'.encode()),
-        (b"ratelimit", f'"{_POLICY}";r={answer.chats_left};t={seconds}'.encode()),
-        (b"x-ratelimit-limit", str(answer.limit).encode()),
-        (b"x-ratelimit-remaining", str(answer.chats_left).encode()),
-        (b"x-ratelimit-reset", str(reset_ms // 1000).encode()),
+        *_of_the_week(limit, answer.week),
+        (b"ratelimit", b'"%b";r=%d;t=%d' % (_POLICY, left, seconds)),
+        (b"x-ratelimit-remaining", b"%d" % left),
+    ]
+
+
+@lru_cache(maxsize=256)
+def _of_the_week(limit: int, number: int) -> Headers:
+    """What stays the same for a week, as long as the limit does."""
+    reset_ms = week.starts_ms(number + 1)
+    return [
+        (b"ratelimit-policy", b'"%b";q=%d;w=%d' % (_POLICY, limit, week.WEEK_MS // 1000)),
+        (b"x-ratelimit-limit", b"%d" % limit),
+        (b"x-ratelimit-reset", b"%d" % (reset_ms // 1000)),
     ]

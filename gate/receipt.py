@@ -5,7 +5,6 @@ record of the charge, neither in Valkey's memory nor in PostgreSQL, and nobody c
 """
 
 import binascii
-import hashlib
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -82,4 +81,4 @@ def from_charge_id(charge_id: str, peppers: Sequence[Pepper]) -> Receipt:
 
 def _mac(payload: bytes, pepper: Pepper) -> bytes:
     # "charge" keeps these signatures apart from key digests under the same pepper.
-    return hmac.digest(pepper.secret, b"charge\n" + payload, hashlib.sha256)[:_MAC_BYTES]
+    return pepper.mac(b"charge\n" + payload)[:_MAC_BYTES]

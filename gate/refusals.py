@@ -1,7 +1,8 @@
 """How a refusal reads as an HTTP answer, for the public API and for gateways to pass on."""
 
+from gate import week
 from gate.check import Decision, QuotaUnavailable
-from gate.http import Problem, utc_text
+from gate.http import Problem
 from gate.rate_headers import rate_headers
 
 
@@ -50,10 +51,9 @@ def refusal(decision: Decision, *, billing_url: str, at_ms: int) -> Problem:
 
 
 def _used_up(decision: Decision, *, billing_url: str, at_ms: int) -> Problem:
-    answer, resets_at = decision.answer, decision.resets_at
+    answer = decision.answer
     assert answer is not None
-    assert resets_at is not None
-    until = f"{resets_at:%A, %-d %B %H:%M} UTC"
+    until = f"{week.ends_at(answer.week):%A, %-d %B %H:%M} UTC"
     if decision.reason == "key_cap_reached":
         detail = (
             f"This key may use {answer.key_cap:,} chats a week and has used {answer.key_used:,}. "
@@ -72,6 +72,6 @@ def _used_up(decision: Decision, *, billing_url: str, at_ms: int) -> Problem:
             (b"retry-after", str(decision.seconds_to_reset(now_ms=at_ms)).encode()),
             *rate_headers(decision, now_ms=at_ms),
         ],
-        resets_at=utc_text(resets_at),
+        resets_at=week.ends_at_text(answer.week),
         billing_url=billing_url,
     )

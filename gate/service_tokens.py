@@ -35,7 +35,11 @@ class ServiceTokens:
         # The digest of a token that was accepted before costs two HMACs a request otherwise.
         self._known: dict[str, tuple[str, ...]] = {}
 
-    async def accepts(self, token: str) -> bool:
+    def are_fresh(self) -> bool:
+        """Whether `accepts` may be asked without waiting for a refresh."""
+        return time.monotonic() < self._refresh_at
+
+    def accepts(self, token: str) -> bool:
         """Whether the token may ask for decisions. QuotaUnavailable when nobody can know."""
         candidates = self._known.get(token)
         if candidates is None:
@@ -44,8 +48,6 @@ class ServiceTokens:
             except digest.MalformedKey:
                 return False
             candidates = tuple(digest.digests(token, self._peppers))
-        if time.monotonic() >= self._refresh_at:
-            await self._refresh()
         if self._digests is None:
             raise QuotaUnavailable
         if self._digests.isdisjoint(candidates):
@@ -54,9 +56,12 @@ class ServiceTokens:
         self._known[token] = candidates
         return True
 
-    async def _refresh(self) -> None:
+    async def refresh_if_due(self) -> None:
+        """Read the digests anew when the copy is too old."""
+        if self.are_fresh():
+            return
         async with self._lock:
-            if time.monotonic() < self._refresh_at:
+            if self.are_fresh():
                 return
             try:
                 async with asyncio.timeout(_LOAD_WITHIN_SECONDS):

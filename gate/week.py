@@ -29,6 +29,17 @@ def ends_at(week: int) -> datetime:
     return starts_at(week + 1)
 
 
+@lru_cache(maxsize=64)
+def ends_at_text(week: int) -> str:
+    """The moment a week ends, as RFC 3339 text."""
+    return utc_text(ends_at(week))
+
+
+def utc_text(at: datetime) -> str:
+    """A moment in UTC as RFC 3339 text that ends in Z."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
 def to_ms(at: datetime) -> int:
     """Milliseconds since 1970 of an aware moment."""
     return int(at.timestamp() * 1000)

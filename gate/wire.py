@@ -24,6 +24,9 @@ from redis.exceptions import (
 
 _BATCHES = 2
 _CALLS_IN_A_BATCH = 512
+# So many leave without waiting for more: Valkey begins with a batch of checks while the rest of it
+# is still being read.
+_ENOUGH_CALLS = 25
 
 # Asked before the first call; raises when the server must not be used.
 Greet = Callable[["Wire"], Awaitable[None]]
@@ -59,9 +62,12 @@ class Wire(asyncio.Protocol):
             return answer
         packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         self._unsent.append((self._loop.time(), packed, answer))
-        if not self._will_flush and len(self._lacking) < _BATCHES:
-            self._will_flush = True
-            self._loop.call_soon(self._flush)
+        if len(self._lacking) < _BATCHES:
+            if len(self._unsent) >= _ENOUGH_CALLS:
+                self._flush()
+            elif not self._will_flush:
+                self._will_flush = True
+                self._loop.call_soon(self._flush_what_waits)
         return answer
 
     def close(self, reason: RedisError | None = None) -> None:
@@ -104,8 +110,12 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.close(ConnectionError("the server closed the connection"))
 
-    def _flush(self) -> None:
+    def _flush_what_waits(self) -> None:
         self._will_flush = False
+        if len(self._lacking) < _BATCHES:
+            self._flush()
+
+    def _flush(self) -> None:
         if self._transport is None:
             return
         now = self._loop.time()

@@ -7,11 +7,12 @@ raised, and no account of it is served before it was loaded anew.
 """
 
 import logging
-from typing import cast
+from collections.abc import Iterable
 
 from django.conf import settings
 from django.db import transaction
 from redis import Redis, RedisCluster
+from redis.exceptions import ResponseError
 
 from accounts.models import Partition
 from accounts.partitions import partition_state, record_pushes
@@ -30,13 +31,34 @@ def verify() -> list[int]:
 
     Raises CannotTrust for a server that evicts or does not persist, unless a setting allows it.
     """
+    require_durable()
     client = connection.sync_client(settings.REDIS_URL)
-    _require_durable(client)
-    behind = [p.index for p in Partition.objects.order_by("index") if _knows_less(client, p)]
+    behind = _behind(client, Partition.objects.order_by("index"))
     for index in behind:
         logger.error("partition %s: Valkey holds an older copy; its accounts load again", index)
         raise_epoch(index, only_if_behind=True)
     return behind
+
+
+def require_durable() -> None:
+    """Look at every server. Raises CannotTrust for one that evicts or does not persist.
+
+    A setting may allow it: then there is a warning.
+    """
+    client = connection.sync_client(settings.REDIS_URL)
+    servers = (
+        [node.redis_connection for node in client.get_primaries()]  # type: ignore[no-untyped-call]
+        if isinstance(client, RedisCluster)
+        else [client]
+    )
+    for server in servers:
+        reasons = durability.why_forgetful(server)
+        if not reasons:
+            continue
+        message = f"REDIS_URL names a server that forgets: {'; '.join(reasons)}."
+        if not settings.ALLOW_FORGETFUL_REDIS:
+            raise CannotTrust(f"{message} Development may allow it with ALLOW_FORGETFUL_REDIS=yes.")
+        logger.warning("%s Allowed by ALLOW_FORGETFUL_REDIS.", message)
 
 
 def rebuild() -> int:
@@ -53,7 +75,7 @@ def raise_epoch(index: int, *, only_if_behind: bool = False) -> None:
     with transaction.atomic():
         partition = Partition.objects.select_for_update().get(pk=index)
         # Another process may have seen the same and been faster.
-        if only_if_behind and not _knows_less(client, partition):
+        if only_if_behind and not _behind(client, [partition]):
             return
         partition.epoch += 1
         partition.save(update_fields=["epoch"])
@@ -62,31 +84,34 @@ def raise_epoch(index: int, *, only_if_behind: bool = False) -> None:
     record_pushes(index, pushes)
 
 
-def _knows_less(client: Redis | RedisCluster, partition: Partition) -> bool:
-    known = cast(
-        list[bytes | None],
-        client.hmget(hot_state.catalogue_name(partition.index), ["epoch", "pushes"]),
-    )
+def _behind(client: Redis | RedisCluster, partitions: Iterable[Partition]) -> list[int]:
+    """The partitions that Valkey knows less of than these rows say, in one round trip."""
+    rows = list(partitions)
+    with client.pipeline(transaction=False) as pipe:
+        for row in rows:
+            pipe.hmget(hot_state.catalogue_name(row.index), ["epoch", "pushes"])
+            pipe.xinfo_stream(hot_state.stream_name(row.index))
+        answers = pipe.execute(raise_on_error=False)
+    for answer in answers:
+        # That there is no stream is an answer, too.
+        if isinstance(answer, Exception) and str(answer) != "no such key":
+            raise answer
+    return [
+        row.index
+        for row, known, stream in zip(rows, answers[::2], answers[1::2], strict=True)
+        if _knows_less(row, known, stream)
+    ]
+
+
+def _knows_less(
+    partition: Partition,
+    known: list[bytes | None],
+    stream: dict[str, bytes] | ResponseError,
+) -> bool:
     if known[0] is None:
         # Nothing is served from a partition without a catalogue; loading it brings the epoch.
         return False
     if int(known[0]) < partition.epoch or int(known[1] or 0) < partition.pushes:
         return True
-    newest = rollups.newest_id(partition.index)
+    newest = "0-0" if isinstance(stream, ResponseError) else stream["last-generated-id"].decode()
     return rollups.order_of(newest) < rollups.order_of(partition.drained_id)
-
-
-def _require_durable(client: Redis | RedisCluster) -> None:
-    servers = (
-        [node.redis_connection for node in client.get_primaries()]  # type: ignore[no-untyped-call]
-        if isinstance(client, RedisCluster)
-        else [client]
-    )
-    for server in servers:
-        reasons = durability.why_forgetful(server)
-        if not reasons:
-            continue
-        message = f"REDIS_URL names a server that forgets: {'; '.join(reasons)}."
-        if not settings.ALLOW_FORGETFUL_REDIS:
-            raise CannotTrust(f"{message} Development may allow it with ALLOW_FORGETFUL_REDIS=yes.")
-        logger.warning("%s Allowed by ALLOW_FORGETFUL_REDIS.", message)

@@ -2,7 +2,9 @@
 
 import logging
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.conf import settings
 from django.db.models import F, Q, Sum
@@ -10,8 +12,8 @@ from django.utils import timezone
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
-from accounts.models import Account
-from accounts.partitions import partition_state, record_pushes
+from accounts.models import Account, Partition
+from accounts.partitions import record_pushes
 from gate import connection, hot_state, snapshots, week
 from gate.hot_state import REFUND_WINDOW_MS, Mark
 from gate.snapshots import AccountSnapshot, BoostGrant
@@ -23,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _SWEEP_AT_ONCE = 500
 
+Row = TypeVar("Row", Boost, ApiKey, ChargeMark)
+
 
 def entitlement_of(account: Account) -> Entitlement:
     """The account's entitlement; the default plan for an account that has none yet."""
@@ -32,83 +36,140 @@ def entitlement_of(account: Account) -> Entitlement:
     return entitlement
 
 
-def load_account(handle: str) -> AccountSnapshot | None:
-    """What a cold account is loaded with; None when there is no such account.
+def load_accounts(handles: Iterable[str]) -> dict[str, AccountSnapshot]:
+    """What cold accounts are loaded with, by handle; what is no account's handle is left out.
 
-    The partition is drained first. A cold account cannot be charged, so after that PostgreSQL knows
-    everything it ever spent.
+    Their partitions are drained first. A cold account cannot be charged, so after that PostgreSQL
+    knows everything it ever spent. The epochs are read before that: should one end meanwhile, the
+    gate does not take the snapshot.
     """
-    account = Account.objects.filter(handle=handle).first()
-    if account is None:
-        return None
-    rollups.drain_partition_fully(account.partition_index)
-    return account_snapshot(account)
+    accounts = list(Account.objects.filter(handle__in=handles))
+    partitions = _partitions_of(accounts)
+    for index in sorted(partitions):
+        rollups.drain_partition_fully(index)
+    return _snapshots(accounts, partitions, at=timezone.now())
 
 
 def account_snapshot(account: Account, *, at: datetime | None = None) -> AccountSnapshot:
-    """What PostgreSQL says of an account now.
-
-    The version is read first: what changes while the rest is read comes again with a higher one.
-    """
+    """What PostgreSQL says of an account now."""
     at = timezone.now() if at is None else at
-    entitlement = entitlement_of(account)
+    return _snapshots([account], _partitions_of([account]), at=at)[account.handle]
+
+
+def _partitions_of(accounts: Iterable[Account]) -> dict[int, Partition]:
+    return Partition.objects.in_bulk({account.partition_index for account in accounts})
+
+
+def _snapshots(
+    accounts: Sequence[Account], partitions: Mapping[int, Partition], *, at: datetime
+) -> dict[str, AccountSnapshot]:
+    """What PostgreSQL says of accounts, by handle, in as many queries for many as for one.
+
+    The versions are read first: what changes while the rest is read comes again with a higher one.
+    """
+    entitlements = _entitlements(accounts)
     this_week = week.week_of(week.to_ms(at))
-    credits = CreditEntry.objects.filter(account=account).aggregate(
-        granted=Sum("credits", filter=~Q(kind=CreditEntry.Kind.SPEND), default=0),
-        spent=Sum("credits", filter=Q(kind=CreditEntry.Kind.SPEND), default=0),
+    credits = _credits(accounts)
+    used, used_by_key = _used(accounts, this_week)
+    boosts = _by_account(Boost.objects.filter(account__in=accounts, expires_at__gt=at))
+    # Revoked keys too: an older copy of Valkey may hold them as active.
+    keys = _by_account(ApiKey.objects.filter(account__in=accounts))
+    refundable_since = at - timedelta(milliseconds=REFUND_WINDOW_MS)
+    marks = _by_account(
+        ChargeMark.objects.filter(account__in=accounts, made_at__gt=refundable_since)
     )
-    used, used_by_key = _used(account, this_week)
-    partition = partition_state(account.partition_index)
-    return AccountSnapshot(
-        handle=account.handle,
-        epoch=partition.epoch,
-        pushes=partition.pushes,
-        version=entitlement.version,
-        plan=entitlement.plan.slug,
-        packs=tuple(entitlement.packs_on.values_list("slug", flat=True)),
-        suspended=entitlement.suspended_at is not None,
-        credits=credits["granted"],
-        credits_spent=-credits["spent"],
-        boosts=tuple(
-            BoostGrant(
-                boost_id=boost.pk,
-                chats=boost.chats,
-                expires_ms=week.to_ms(boost.expires_at),
-                spent=boost.spent,
-            )
-            for boost in Boost.objects.filter(account=account, expires_at__gt=at)
-        ),
-        week=this_week,
-        used=used,
-        # Revoked keys too: an older copy of Valkey may hold them as active.
-        keys=tuple(
-            key.state(used=used_by_key[key.pk]) for key in ApiKey.objects.filter(account=account)
-        ),
-        marks=tuple(
-            Mark(charge_ref=mark.charge_ref, content=mark.content)
-            for mark in ChargeMark.objects.filter(
-                account=account, made_at__gt=at - timedelta(milliseconds=REFUND_WINDOW_MS)
-            )
-        ),
-    )
+    found = {}
+    for account in accounts:
+        partition = partitions[account.partition_index]
+        entitlement = entitlements[account.pk]
+        granted, spent = credits.get(account.pk, (0, 0))
+        found[account.handle] = AccountSnapshot(
+            handle=account.handle,
+            epoch=partition.epoch,
+            pushes=partition.pushes,
+            version=entitlement.version,
+            plan=entitlement.plan.slug,
+            packs=tuple(pack.slug for pack in entitlement.packs_on.all()),
+            suspended=entitlement.suspended_at is not None,
+            credits=granted,
+            credits_spent=spent,
+            boosts=tuple(_grant(boost) for boost in boosts[account.pk]),
+            week=this_week,
+            used=max(0, used[account.pk]),
+            keys=tuple(key.state(used=used_by_key[key.pk]) for key in keys[account.pk]),
+            marks=tuple(
+                Mark(charge_ref=mark.charge_ref, content=mark.content) for mark in marks[account.pk]
+            ),
+        )
+    return found
 
 
-def _used(account: Account, this_week: int) -> tuple[int, dict[int, int]]:
-    """Allowance chats of the week, and chats from every source by key, as far as drained."""
+def _entitlements(accounts: Sequence[Account]) -> dict[int, Entitlement]:
+    """The entitlements by account, with plans and packs; accounts that had none have one then."""
+    rows = (
+        Entitlement.objects.filter(account__in=accounts)
+        .select_related("plan")
+        .prefetch_related("packs_on")
+    )
+    held = {row.account_id: row for row in rows}
+    lacking = [account for account in accounts if account.pk not in held]
+    if lacking:
+        plan = catalogue.default_plan()
+        Entitlement.objects.bulk_create(
+            (Entitlement(account=account, plan=plan) for account in lacking), ignore_conflicts=True
+        )
+        held |= {row.account_id: row for row in rows.filter(account__in=lacking)}
+    return held
+
+
+def _credits(accounts: Sequence[Account]) -> dict[int, tuple[int, int]]:
+    """Credits granted, and spent as far as drained, by account."""
+    is_spent = Q(kind=CreditEntry.Kind.SPEND)
+    rows = (
+        CreditEntry.objects.filter(account__in=accounts)
+        .values_list("account_id")
+        .annotate(
+            granted=Sum("credits", filter=~is_spent, default=0),
+            spent=Sum("credits", filter=is_spent, default=0),
+        )
+    )
+    return {account_id: (granted, -spent) for account_id, granted, spent in rows}
+
+
+def _used(accounts: Sequence[Account], this_week: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Chats of the week, as far as drained: of the allowance by account, of every source by key."""
     rows = (
         UsageRollup.objects.filter(
-            account=account, hour__gte=week.starts_at(this_week), hour__lt=week.ends_at(this_week)
+            account__in=accounts,
+            hour__gte=week.starts_at(this_week),
+            hour__lt=week.ends_at(this_week),
         )
-        .values_list("key_id", "source")
+        .values_list("account_id", "key_id", "source")
         .annotate(total=Sum("chats"))
     )
-    allowance = 0
+    allowance: dict[int, int] = defaultdict(int)
     by_key: dict[int, int] = defaultdict(int)
-    for key_id, source, chats in rows:
+    for account_id, key_id, source, chats in rows:
         by_key[key_id] += chats
         if source == UsageRollup.Source.ALLOWANCE:
-            allowance += chats
-    return max(0, allowance), by_key
+            allowance[account_id] += chats
+    return allowance, by_key
+
+
+def _grant(boost: Boost) -> BoostGrant:
+    return BoostGrant(
+        boost_id=boost.pk,
+        chats=boost.chats,
+        expires_ms=week.to_ms(boost.expires_at),
+        spent=boost.spent,
+    )
+
+
+def _by_account(rows: Iterable[Row]) -> dict[int, list[Row]]:
+    by_account: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_account[row.account_id].append(row)
+    return by_account
 
 
 def push(account: Account) -> bool:
@@ -121,8 +182,7 @@ def push(account: Account) -> bool:
             if status == b"cold":
                 # Loaded rather than left alone: a snapshot that was read before this change may be
                 # on its way, and would otherwise be the one that stays.
-                rollups.drain_partition_fully(account.partition_index)
-                snapshot = account_snapshot(account)
+                snapshot = load_accounts([account.handle])[account.handle]
                 status, pushes = _put(client, snapshot, seed=True)
             if status == b"stored":
                 break

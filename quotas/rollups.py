@@ -138,28 +138,33 @@ def _record(index: int, entries: list[Entry]) -> None:
     _keep_marks(known, account_ids)
 
 
+_ALLOWANCE, _BOOST, _CREDITS = (
+    UsageRollup.Source.ALLOWANCE.value,
+    UsageRollup.Source.BOOST.value,
+    UsageRollup.Source.CREDITS.value,
+)
+
+
 def _add_to_rollups(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
-    totals: dict[tuple[int, int, str, datetime, str], list[int]] = defaultdict(lambda: [0, 0])
+    # By account, key, meter, hour since 1970 and source: chats and credits.
+    totals: dict[tuple[int, int, str, int, str], list[int]] = defaultdict(lambda: [0, 0])
     for entry in entries:
-        for source, chats, credits in (
-            (UsageRollup.Source.ALLOWANCE, entry.allowance, 0),
-            (UsageRollup.Source.BOOST, entry.boost_chats, 0),
-            (UsageRollup.Source.CREDITS, entry.credit_chats, entry.credits),
-        ):
-            if chats or credits:
-                key = (
-                    account_ids[entry.handle],
-                    entry.key_id,
-                    entry.meter,
-                    hour_of(entry),
-                    source.value,
-                )
-                totals[key][0] += chats
-                totals[key][1] += credits
+        key = (account_ids[entry.handle], entry.key_id, entry.meter, _hour_number(entry))
+        if entry.allowance:
+            totals[*key, _ALLOWANCE][0] += entry.allowance
+        if entry.boosts:
+            totals[*key, _BOOST][0] += entry.boost_chats
+        if entry.credit_chats or entry.credits:
+            of_credits = totals[*key, _CREDITS]
+            of_credits[0] += entry.credit_chats
+            of_credits[1] += entry.credits
     if not totals:
         return
     # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
-    rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
+    rows = [
+        (account_id, key_id, meter, _hour(number), source, *amounts)
+        for (account_id, key_id, meter, number, source), amounts in sorted(totals.items())
+    ]
     with database.cursor() as cursor:
         cursor.execute(
             """
@@ -180,8 +185,15 @@ def hour_of(entry: Entry) -> datetime:
 
     A clock that runs behind charges to the week that the gate has opened already.
     """
-    at_ms = max(entry.at_ms, week.starts_ms(entry.week))
-    return datetime.fromtimestamp(at_ms // _HOUR_MS * 3600, UTC)
+    return _hour(_hour_number(entry))
+
+
+def _hour_number(entry: Entry) -> int:
+    return max(entry.at_ms, week.starts_ms(entry.week)) // _HOUR_MS
+
+
+def _hour(number: int) -> datetime:
+    return datetime.fromtimestamp(number * 3600, UTC)
 
 
 def _add_to_boosts(entries: Iterable[Entry]) -> None:

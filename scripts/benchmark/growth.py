@@ -7,17 +7,19 @@ asked.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmark.generator import Generator, GeneratorFailed
 from benchmark.hot_accounts import HotAccounts
+from benchmark.stage import Site
 from config.embedded import EmbeddedValkey
 
-# Subject and connections: with many Valkey is seldom idle, with a pipeline never.
-_SUBJECTS = (("script", 32), ("pipeline", 1))
+# Subject and connections: what a caller sees, and then the store alone; with many connections it is
+# seldom idle, with a pipeline never.
+_SUBJECTS = (("check", 32), ("script", 32), ("pipeline", 1))
 # Twice as many stretches as elsewhere.
 _SECONDS_AT_MOST = 1.0
 
@@ -26,6 +28,7 @@ _SMALL = 5_000
 
 _ACCOUNTS = (1, 20_000)
 _ACCOUNTS_LONG = (1, 1_000, 100_000, 1_000_000)
+_GATE_ALONE = "benchmark.gate_alone:application"
 _ENTRIES = (100_000,)
 _ENTRIES_LONG = (100_000, 1_000_000, 10_000_000)
 _KEYS = (1_000,)
@@ -58,11 +61,11 @@ class Growth:
 
 
 def measure_growth(
-    generator: Generator, data_dir: Path, *, rounds: int, seconds: float, is_long: bool
+    generator: Generator, site: Site, *, rounds: int, seconds: float, is_long: bool
 ) -> Growth:
     """Grow one Valkey beside another, to a million accounts if `is_long`."""
-    with EmbeddedValkey(data_dir / "small") as little, EmbeddedValkey(data_dir / "grown") as grown:
-        small, crowd = HotAccounts(little.url), HotAccounts(grown.url)
+    with ExitStack() as stack:
+        small, crowd = (_served(site, name, stack) for name in ("small", "grown"))
         small.add_accounts(_SMALL)
         compared = _Comparison(generator, small, crowd, rounds=rounds, seconds=seconds)
         steps = []
@@ -80,6 +83,15 @@ def measure_growth(
             more = amount - len(crowd.keys)
             steps.append(compared.step("keys of one account", amount, more, crowd.add_keys))
         return Growth(tuple(steps), charged + _of_accounts(steps))
+
+
+def _served(site: Site, name: str, stack: ExitStack) -> HotAccounts:
+    """A Valkey of its own, and a server in front of it."""
+    accounts = HotAccounts(stack.enter_context(EmbeddedValkey(site.data_dir / name)).url)
+    more = {"REDIS_URL": accounts.url, "SERVICE_TOKEN": accounts.service_token}
+    served = site.serving(_GATE_ALONE, name=f"gate-{name}", more=more)
+    accounts.port = stack.enter_context(served)
+    return accounts
 
 
 def _of_accounts(steps: Sequence[Step]) -> float:
@@ -149,26 +161,14 @@ class _Comparison:
 
 def table(growth: Growth) -> str:
     """For people."""
-    head = (
-        "script/s",
-        "of small",
-        "pipeline/s",
-        "of small",
-        "Valkey MB",
-        "bytes each",
-        "added in s",
-    )
+    head = [word for name, _ in _SUBJECTS for word in (f"{name}/s", "of small")]
+    head += ["Valkey MB", "bytes each", "added in s"]
     lines = [" " * 32 + " ".join(f"{name:>11}" for name in head)]
     for step in growth.steps:
-        figures = (
-            f"{step.per_second['script']:,.0f}",
-            f"{step.of_small['script']:.2f}",
-            f"{step.per_second['pipeline']:,.0f}",
-            f"{step.of_small['pipeline']:.2f}",
-            f"{step.megabytes:,.1f}",
-            f"{step.bytes_each:,.0f}",
-            f"{step.seconds:,.1f}",
-        )
+        figures = []
+        for name, _ in _SUBJECTS:
+            figures += [f"{step.per_second[name]:,.0f}", f"{step.of_small[name]:.2f}"]
+        figures += [f"{step.megabytes:,.1f}", f"{step.bytes_each:,.0f}", f"{step.seconds:,.1f}"]
         name = f"{step.amount:>10,}  {step.what:20}"
         lines.append(name + " ".join(f"{figure:>11}" for figure in figures))
     lines.append(

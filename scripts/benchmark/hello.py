@@ -1,6 +1,6 @@
 """The least that an ASGI application can do: the floor under everything else on that server."""
 
-from gate.http import Message, Receive, Scope, Send
+from gate.http import Message, Receive, Scope, Send, lifespan
 
 _START: Message = {
     "type": "http.response.start",
@@ -12,10 +12,7 @@ _BODY: Message = {"type": "http.response.body", "body": b"hello"}
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": f"{message['type']}.complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await lifespan(receive, send)
+        return
     await send(_START)
     await send(_BODY)

@@ -7,13 +7,14 @@ from random import Random
 from redis import Redis
 
 from benchmark.backlog import used_memory
-from benchmark.target import Target, load_scripts
+from benchmark.target import SITE, Target, load_scripts
 from gate import connection, digest, hot_state, snapshots, week
 from gate.check import now_ms
 from gate.hot_state import PARTITIONS, Call
 from gate.snapshots import AccountSnapshot, CatalogueSnapshot, KeyState, PartitionState
 
-_PEPPER = digest.Pepper(pepper_id="1", secret=b"benchmark" * 4)
+# Nobody else knows these accounts, so it need not be secret.
+PEPPER = digest.Pepper(pepper_id="1", secret=b"benchmark" * 4)
 _PLAN = "unlimited"
 _AT_ONCE = 1_000
 # Accounts that are asked about, spread over all; the others have keys that nobody knows.
@@ -34,7 +35,10 @@ class HotAccounts:
         self._client = client
         # A connection stays open while we look, and so does what it takes.
         client.connection_pool.connection_kwargs["socket_timeout"] = 60.0
-        self._url = url
+        self.url = url
+        self.service_token = digest.new_service_token()
+        # Of the server that asks this Valkey (`gate_alone`).
+        self.port = 0
         # Not for secrets: the same accounts in every run.
         self._random = Random(1)
         self.accounts = 0
@@ -44,18 +48,18 @@ class HotAccounts:
 
     @property
     def target(self) -> Target:
-        """For subjects that need no site."""
+        """For subjects that need no more than the gate."""
         return Target(
-            ports={},
-            redis_url=self._url,
+            ports={SITE: self.port},
+            redis_url=self.url,
             keys=tuple(self.keys[-_CALLING:]),
-            service_token="",
-            peppers=(_PEPPER,),
+            service_token=self.service_token,
+            peppers=(PEPPER,),
         )
 
     def memory(self) -> int:
         """Bytes that Valkey has allocated."""
-        return used_memory(self._url)
+        return used_memory(self.url)
 
     def add_accounts(self, count: int) -> None:
         """More idle accounts with a key each."""
@@ -105,7 +109,7 @@ class HotAccounts:
         return bool(persistence["aof_rewrite_in_progress"] or persistence["aof_rewrite_scheduled"])
 
     def _start(self) -> None:
-        load_scripts(self._url)
+        load_scripts(self.url)
         catalogue = CatalogueSnapshot(
             version=1, credits_per_chat=1, meters={"chat": 1}, caps={_PLAN: None}
         )
@@ -142,7 +146,7 @@ def _this_week() -> int:
 
 
 def _key(text: str) -> KeyState:
-    return _state(snapshots.hot_digests([digest.digest(text, _PEPPER)])[0], 12345)
+    return _state(snapshots.hot_digests([digest.digest(text, PEPPER)])[0], 12345)
 
 
 def _state(key_digest: str, key_id: int) -> KeyState:

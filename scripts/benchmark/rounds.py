@@ -16,8 +16,8 @@ from benchmark.growth import Growth, measure_growth
 from benchmark.native import native_program, native_rate
 from benchmark.report import report
 from benchmark.stage import Site, server_name, with_packages
-from benchmark.subjects import SITE, USUAL, Subject
-from benchmark.target import Target
+from benchmark.subjects import USUAL, Subject
+from benchmark.target import SITE, Target
 from benchmark.usual_setup import CannotCompare, install_usual, make_usual_keys
 from config.processes import CannotStart
 
@@ -69,7 +69,7 @@ class Run:
         """Measure how things change with accounts, keys and entries, on Valkeys beside the site."""
         self.growth = measure_growth(
             self._generator,
-            self.site.data_dir,
+            self.site,
             rounds=self.asked.rounds,
             seconds=self.asked.seconds,
             is_long=self.asked.growth,

@@ -4,13 +4,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmark.ports import free_port
 from benchmark.processor import processor_seconds
-from benchmark.subjects import SITE
+from benchmark.target import SITE
 from config.conditions import REPOSITORY
 from config.processes import CannotStart, Child, command_line
 from config.supervisor import ask_readiness
@@ -35,7 +35,7 @@ class Site:
     @property
     def server_options(self) -> list[str]:
         """The options that the site's web server was started with, without address and target."""
-        words = command_line(self._pid("web")).partition(" -m granian ")[2].split()
+        words = command_line(self._pid("web")).partition(" -m uvicorn ")[2].split()
         for name in ("--host", "--port"):
             at = words.index(name)
             del words[at : at + 2]
@@ -59,17 +59,29 @@ class Site:
             os.kill(pid, signal.SIGCONT)
 
     @contextmanager
-    def serving(self, application: str, packages: Path | None = None) -> Iterator[int]:
-        """The port of another application, served as the site is; `packages` are for it alone."""
+    def serving(
+        self,
+        application: str,
+        packages: Path | None = None,
+        *,
+        name: str | None = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Iterator[int]:
+        """The port of another application, served as the site is.
+
+        packages: for it alone. more: what its environment has besides.
+        """
         port = free_port()
         server = Child(
-            server_name(application),
+            name or server_name(application),
             [
-                *(sys.executable, "-m", "granian", *self.server_options),
+                *(sys.executable, "-m", "uvicorn", *self.server_options),
                 *("--host", "127.0.0.1", "--port", str(port), application),
             ],
             data_dir=self.data_dir,
-            environment=with_packages(_environment(self.data_dir, port), packages),
+            environment=with_packages(
+                _environment(self.data_dir, port) | dict(more or {}), packages
+            ),
             directory=REPOSITORY,
         )
         server.start()

@@ -6,19 +6,18 @@ compares them with what was recorded.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from time import perf_counter
 
 from benchmark.callers import get, measure, over_http, over_socket, post, with_warm_up
 from benchmark.sample import Sample, Stretch
-from benchmark.target import Target, check_script, packed
+from benchmark.target import SITE, Target, check_script, packed
 from gate.check import Gate
 from gate.connection import HotClient
 from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
-SITE = "config.asgi:application"
 HELLO = "benchmark.hello:application"
 DJANGO = "benchmark.plain_django:application"
 USUAL = "benchmark.usual:application"
@@ -106,7 +105,7 @@ async def _gate(target: Target, connections: int, seconds: float) -> Sample:
     gate = Gate(
         client=client,
         peppers=target.peppers,
-        load_account=_no_account,
+        load_accounts=_no_accounts,
         load_catalogue=_no_catalogue,
     )
     turns = cycle(target.keys)
@@ -131,8 +130,8 @@ async def _gate(target: Target, connections: int, seconds: float) -> Sample:
         await client.aclose()
 
 
-async def _no_account(handle: str) -> AccountSnapshot | None:
-    raise LookupError(handle)  # every account was loaded before
+async def _no_accounts(handles: Sequence[str]) -> dict[str, AccountSnapshot]:
+    raise LookupError(handles)  # every account was loaded before
 
 
 async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:

@@ -7,6 +7,8 @@ from gate import charges, connection, digest, snapshots, week
 from gate.check import now_ms
 from gate.hot_state import Call
 
+SITE = "config.asgi:application"
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -11,7 +11,7 @@ import pytest
 from api.asgi import create_app
 from api.model import DemoModel, OpenAIModel
 from tests.api.model_server import ModelServer
-from tests.gate.conftest import World
+from tests.gate.world import World
 
 BILLING_URL = "https://sansxel.example/account/billing"
 

@@ -18,6 +18,7 @@ from redis.retry import Retry
 from config.conditions import REPOSITORY
 from config.embedded import EmbeddedValkey
 from config.processes import Child
+from config.supervisor import WEB_OPTIONS
 from tests.running_site import environment, free_port
 
 
@@ -146,8 +147,8 @@ class Web:
         self.child = Child(
             name,
             [
-                *(sys.executable, "-m", "granian", "--interface", "asgi", "--loop", "uvloop"),
-                *("--host", "127.0.0.1", "--port", str(self.port), "--workers", "1", "--no-ws"),
+                *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
+                *("--host", "127.0.0.1", "--port", str(self.port)),
                 "config.asgi:application",
             ],
             data_dir=data_dir,

@@ -72,4 +72,4 @@ def test_a_server_that_still_loads_is_not_taken_for_one_that_forgets(
         assert loading.is_loading, "it had loaded before it was asked"
         loading.kill()
     assert started.returncode == 0, started.stderr
-    assert "Valkey or PostgreSQL is away: BusyLoadingError" in started.stderr
+    assert "Valkey is away: BusyLoadingError" in started.stderr

@@ -5,37 +5,25 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
 
 import pytest
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connection, transaction
 
 from accounts.models import Partition
+from config.reading import in_thread
 from gate import week
 from gate.check import Decision, Gate
 from gate.connection import HotClient
 from quotas import closing, rollups
 from quotas.catalogue import partition_snapshot
 from quotas.models import Boost, UsageRollup, WeekClose
-from quotas.projection import load_account
+from quotas.projection import load_accounts
 from tests.faults.customers import Customer, Used, customer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plans")]
 
 HOUR_MS = 3600 * 1000
-T = TypeVar("T")
-
-
-def _in_thread(read: Callable[[Any], T]) -> Callable[[Any], Any]:
-    def reading(argument: Any) -> T:
-        try:
-            return read(argument)
-        finally:
-            connection.close()
-
-    return sync_to_async(reading, thread_sensitive=False)
 
 
 @asynccontextmanager
@@ -45,8 +33,8 @@ async def _gate() -> AsyncIterator[Gate]:
         yield Gate(
             client=client,
             peppers=settings.KEY_PEPPERS,
-            load_account=_in_thread(load_account),
-            load_catalogue=_in_thread(partition_snapshot),
+            load_accounts=in_thread(load_accounts),
+            load_catalogue=in_thread(partition_snapshot),
         )
     finally:
         await client.aclose()

@@ -1,145 +1,18 @@
-"""A gate on the real Valkey, with snapshots that a test can change."""
-
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any
+"""A gate on the real Valkey, and the service in front of it, reached in both ways."""
 
 import pytest
-from django.conf import settings
 
-from gate import digest, hot_state, snapshots, week
-from gate.check import Gate
-from gate.connection import HotClient, sync_client
-from gate.digest import Pepper
-from gate.snapshots import (
-    AccountSnapshot,
-    BoostGrant,
-    CatalogueSnapshot,
-    KeyState,
-    PartitionState,
-)
-
-PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
-# A Wednesday noon.
-NOW_MS = week.starts_ms(2916) + int(2.5 * 24 * 3600 * 1000)
-HOUR_MS = 3600 * 1000
-# Time for a slow machine, where a test is not about time.
-PATIENCE = 5.0
-
-
-class World:
-    """What PostgreSQL would say, and how often it was asked."""
-
-    def __init__(self) -> None:
-        self.handle = digest.new_handle()
-        self.key = digest.new_api_key(self.handle)
-        self.epoch = 1
-        self.account_loads = 0
-        self.catalogue_loads = 0
-        self.snapshot = AccountSnapshot(
-            handle=self.handle,
-            epoch=1,
-            version=1,
-            plan="free",
-            packs=(),
-            suspended=False,
-            credits=0,
-            boosts=(),
-            week=2916,
-            used=0,
-            credits_spent=0,
-            keys=(self.key_state(),),
-        )
-        self.catalogue = CatalogueSnapshot(
-            version=1,
-            credits_per_chat=2,
-            meters={"chat": 1, "images": 4},
-            caps={"free": 50, "plus": 1500, "pro": None},
-            pack_caps={("plus", "copilot-pro"): None},
-        )
-
-    def key_state(self, *, version: int = 1, is_active: bool = True, **limits: Any) -> KeyState:
-        return KeyState(
-            digest=digest.digest(self.key, PEPPER)[:22],
-            version=version,
-            key_id=7,
-            is_active=is_active,
-            **limits,
-        )
-
-    def grant(self, **changes: Any) -> None:
-        """Change what PostgreSQL says of the account."""
-        self.snapshot = replace(self.snapshot, version=self.snapshot.version + 1, **changes)
-
-    def boost(self, boost_id: int, chats: int, *, hours: int, spent: int = 0) -> BoostGrant:
-        return BoostGrant(
-            boost_id=boost_id, chats=chats, expires_ms=NOW_MS + hours * HOUR_MS, spent=spent
-        )
-
-    async def load_account(self, handle: str) -> AccountSnapshot | None:
-        self.account_loads += 1
-        return replace(self.snapshot, epoch=self.epoch) if handle == self.handle else None
-
-    async def load_catalogue(self, partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
-        self.catalogue_loads += 1
-        return self.partition(partition), self.catalogue
-
-    def partition(self, index: int) -> PartitionState:
-        return PartitionState(index=index, epoch=self.epoch, pushes=0)
-
-    @asynccontextmanager
-    async def gate(self) -> AsyncIterator["OpenGate"]:
-        client = HotClient(settings.REDIS_URL, patience=PATIENCE)
-        try:
-            yield OpenGate(
-                self,
-                Gate(
-                    client=client,
-                    peppers=[PEPPER],
-                    load_account=self.load_account,
-                    load_catalogue=self.load_catalogue,
-                    answer_within=PATIENCE,
-                ),
-                client,
-            )
-        finally:
-            await client.aclose()
-
-
-class OpenGate:
-    """A gate inside a running event loop."""
-
-    def __init__(self, world: World, gate: Gate, client: HotClient) -> None:
-        self.world, self.gate, self.client = world, gate, client
-
-    async def check(self, *, units: int = 1, at_ms: int = NOW_MS, **more: Any) -> Any:
-        return await self.gate.check(key=self.world.key, units=units, at_ms=at_ms, **more)
-
-    async def push(self) -> bytes:
-        """Project the account as PostgreSQL has it now."""
-        reply: list[bytes] = await self.client.run(snapshots.put_account_call(self.world.snapshot))
-        return reply[0]
-
-    async def push_catalogue(self) -> None:
-        """Project the catalogue as PostgreSQL has it now."""
-        partition = self.world.partition(hot_state.partition_of(self.world.handle))
-        await self.client.run(snapshots.put_catalogue_call(partition, self.world.catalogue))
-
-    def entries(self) -> list[hot_state.Entry]:
-        """What waits in the account's stream."""
-        name = hot_state.stream_name(hot_state.partition_of(self.world.handle))
-        raw: Any = sync_client(settings.REDIS_URL).xrange(name)
-        return [hot_state.read_entry(*entry) for entry in raw]
-
-    def refusals(self) -> dict[str, int]:
-        """What is counted of the account's refusals."""
-        name = hot_state.refusals_name(hot_state.partition_of(self.world.handle))
-        raw: Any = sync_client(settings.REDIS_URL).hgetall(name)
-        return {field.decode(): int(count) for field, count in raw.items()}
+from tests.gate.quota_service import QuotaService
+from tests.gate.world import World
 
 
 @pytest.fixture
 def world() -> World:
     """One account on Free with one key."""
     return World()
+
+
+@pytest.fixture(params=["asgi", "shortcut"])
+def service(world: World, request: pytest.FixtureRequest) -> QuotaService:
+    """The service with one account on Free, by ASGI and over our web server's shortcut."""
+    return QuotaService(world, by_shortcut=request.param == "shortcut")

@@ -1,20 +1,26 @@
 """The quota-check service in this process, on the real Valkey."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
+from redis.exceptions import RedisError
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-from gate import digest
-from gate.asgi import create_app
+from gate import digest, service
+from gate.asgi import QuotaApp
 from gate.check import now_ms
+from gate.http import Receive, Scope, Send
 from gate.service_tokens import ServiceTokens
+from gate.shortcut import ShortcutProtocol
 from gate.snapshots import BoostGrant
 from gate.week import week_of
-from tests.gate.conftest import HOUR_MS, PEPPER, OpenGate, World
+from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World
 
 BILLING_URL = "https://sansxel.example/account/billing"
 PROBLEM = "application/problem+json"
@@ -29,11 +35,63 @@ RATE_HEADERS = {
 Story = Callable[[httpx.AsyncClient], Awaitable[Any]]
 
 
-class QuotaService:
-    """The service, a valid service token, and the world behind it."""
+class CountingApp(QuotaApp):
+    """The service as an application that counts what reaches it by ASGI."""
 
-    def __init__(self, world: World) -> None:
+    asgi_requests = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asgi_requests += 1
+        await super().__call__(scope, receive, send)
+
+
+class Served:
+    """The service behind our web server's own protocol, on a port of its own."""
+
+    def __init__(self, app: CountingApp) -> None:
+        self.app = app
+        self.port = 0
+        self._config = Config(app, interface="asgi3", proxy_headers=False, log_config=None)
+        self._state = ServerState()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Served"]:
+        """Listen for a while."""
+        server = await asyncio.get_running_loop().create_server(
+            lambda: ShortcutProtocol(self._config, self._state, {}), "127.0.0.1", 0
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for connection in list(self._state.connections):
+                connection.transport.abort()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        """A connection to it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    def shut_down(self) -> None:
+        """Tell every connection that the server stops."""
+        for connection in list(self._state.connections):
+            connection.shutdown()
+
+
+class QuotaService:
+    """The service, a valid service token, and the world behind it.
+
+    by_shortcut: asked over a socket of our web server, instead of by ASGI in this process.
+    """
+
+    def __init__(self, world: World, *, by_shortcut: bool = False) -> None:
         self.world = world
+        self.by_shortcut = by_shortcut
         self.token = digest.new_service_token()
         self.digests = {digest.digest(self.token, PEPPER)}
 
@@ -41,17 +99,39 @@ class QuotaService:
         return frozenset(self.digests)
 
     @asynccontextmanager
+    async def app(self) -> AsyncIterator[tuple[CountingApp, OpenGate]]:
+        """The service as an application, ready to answer, and the gate behind it."""
+        async with self.world.gate() as open_gate:
+            tokens = ServiceTokens(peppers=[PEPPER], load=self.load_digests)
+            if self.by_shortcut:
+                # Only what need not wait for these takes the shortcut.
+                with contextlib.suppress(RedisError):
+                    await open_gate.connect()
+                await tokens.refresh_if_due()
+            answering = service.QuotaService(
+                gate=open_gate.gate, service_tokens=tokens, billing_url=BILLING_URL
+            )
+            yield CountingApp(answering), open_gate
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[Served]:
+        """The service behind our web server's protocol."""
+        async with self.app() as (app, _), Served(app).running() as served:
+            yield served
+
+    @asynccontextmanager
     async def client(self) -> AsyncIterator[tuple[httpx.AsyncClient, OpenGate]]:
         """A client of the service, and the gate behind it."""
-        async with self.world.gate() as open_gate:
-            app = create_app(
-                gate=open_gate.gate,
-                service_tokens=ServiceTokens(peppers=[PEPPER], load=self.load_digests),
-                billing_url=BILLING_URL,
-            )
-            transport = httpx.ASGITransport(app=app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://quota") as client:
-                yield client, open_gate
+        async with self.app() as (app, open_gate), AsyncExitStack() as stack:
+            transport: httpx.AsyncBaseTransport = httpx.ASGITransport(app=app)
+            url = "http://quota"
+            if self.by_shortcut:
+                served = await stack.enter_async_context(Served(app).running())
+                transport, url = httpx.AsyncHTTPTransport(), f"http://127.0.0.1:{served.port}"
+            # Told, so that answers can be compared.
+            headers = {"X-Request-Id": "told"}
+            client = httpx.AsyncClient(transport=transport, base_url=url, headers=headers)
+            yield await stack.enter_async_context(client), open_gate
 
     def tell(self, story: Story) -> Any:
         """Run a story with a client of the service."""

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from gate import addresses, digest
-from tests.gate.conftest import World
 from tests.gate.quota_service import (
     BILLING_URL,
     PROBLEM,
@@ -13,12 +12,6 @@ from tests.gate.quota_service import (
     QuotaService,
     assert_problem,
 )
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
 
 
 def test_what_is_allowed_is_charged_and_says_to_whom(service: QuotaService) -> None:
@@ -116,7 +109,7 @@ def test_a_wrong_header_is_400_and_is_named(service: QuotaService, name: str, va
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "", "Bearer", "Bearer ", "Basic {key}", "{key}", "Bearer {key}x", "Bearer é" + "a" * 48],
+    [None, "", "Bearer", "Basic {key}", "{key}", "Bearer {key}x", "Bearer é" + "a" * 48],
 )
 def test_without_a_key_the_customer_is_401(
     service: QuotaService, authorization: str | None

@@ -1,18 +1,13 @@
 """POST /quota/v1/check/batch: independent decisions in one call."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from gate import digest
-from tests.gate.conftest import World
 from tests.gate.quota_service import QuotaService, assert_problem
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
 
 
 def _decide(service: QuotaService, checks: list[Any]) -> list[dict[str, Any]]:
@@ -78,18 +73,26 @@ def test_the_same_request_id_is_charged_once_in_a_batch(service: QuotaService) -
 def test_an_account_that_cannot_be_loaded_holds_up_no_other(
     service: QuotaService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load_account = service.world.load_account
+    load_accounts = service.world.load_accounts
+    other = digest.new_handle()
 
-    async def half_broken(handle: str) -> Any:
-        if handle != service.world.handle:
-            raise OSError("refused")
-        return await load_account(handle)
+    async def half_broken(handles: Sequence[str]) -> Any:
+        found = dict(await load_accounts(handles))
+        # Of an epoch that has ended, whenever it is read.
+        return found | {other: replace(found[service.world.handle], handle=other, epoch=0)}
 
-    monkeypatch.setattr(service.world, "load_account", half_broken)
-    other = digest.new_api_key(digest.new_handle())
-    fine, unknown = _decide(service, [{"key": service.world.key}, {"key": other}])
+    monkeypatch.setattr(service.world, "load_accounts", half_broken)
+    checks = [{"key": digest.new_api_key(other)}, {"key": service.world.key}]
+    broken, fine = _decide(service, checks)
     assert fine["allowed"]
-    assert (unknown["problem"]["status"], unknown["problem"]["code"]) == (503, "quota_unavailable")
+    assert (broken["problem"]["status"], broken["problem"]["code"]) == (503, "quota_unavailable")
+
+
+def test_accounts_that_are_cold_are_loaded_together(service: QuotaService) -> None:
+    unknown = [{"key": digest.new_api_key(digest.new_handle())} for _ in range(50)]
+    decisions = _decide(service, [*unknown, {"key": service.world.key}])
+    assert [decision["reason"] for decision in decisions] == ["invalid_key"] * 50 + ["ok"]
+    assert service.world.account_loads <= 4
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from django.conf import settings
 from gate import digest, snapshots, week
 from gate.check import CannotRefund, RequestIdConflict
 from gate.connection import sync_client
-from tests.gate.conftest import HOUR_MS, NOW_MS, World
+from tests.gate.world import HOUR_MS, NOW_MS, World
 
 WEEK_MS = week.WEEK_MS
 

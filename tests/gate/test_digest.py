@@ -1,5 +1,7 @@
 """How keys read and what is stored of them."""
 
+import hmac
+
 import pytest
 
 from gate import digest
@@ -42,6 +44,14 @@ def test_a_digest_depends_on_the_pepper() -> None:
     other = Pepper(pepper_id="2", secret=b"b" * 32)
     assert digest.digest("sk_x", PEPPER) != digest.digest("sk_x", other)
     assert digest.digests("sk_x", [PEPPER, other])[0] == digest.digest("sk_x", PEPPER)
+
+
+@pytest.mark.parametrize("secret_length", [1, 32, 63, 64, 65, 200])
+@pytest.mark.parametrize("message_length", [0, 49, 1_000])
+def test_the_mac_is_hmac_sha_256(secret_length: int, message_length: int) -> None:
+    secret, message = bytes(range(secret_length)), b"m" * message_length
+    expected = hmac.digest(secret, message, "sha256")
+    assert Pepper(pepper_id="1", secret=secret).mac(message) == expected
 
 
 def test_a_pepper_does_not_show_itself() -> None:

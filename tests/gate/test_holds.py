@@ -6,7 +6,7 @@ import pytest
 
 from gate import week
 from gate.check import CannotSettle
-from tests.gate.conftest import NOW_MS, World
+from tests.gate.world import NOW_MS, World
 
 
 def rich(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gate import addresses, week
-from tests.gate.conftest import HOUR_MS, NOW_MS, World
+from tests.gate.world import HOUR_MS, NOW_MS, World
 
 
 def limited(world: World, **limits: Any) -> None:

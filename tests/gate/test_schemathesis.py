@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
 
 from gate.checking import MAX_TEXT
 from gate.openapi import DOCUMENT
-from tests.gate.conftest import World
 from tests.gate.quota_service import QuotaService
+from tests.gate.world import World
 
 T = TypeVar("T")
 Case = schemathesis.Case[Any]

@@ -1,6 +1,7 @@
 """POST /quota/v1/check: what it reads, and what it answers."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -10,14 +11,8 @@ from pytest_django import Settings
 from gate import digest
 from gate.check import now_ms
 from gate.week import WEEK_MS
-from tests.gate.conftest import PEPPER, World
 from tests.gate.quota_service import RATE_HEADERS, QuotaService, assert_problem
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
+from tests.gate.world import PEPPER
 
 
 def test_a_decision_says_all_of_it(service: QuotaService) -> None:
@@ -104,7 +99,6 @@ TOKENS = [
     None,
     "",
     "Bearer",
-    "Bearer ",
     "Bearer svc_short",
     "Bearer " + digest.new_service_token(),
     "Bearer {token}x",
@@ -217,10 +211,10 @@ def test_without_valkey_nothing_passes(service: QuotaService, settings: Settings
 def test_without_postgresql_a_cold_account_does_not_pass(
     service: QuotaService, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def broken(handle: str) -> None:
+    async def broken(handles: Sequence[str]) -> None:
         raise OSError("refused")
 
-    monkeypatch.setattr(service.world, "load_account", broken)
+    monkeypatch.setattr(service.world, "load_accounts", broken)
     assert_problem(service.check(), 503, "quota_unavailable")
     monkeypatch.undo()
     assert service.check().json()["remaining"]["allowance"] == 49

@@ -4,15 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.gate.conftest import World
 from tests.gate.quota_service import QuotaService, assert_problem
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
-
 
 NUMBERS: list[Any] = [-1, 10_001, 2**63, 10**400, True, False, 1.0, 1.5, "1", "", [], {}, [1]]
 KEYS: list[Any] = ["", "k" * 257, 7, True, None, [], {}, "\ud800"]

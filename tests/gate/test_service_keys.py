@@ -7,14 +7,7 @@ import pytest
 
 from gate import addresses, digest
 from gate.check import now_ms
-from tests.gate.conftest import World
 from tests.gate.quota_service import RATE_HEADERS, QuotaService
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
 
 
 def _invalid_keys(service: QuotaService) -> dict[str, str]:

@@ -7,14 +7,7 @@ import pytest
 
 from gate import hot_state
 from gate.check import now_ms
-from tests.gate.conftest import World
 from tests.gate.quota_service import QuotaService, assert_problem
-
-
-@pytest.fixture
-def service(world: World) -> QuotaService:
-    """The service with one account on Free."""
-    return QuotaService(world)
 
 
 def _hold(service: QuotaService, units: int = 10, **more: Any) -> str:

@@ -2,23 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID, uuid4
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from config.reading import in_thread
 from gate.check import Decision, Gate
 from gate.connection import HotClient
 from quotas.catalogue import partition_snapshot
-from quotas.projection import load_account
+from quotas.projection import load_accounts
 from tests.site.answer import Answer
 
-T = TypeVar("T")
 KEY = re.compile(r"sk_[0-9A-Za-z]{46}")
 TOKEN = re.compile(r"svc_[0-9A-Za-z]{38}")
 UNREACHABLE = "unix:///nonexistent/valkey.sock"
@@ -47,7 +44,7 @@ def ask_gate(key: str, *, units: int = 1, address: str = "") -> Decision:
         gate = Gate(
             client=client,
             peppers=settings.KEY_PEPPERS,
-            load_account=in_thread(load_account),
+            load_accounts=in_thread(load_accounts),
             load_catalogue=in_thread(partition_snapshot),
         )
         try:
@@ -56,15 +53,3 @@ def ask_gate(key: str, *, units: int = 1, address: str = "") -> Decision:
             await client.aclose()
 
     return asyncio.run(asking())
-
-
-def in_thread(read: Callable[..., T]) -> Callable[..., Any]:
-    """A read of PostgreSQL for an event loop, as the composition root does it."""
-
-    def reading(*args: object) -> T:
-        try:
-            return read(*args)
-        finally:
-            connection.close()
-
-    return sync_to_async(reading, thread_sensitive=False)

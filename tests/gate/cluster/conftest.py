@@ -1,7 +1,7 @@
 """A cluster, and many accounts that live all over it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,7 +14,7 @@ from gate.connection import HotClient, NewServer, sync_client
 from gate.snapshots import AccountSnapshot, BoostGrant, CatalogueSnapshot, PartitionState
 from gate.week import week_of
 from tests.gate.cluster.shards import Cluster
-from tests.gate.conftest import HOUR_MS, NOW_MS, PEPPER, World
+from tests.gate.world import HOUR_MS, NOW_MS, PEPPER, World
 
 # What every account of the crowd has: chats of three sources.
 ALLOWANCE, BOOST, CREDIT_CHATS = 10, 5, 3
@@ -75,9 +75,12 @@ class Crowd:
             if hot_state.partition_of(handle) == partition
         ]
 
-    async def load_account(self, handle: str) -> AccountSnapshot | None:
-        member = self.by_handle.get(handle)
-        return None if member is None else replace(member.world.snapshot, epoch=1)
+    async def load_accounts(self, handles: Sequence[str]) -> dict[str, AccountSnapshot]:
+        return {
+            handle: replace(self.by_handle[handle].world.snapshot, epoch=1)
+            for handle in handles
+            if handle in self.by_handle
+        }
 
     async def load_catalogue(self, partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
         return PartitionState(index=partition, epoch=1, pushes=0), self.catalogue
@@ -91,7 +94,7 @@ class Crowd:
             yield Gate(
                 client=client,
                 peppers=[PEPPER],
-                load_account=self.load_account,
+                load_accounts=self.load_accounts,
                 load_catalogue=self.load_catalogue,
             )
         finally:

@@ -11,7 +11,7 @@ from gate.check import Gate, QuotaUnavailable
 from gate.connection import sync_client
 from tests.gate.cluster.conftest import EACH_HAS, Crowd, Member
 from tests.gate.cluster.shards import Cluster
-from tests.gate.conftest import NOW_MS
+from tests.gate.world import NOW_MS
 
 pytestmark = pytest.mark.slow
 

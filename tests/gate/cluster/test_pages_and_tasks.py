@@ -56,7 +56,7 @@ def _checks(cluster: Cluster, settings: Settings, key: str, *units: int) -> list
             gate = Gate(
                 client=client,
                 peppers=settings.KEY_PEPPERS,
-                load_account=load,
+                load_accounts=load,
                 load_catalogue=load,
             )
             return [await gate.check(key=key, units=each) for each in units]

@@ -1,0 +1,52 @@
+"""What the two faces of the quota check have in common: a decision is asked for, then answered.
+
+Between the two halves nothing but Valkey's answer is waited for. How, is left to whoever calls.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from gate.check import Decision, Gate, PendingCheck
+from gate.http import Problem, Request, Response
+
+
+@dataclass(slots=True)
+class Asked:
+    """A check that is under way; `pending` is None when the text cannot be a key."""
+
+    face: "Face"
+    meter: str
+    at_ms: int
+    pending: PendingCheck | None
+
+
+class Face(Protocol):
+    """How one kind of caller says what it wants, and is answered."""
+
+    @property
+    def method(self) -> str | None:
+        """The one method that is allowed, if only one is."""
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes that a body may have; 0 where none is read."""
+
+    @property
+    def request_id_field(self) -> str:
+        """What the caller calls the request id, for problems that name the field."""
+
+    @property
+    def meter_field(self) -> str:
+        """What the caller calls the meter."""
+
+    def service_token(self, request: Request) -> str | None:
+        """The service token that the caller sent; None when there is no clear one."""
+
+    def stranger(self) -> Problem:
+        """The refusal of a caller without a valid service token."""
+
+    def ask(self, gate: Gate, request: Request) -> Asked:
+        """Send the check that a request is about. Problem for bad input; nothing was sent then."""
+
+    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+        """How a decision reads. Problem for a refusal, where this face has such."""

@@ -1,0 +1,82 @@
+"""The JSON face of the quota check: `POST /quota/v1/check`, for API servers."""
+
+from typing import Any
+
+from gate import checking, week
+from gate.check import Decision, Gate, now_ms
+from gate.faces import Asked
+from gate.http import Problem, Request, Response, bearer_token, json_object, json_response
+from gate.rate_headers import rate_headers
+
+_WAITS = {"quota_exhausted", "key_cap_reached"}
+
+
+class JsonFace:
+    """Always 200 for a decision, allowed or not; only what is no decision is a problem."""
+
+    method = "POST"
+    body_limit = 16 * 1024
+    request_id_field = "request_id"
+    meter_field = "meter"
+
+    def service_token(self, request: Request) -> str | None:
+        return bearer_token(request.headers)
+
+    def stranger(self) -> Problem:
+        return Problem(
+            401,
+            "invalid_service_token",
+            "Send a valid service token as “Authorization: Bearer svc_…”.",
+            headers=[(b"www-authenticate", b'Bearer realm="quota"')],
+        )
+
+    def ask(self, gate: Gate, request: Request) -> Asked:
+        return self.ask_for(gate, json_object(request.headers, request.body))
+
+    def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
+        """Send one check, as it stands in a body or in a batch."""
+        wanted = checking.read_check(check)
+        at_ms = now_ms()
+        pending = gate.begin_check(
+            key=wanted.key,
+            meter=wanted.meter,
+            units=wanted.units,
+            request_id=wanted.request_id,
+            address=wanted.address,
+            hold_seconds=wanted.hold_seconds,
+            at_ms=at_ms,
+        )
+        return Asked(self, wanted.meter, at_ms, pending)
+
+    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+        headers = rate_headers(decision, now_ms=at_ms)
+        return json_response(200, decision_body(decision, at_ms=at_ms), headers)
+
+
+def decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
+    """A decision as a JSON object."""
+    answer = decision.answer
+    if answer is None:
+        return {"allowed": False, "reason": decision.reason}
+    return {
+        "allowed": decision.allowed,
+        "reason": decision.reason,
+        "charge_id": decision.charge_id,
+        "account": decision.handle,
+        "key_id": answer.key_id,
+        "plan": answer.plan,
+        "paid_by": {
+            "allowance": answer.allowance_taken,
+            "boost": answer.boost_taken,
+            "credits": answer.credits_taken,
+        },
+        "remaining": {
+            "allowance": answer.allowance_left,
+            "boost": answer.boost_left,
+            "credits": answer.credits_left,
+        },
+        "resets_at": week.ends_at_text(answer.week),
+        "retry_after": (
+            decision.seconds_to_reset(now_ms=at_ms) if decision.reason in _WAITS else None
+        ),
+    }

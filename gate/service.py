@@ -1,0 +1,262 @@
+"""The quota-check service: what is answered under `/quota/v1/`, whatever server it runs in."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gate import checking
+from gate.authorize import AuthorizeFace
+from gate.check import (
+    CannotRefund,
+    CannotSettle,
+    Decision,
+    Gate,
+    QuotaUnavailable,
+    RequestIdConflict,
+    TooManyHolds,
+)
+from gate.faces import Asked, Face
+from gate.http import (
+    ClientGone,
+    Problem,
+    Request,
+    Response,
+    invalid,
+    json_object,
+    json_response,
+    problem_response,
+    require_method,
+    require_size,
+)
+from gate.json_face import JsonFace, decision_body
+from gate.openapi import DOCUMENT
+from gate.refusals import unavailable
+from gate.service_tokens import ServiceTokens
+
+logger = logging.getLogger(__name__)
+
+_CHECK = "/quota/v1/check"
+_AUTHORIZE = "/quota/v1/authorize"
+_OPENAPI = "/quota/v1/openapi.json"
+_BATCH_BODY_LIMIT = 256 * 1024
+
+# Reads the body of a request, so many bytes at the most.
+ReadBody = Callable[[int], Awaitable[bytes]]
+
+
+class QuotaService:
+    """Answers requests about quota. A 429 sends people to `billing_url`."""
+
+    def __init__(self, *, gate: Gate, service_tokens: ServiceTokens, billing_url: str) -> None:
+        self._gate = gate
+        self._tokens = service_tokens
+        self._json = JsonFace()
+        self._forward = AuthorizeFace(billing_url=billing_url)
+        self._calls = {
+            "/quota/v1/check/batch": (self._batch, _BATCH_BODY_LIMIT),
+            "/quota/v1/refund": (self._refund, self._json.body_limit),
+            "/quota/v1/settle": (self._settle, self._json.body_limit),
+        }
+
+    async def answer(self, request: Request, read_body: ReadBody) -> Response:
+        """The answer to any request, however long it takes.
+
+        `request` comes without its body. Raises ClientGone when `read_body` does.
+        """
+        face = self._face(request.path)
+        try:
+            if request.path == _OPENAPI:
+                require_method(request.method, "GET")
+                return json_response(200, DOCUMENT)
+            if face is None:
+                return await self._call(request, read_body)
+            await self._tokens.refresh_if_due()
+            self._admit(face, request)
+            if face.body_limit:
+                request.body = await read_body(face.body_limit)
+            asked = face.ask(self._gate, request)
+        except ClientGone:
+            raise
+        except Exception as error:
+            return problem_response(_problem(error, face))
+        return await self.finish(asked)
+
+    def begin(self, request: Request) -> Asked | Response | None:
+        """Send the check that a whole request asks for; `end` answers when Valkey has.
+
+        A response where the request is refused at once. None where `answer` has to see to it,
+        because it asks for something else, or because something else must be waited for.
+        """
+        face = self._face(request.path)
+        if face is None or not self._tokens.are_fresh():
+            return None
+        try:
+            self._admit(face, request)
+            if face.body_limit:
+                require_size(len(request.body), face.body_limit)
+            asked = face.ask(self._gate, request)
+            if asked.pending is None:
+                return _worded(asked, Decision(allowed=False, reason="invalid_key"))
+        except Exception as error:
+            return problem_response(_problem(error, face))
+        # Without an open connection nothing was sent, and `answer` may ask again.
+        return None if asked.pending.begun is None else asked
+
+    def end(self, asked: Asked) -> Response | None:
+        """The answer to a check that was begun, now that Valkey has answered.
+
+        None where more must be waited for: `finish` does that.
+        """
+        assert asked.pending is not None
+        try:
+            decision = self._gate.decide(asked.pending)
+            return None if decision is None else _worded(asked, decision)
+        except Exception as error:
+            return problem_response(_problem(error, asked.face))
+
+    async def finish(self, asked: Asked) -> Response:
+        """The answer to a check that was begun, however long it takes."""
+        try:
+            return _worded(asked, await self._gate.finish_check(asked.pending))
+        except Exception as error:
+            return problem_response(_problem(error, asked.face))
+
+    def _face(self, path: str) -> Face | None:
+        if path == _CHECK:
+            return self._json
+        # Envoy appends the path of the request that it asks about.
+        if path == _AUTHORIZE or path.startswith(_AUTHORIZE + "/"):
+            return self._forward
+        return None
+
+    def _admit(self, face: Face, request: Request) -> None:
+        """Refuse another method than the face's, and callers without a valid service token."""
+        if face.method is not None:
+            require_method(request.method, face.method)
+        token = face.service_token(request)
+        if token is None or not self._tokens.accepts(token):
+            raise face.stranger()
+
+    async def _call(self, request: Request, read_body: ReadBody) -> Response:
+        call, body_limit = self._calls.get(request.path, (None, 0))
+        if call is None:
+            raise Problem(404, "not_found", "There is nothing at this address.")
+        require_method(request.method, "POST")
+        await self._tokens.refresh_if_due()
+        self._admit(self._json, request)
+        body = json_object(request.headers, await read_body(body_limit))
+        return json_response(200, await call(body))
+
+    async def _batch(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Independent decisions: what is wrong with one says nothing about the others."""
+        # All of them are sent before the first answer is waited for.
+        batch = [self._begin_one(check) for check in checking.read_batch(body)]
+        ended = [one if isinstance(one, dict) else await self._end_one(one) for one in batch]
+        # What has to be loaded first is loaded together, too.
+        cold = [self._finish_one(one) for one in ended if isinstance(one, Asked)]
+        loaded = iter(await asyncio.gather(*cold))
+        return {"decisions": [next(loaded) if isinstance(one, Asked) else one for one in ended]}
+
+    def _begin_one(self, check: dict[str, Any]) -> Asked | dict[str, Any]:
+        try:
+            return self._json.ask_for(self._gate, check)
+        except Exception as error:
+            return self._problem_of_one(error)
+
+    async def _end_one(self, asked: Asked) -> Asked | dict[str, Any]:
+        """The decision, or what was asked where more must be waited for than Valkey's answer."""
+        pending = asked.pending
+        if pending is None or pending.begun is None:
+            return asked
+        if not pending.begun.done():
+            await asyncio.wait([pending.begun])
+        try:
+            decision = self._gate.decide(pending)
+            return asked if decision is None else _decided(asked, decision)
+        except Exception as error:
+            return self._problem_of_one(error)
+
+    async def _finish_one(self, asked: Asked) -> dict[str, Any]:
+        try:
+            return _decided(asked, await self._gate.finish_check(asked.pending))
+        except Exception as error:
+            return self._problem_of_one(error)
+
+    def _problem_of_one(self, error: Exception) -> dict[str, Any]:
+        return {"problem": _problem(error, self._json).body()}
+
+    async def _refund(self, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            kept = await self._gate.refund(charge_id=checking.read_refund(body))
+        except CannotRefund as error:
+            raise invalid("charge_id", _REFUSALS[error.reason]) from None
+        return {
+            "refunded": True,
+            "already": kept.status == "already",
+            "returned": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
+        }
+
+    async def _settle(self, body: dict[str, Any]) -> dict[str, Any]:
+        charge_id, units = checking.read_settlement(body)
+        try:
+            kept = await self._gate.settle(charge_id=charge_id, units=units)
+        except CannotSettle as error:
+            if error.reason in {"hold_expired", "settled_otherwise"}:
+                raise Problem(409, error.reason, _REFUSALS[error.reason]) from None
+            field = "units" if error.reason == "too_much" else "charge_id"
+            raise invalid(field, _REFUSALS[error.reason]) from None
+        return {
+            "settled": True,
+            "already": kept.status == "already",
+            "kept": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
+        }
+
+
+def _known(decision: Decision, asked: Asked) -> Decision:
+    if decision.reason == "unknown_meter":
+        raise invalid(asked.face.meter_field, f"There is no meter “{asked.meter}”.")
+    return decision
+
+
+def _decided(asked: Asked, decision: Decision) -> dict[str, Any]:
+    return decision_body(_known(decision, asked), at_ms=asked.at_ms)
+
+
+def _worded(asked: Asked, decision: Decision) -> Response:
+    return asked.face.answer(_known(decision, asked), at_ms=asked.at_ms)
+
+
+def _problem(error: Exception, face: Face | None) -> Problem:
+    """What went wrong, in the words of a face."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, QuotaUnavailable):
+        return unavailable()
+    if isinstance(error, RequestIdConflict) and face is not None:
+        return Problem(
+            409,
+            "request_id_conflict",
+            f"This {face.request_id_field} was used for something else before; "
+            "nothing was charged.",
+            field=face.request_id_field,
+        )
+    if isinstance(error, TooManyHolds):
+        return Problem(
+            409,
+            "too_many_holds",
+            "The account has 1,000 open holds. Settle some, or wait until they run out.",
+            field="hold_seconds",
+        )
+    logger.error("a request about quota failed", exc_info=error)
+    return Problem(500, "internal_error", "Something broke on our side; try again.")
+
+
+_REFUSALS = {
+    "unknown_charge": "This is not a charge_id that was given out here.",
+    "too_late": "A charge can be given back for 24 hours.",
+    "not_a_hold": "This charge was not made with hold_seconds: there is nothing to settle.",
+    "hold_expired": "The hold has run out and was released; nothing was charged.",
+    "settled_otherwise": "The hold was settled with other units before, or given back.",
+    "too_much": "More than was held cannot be kept.",
+}

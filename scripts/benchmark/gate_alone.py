@@ -1,0 +1,42 @@
+"""The quota check without the site: the gate and whatever Valkey the environment names.
+
+Every account is in that Valkey already, so PostgreSQL is not needed.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+
+from benchmark.hot_accounts import PEPPER
+from gate import digest
+from gate.asgi import QuotaApp
+from gate.check import Gate
+from gate.connection import HotClient
+from gate.service import QuotaService
+from gate.service_tokens import ServiceTokens
+from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+
+
+async def _no_accounts(handles: Sequence[str]) -> Mapping[str, AccountSnapshot]:
+    raise LookupError(handles)
+
+
+async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
+    raise LookupError(partition)
+
+
+async def _service_tokens() -> frozenset[str]:
+    return frozenset([digest.digest(os.environ["SERVICE_TOKEN"], PEPPER)])
+
+
+application = QuotaApp(
+    QuotaService(
+        gate=Gate(
+            client=HotClient(os.environ["REDIS_URL"]),
+            peppers=[PEPPER],
+            load_accounts=_no_accounts,
+            load_catalogue=_no_catalogue,
+        ),
+        service_tokens=ServiceTokens(peppers=[PEPPER], load=_service_tokens),
+        billing_url="https://account.example/billing",
+    )
+)

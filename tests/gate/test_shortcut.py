@@ -1,0 +1,351 @@
+"""The shortcut answers what uvicorn and ASGI would, and leaves everything unusual to them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httptools
+import pytest
+from django.conf import settings
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gate import shortcut
+from gate.connection import sync_client
+from tests.gate.quota_service import QuotaService
+from tests.gate.world import World
+
+
+class Line:
+    """A connection that sends just the bytes it is told."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def send(self, *packets: bytes) -> None:
+        for packet in packets:
+            self._writer.write(packet)
+            await self._writer.drain()
+            # Long enough for the server to read each alone.
+            await asyncio.sleep(0.005)
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """The next answer: status, headers, body."""
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)
+        first, *lines = head.decode().strip().split("\r\n")
+        headers = dict(line.split(": ", 1) for line in lines)
+        body = await self._reader.readexactly(int(headers["content-length"]))
+        return int(first.split()[1]), headers, body
+
+    async def is_closed(self) -> bool:
+        """Whether the server has nothing more to say and hangs up."""
+        return await asyncio.wait_for(self._reader.read(1), 5) == b""
+
+
+@pytest.fixture
+def service(world: World) -> QuotaService:
+    """The service behind our web server's protocol, with one account on Free."""
+    return QuotaService(world, by_shortcut=True)
+
+
+@pytest.fixture
+def ask(service: QuotaService) -> Callable[[Callable[[Line], Awaitable[Any]]], Any]:
+    """Tell a story over one connection."""
+
+    def run(story: Callable[[Line], Awaitable[Any]]) -> Any:
+        async def tell() -> Any:
+            async with service.served() as served, served.connection() as streams:
+                return await story(Line(*streams))
+
+        return asyncio.run(tell())
+
+    return run
+
+
+def check(service: QuotaService, *lines: str, body: bytes | None = None, **members: Any) -> bytes:
+    """A check of the world's key in plain words, with more header lines."""
+    if body is None:
+        body = json.dumps({"key": service.world.key, **members}).encode()
+    head = [
+        "POST /quota/v1/check HTTP/1.1",
+        "host: quota",
+        f"authorization: Bearer {service.token}",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        *lines,
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + body
+
+
+OTHER = b"GET /quota/v1/openapi.json HTTP/1.1\r\nhost: quota\r\n\r\n"
+
+Ask = Callable[[Callable[[Line], Awaitable[Any]]], Any]
+
+
+def test_a_check_in_plain_words_never_reaches_asgi(service: QuotaService) -> None:
+    async def story() -> Any:
+        async with service.served() as served, served.connection() as streams:
+            line = Line(*streams)
+            await line.send(check(service))  # warms the account up, by ASGI
+            await line.answer()
+            before = served.app.asgi_requests
+            await line.send(check(service))
+            status, headers, body = await line.answer()
+            return served.app.asgi_requests - before, status, headers, json.loads(body)
+
+    by_asgi, status, headers, decision = asyncio.run(story())
+    assert (by_asgi, status, decision["allowed"]) == (0, 200, True)
+    assert decision["remaining"]["allowance"] == 48
+    assert headers["content-type"] == "application/json"
+    assert re.fullmatch("[0-9a-f]{32}", headers["x-request-id"])
+
+
+@pytest.mark.parametrize("at", range(1, 340, 7))
+def test_a_check_may_come_in_two_pieces(service: QuotaService, ask: Ask, at: int) -> None:
+    async def story(line: Line) -> Any:
+        whole = check(service)
+        await line.send(whole[:at], whole[at:])
+        return (await line.answer())[0], service
+
+    assert ask(story)[0] == 200
+    assert service.remaining["allowance"] == 49
+
+
+def test_checks_sent_without_waiting_are_answered_in_order(service: QuotaService, ask: Ask) -> None:
+    async def story(line: Line) -> list[Any]:
+        one, two = check(service), check(service, meter="images")
+        await line.send(check(service, units=0))
+        first = await line.answer()
+        await line.send(one + two + OTHER + one)
+        answers = [first, *[await line.answer() for _ in range(4)]]
+        # And while the first of them is under way.
+        line._writer.write(one)
+        await asyncio.sleep(0)
+        await line.send(two, OTHER, one)
+        return [*answers, *[await line.answer() for _ in range(4)]]
+
+    bodies = [json.loads(body) for _, _, body in ask(story)]
+    paid = [body["paid_by"]["allowance"] if "paid_by" in body else "other" for body in bodies]
+    assert paid == [0, 1, 4, "other", 1, 1, 4, "other", 1]
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("Connection: keep-alive", 200),
+        ("X-Anything:  with  spaces \t", 200),
+        ("X-Empty:", 200),
+        ("TE: trailers", 200),
+        ("Content-Length: 5", 400),
+        ("Transfer-Encoding: chunked", 400),
+        ("X-Folded: one\r\n two", 400),
+        ("No colon", 400),
+        ("Bad name: x", 400),
+        (": no name", 400),
+        ("X-Zero: a\0b", 400),
+        ("X-Bare: a\nb: c", 400),
+        ("Authorization: Bearer another", 401),
+    ],
+)
+def test_odd_header_lines_are_judged_as_by_the_parser(
+    service: QuotaService, ask: Ask, line: str, status: int
+) -> None:
+    async def story(open_line: Line) -> int:
+        await open_line.send(check(service, units=0))
+        await open_line.answer()
+        await open_line.send(check(service, line, units=0))
+        return (await open_line.answer())[0]
+
+    assert ask(story) == status
+
+
+def test_a_body_in_chunks_and_one_that_waits_for_a_word_are_read(
+    service: QuotaService, ask: Ask
+) -> None:
+    body = json.dumps({"key": service.world.key, "units": 3}).encode()
+    plain = check(service, body=b"").replace(b"content-length: 0\r\n", b"")
+
+    async def story(line: Line) -> list[Any]:
+        chunked = plain[:-2] + b"transfer-encoding: chunked\r\n\r\n"
+        await line.send(chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        first = await line.answer()
+        await line.send(check(service, "expect: 100-continue", body=body)[: -len(body)])
+        told = await line._reader.readuntil(b"\r\n\r\n")
+        await line.send(body)
+        return [first[0], told, (await line.answer())[0]]
+
+    assert ask(story) == [200, b"HTTP/1.1 100 Continue\r\n\r\n", 200]
+    assert service.remaining["allowance"] == 44
+
+
+def test_a_client_that_asks_for_it_is_hung_up_on(service: QuotaService, ask: Ask) -> None:
+    async def story(line: Line) -> Any:
+        await line.send(check(service, "connection: close"))
+        status, headers, _ = await line.answer()
+        return status, headers["connection"], await line.is_closed()
+
+    assert ask(story) == (200, "close", True)
+
+
+def test_a_body_that_nobody_reads_is_not_taken_for_a_request(
+    service: QuotaService, ask: Ask
+) -> None:
+    """A refused request whose body looks like a check: it must stay a body."""
+    hidden = check(service)
+    head = b"POST /quota/v1/refund HTTP/1.1\r\nhost: q\r\ncontent-length: %d\r\n\r\n" % len(hidden)
+
+    async def story(line: Line) -> list[int]:
+        await line.send(check(service))
+        await line.answer()
+        await line.send(head)
+        refused = (await line.answer())[0]
+        await line.send(hidden, OTHER)
+        return [refused, (await line.answer())[0]]
+
+    assert ask(story) == [401, 200]
+    assert service.remaining["allowance"] == 49
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /quota/v1/check HTTP/1.1\r\nhost: q"])
+def test_a_connection_that_says_nothing_is_ended(
+    service: QuotaService, ask: Ask, begun: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+
+    async def first(line: Line) -> bool:
+        await line.send(begun)
+        return await line.is_closed()
+
+    async def later(line: Line) -> bool:
+        await line.send(check(service))
+        await line.answer()
+        await line.send(begun)
+        return await line.is_closed()
+
+    assert ask(first)
+    assert ask(later)
+
+
+def test_a_connection_that_is_used_stays_open(
+    service: QuotaService, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+
+    async def story(line: Line) -> int:
+        for _ in range(6):
+            await line.send(check(service, units=0))
+            await line.answer()
+            await asyncio.sleep(0.1)
+        await line.send(OTHER)
+        return (await line.answer())[0]
+
+    assert ask(story) == 200
+
+
+def test_a_check_under_way_is_answered_before_the_server_stops(service: QuotaService) -> None:
+    async def story() -> Any:
+        async with service.served() as served, served.connection() as streams:
+            line = Line(*streams)
+            await line.send(check(service))  # opens the connection to Valkey
+            await line.answer()
+            sync_client(settings.REDIS_URL).client_pause(300)
+            await line.send(check(service))
+            served.shut_down()
+            status, headers, _ = await line.answer()
+            return status, headers["connection"], await line.is_closed()
+
+    assert asyncio.run(story()) == (200, "close", True)
+
+
+# --- the same understanding as the parser ---------------------------------------------------
+
+
+class Understood:
+    """What httptools makes of some bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.messages = 0
+        self.url, self.body = b"", b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(data)
+        self.method = self._parser.get_method().decode()
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        self.messages += 1
+
+
+names = st.sampled_from(
+    [
+        b"Host",
+        b"content-length",
+        b"Content-Length",
+        b"transfer-encoding",
+        b"connection",
+        b"x",
+        b"\xe9",
+    ]
+) | st.binary(max_size=6)
+values = st.sampled_from([b"4", b"04", b"+4", b" 4 ", b"4,4", b"chunked", b"close", b"a\tb"]) | (
+    st.binary(max_size=8)
+)
+header_lines = st.lists(
+    st.tuples(names, st.sampled_from([b": ", b":", b" : ", b":\t"]), values), max_size=4
+)
+
+
+@given(
+    method=st.sampled_from([b"POST", b"GET", b"post", b"PUT"]),
+    target=st.sampled_from([b"/quota/v1/check", b"/quota/v1/authorize/a?b=c", b"/quota/v1/%63heck"])
+    | st.binary(max_size=8).map(lambda more: b"/quota/v1/authorize" + more),
+    version=st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2", b"http/1.1"]),
+    lines=header_lines,
+    body=st.binary(max_size=6),
+    end=st.sampled_from([b"\r\n", b"\n"]),
+)
+@example(
+    method=b"POST",
+    target=b"/quota/v1/check",
+    version=b"HTTP/1.1",
+    lines=[(b"content-length", b": ", b"4")],
+    body=b"body",
+    end=b"\r\n",
+)
+def test_what_the_shortcut_reads_the_parser_reads_alike(
+    *,
+    method: bytes,
+    target: bytes,
+    version: bytes,
+    lines: list[tuple[bytes, bytes, bytes]],
+    body: bytes,
+    end: bytes,
+) -> None:
+    first = method + b" " + target + b" " + version
+    data = end.join([first, *map(b"".join, lines), b"", b""]) + body
+    request = shortcut.read_request(data)
+    if request is None:
+        return
+    understood = Understood(data)
+    assert understood.messages == 1
+    assert understood.method == request.method
+    assert understood.url.partition(b"?")[0].decode() == request.path
+    assert [(n, v.strip(b" \t")) for n, v in understood.headers] == request.headers
+    assert understood.body == request.body
+
+
+def test_the_shortcut_does_read_plain_requests(service: QuotaService) -> None:
+    request = shortcut.read_request(check(service))
+    assert request is not None
+    assert (request.method, request.path) == ("POST", "/quota/v1/check")
+    assert json.loads(request.body) == {"key": service.world.key}

@@ -19,7 +19,7 @@ that the hot path (asyncio) and the pages (sync) share one description of the st
 
 import hashlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -30,6 +30,7 @@ from redis.exceptions import NoScriptError
 PARTITIONS = 64
 REPLAY_WINDOW_MS = 3600 * 1000
 REFUND_WINDOW_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
 UNLIMITED = -1
 
 
@@ -179,9 +180,13 @@ class Entry:
         return sum(chats for _, chats in self.boosts)
 
 
+RawEntry = tuple[bytes, Mapping[bytes, bytes]]
+
+
 def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     """The entry that check, refund or settle wrote."""
-    handle, key_id, meter, at_ms, week, allowance, boosts, credit_chats, credits = (
+    # The time stands last, so that charges which are otherwise alike begin alike.
+    handle, key_id, meter, week, allowance, boosts, credit_chats, credits, at_ms = (
         fields[b"e"].decode().split("|")
     )
     mark = None
@@ -201,6 +206,28 @@ def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
         credits=int(credits),
         mark=mark,
     )
+
+
+def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
+    """Entries of a stream with how often each is there: charges of one hour that are alike are one.
+
+    Of those the latest is told. Most charges take one chat, so that few differ.
+    """
+    marked: list[tuple[Entry, int]] = []
+    alike: dict[tuple[bytes, int], tuple[int, int, RawEntry]] = {}
+    for one in raw:
+        fields = one[1]
+        if b"m" in fields:
+            marked.append((read_entry(*one), 1))
+            continue
+        says, _, at = fields[b"e"].rpartition(b"|")
+        at_ms = int(at)
+        which = (says, at_ms // HOUR_MS)
+        count, latest_ms, latest = alike.get(which, (0, 0, one))
+        if at_ms >= latest_ms:
+            latest_ms, latest = at_ms, one
+        alike[which] = (count + 1, latest_ms, latest)
+    return [*((read_entry(*latest), count) for count, _, latest in alike.values()), *marked]
 
 
 def read_boosts(text: str) -> tuple[tuple[int, int], ...]:

@@ -82,6 +82,7 @@ class ShortcutProtocol(HttpToolsProtocol):
             return False
         request_id = request_id_of(request.headers)
         self._quiet_since = None
+        self._unset_keepalive_if_required()
         if isinstance(begun, Response):
             self._answer(begun, request_id)
             return True
@@ -122,7 +123,6 @@ class ShortcutProtocol(HttpToolsProtocol):
             self.transport.close()
             return
         self._quiet_since = self.loop.time()
-        self._unset_keepalive_if_required()
         if self._held or self.flow.read_paused:
             held, self._held = self._held, b""
             self.flow.resume_reading()
@@ -171,8 +171,10 @@ class ShortcutProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self._quiet_since = self.loop.time()
         super().on_response_complete()
+        # Another request may have been waiting behind this one.
+        if self.cycle.response_complete:
+            self._quiet_since = self.loop.time()
 
 
 def read_request(data: bytes) -> Request | None:

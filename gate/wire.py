@@ -22,11 +22,11 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - the same
 )
 
-_BATCHES = 2
+_BATCHES = 3
 _CALLS_IN_A_BATCH = 512
 # So many leave without waiting for more: Valkey begins with a batch of checks while the rest of it
 # is still being read.
-_ENOUGH_CALLS = 25
+_ENOUGH_CALLS = 16
 
 # Asked before the first call; raises when the server must not be used.
 Greet = Callable[["Wire"], Awaitable[None]]

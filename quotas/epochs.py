@@ -113,5 +113,5 @@ def _knows_less(
         return False
     if int(known[0]) < partition.epoch or int(known[1] or 0) < partition.pushes:
         return True
-    newest = "0-0" if isinstance(stream, ResponseError) else stream["last-generated-id"].decode()
+    newest = rollups.newest_id_of(None if isinstance(stream, ResponseError) else stream)
     return rollups.order_of(newest) < rollups.order_of(partition.drained_id)

@@ -24,10 +24,15 @@ _BATCH_FIELD = b"batch"
 def drain() -> int:
     """Move the refusal counts of every partition; answers how many refusals were counted."""
     client = connection.sync_client(settings.REDIS_URL)
+    with client.pipeline(transaction=False) as pipe:
+        for index in range(hot_state.PARTITIONS):
+            pipe.exists(hot_state.refusals_name(index))
+            pipe.exists(_draining(index))
+        there = pipe.execute()
     return sum(
         drain_partition(index)
         for index in range(hot_state.PARTITIONS)
-        if client.exists(hot_state.refusals_name(index), _draining(index))
+        if there[2 * index] or there[2 * index + 1]
     )
 
 
@@ -36,7 +41,7 @@ def drain_partition(index: int) -> int:
     client = connection.sync_client(settings.REDIS_URL)
     draining = _draining(index)
     with transaction.atomic():
-        if not rollups.lock_drain(rollups.Drain.REFUSALS, index):
+        if not rollups.lock_drains(rollups.Drain.REFUSALS, [index]):
             return 0
         partition = Partition.objects.get(pk=index)
         if not client.exists(draining):

@@ -2,15 +2,16 @@
 
 Exactly once: the rows and the cursor of a partition change in one transaction, and entries are
 trimmed from the stream only after it has committed. A drain that dies anywhere is repeated from
-the cursor. One worker at a time drains a partition, so any number of them may run.
+the cursors. One worker at a time drains a partition, so any number of them may run. All that have
+something are drained together, because a transaction and its queries cost more than its charges.
 """
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import cast
+from itertools import islice
 
 from django.conf import settings
 from django.db import connection as database
@@ -20,25 +21,28 @@ from redis.exceptions import ResponseError
 
 from accounts.models import Account, Partition
 from gate import connection, hot_state, week
-from gate.hot_state import Entry
+from gate.hot_state import HOUR_MS, Entry, RawEntry
 from quotas.models import ChargeMark, CreditEntry, UsageRollup
 
 logger = logging.getLogger(__name__)
 
-_BATCH = 5_000
-_HOUR_MS = 3600 * 1000
+# Entries of one transaction, of all its partitions together, and of one partition.
+_BATCH = 20_000
+_OF_A_PARTITION = 2_000
+# So many partitions are read or trimmed in one round trip: Valkey answers no check meanwhile.
+_AT_ONCE = 4
 
 
 def drain() -> int:
     """Drain every partition that has something; answers how many entries were drained."""
-    client = connection.sync_client(settings.REDIS_URL)
     drained = 0
-    for index in range(hot_state.PARTITIONS):
-        if client.xlen(hot_state.stream_name(index)):
-            while (entries := drain_partition(index)) > 0:
-                drained += entries
-                if entries < _BATCH:
-                    break
+    waiting = _partitions_with_entries()
+    while waiting:
+        at_most = max(1, min(_OF_A_PARTITION, _BATCH // len(waiting)))
+        moved = _drain(waiting, at_most=at_most)
+        drained += sum(moved.values())
+        # Those with as much as was asked for may have more.
+        waiting = [index for index, count in moved.items() if count == at_most]
     return drained
 
 
@@ -55,28 +59,41 @@ def newest_id(index: int) -> str:
     """The newest id that a partition's stream gave out, drained or not; "0-0" without a stream."""
     client = connection.sync_client(settings.REDIS_URL)
     try:
-        newest = cast(bytes, client.xinfo_stream(hot_state.stream_name(index))["last-generated-id"])
+        return newest_id_of(client.xinfo_stream(hot_state.stream_name(index)))
     except ResponseError:
         # Nothing was ever charged here, or Valkey was emptied.
-        return "0-0"
-    return newest.decode()
+        return newest_id_of(None)
+
+
+def newest_id_of(stream: dict[str, bytes] | None) -> str:
+    """The same of what XINFO STREAM says; None where there is no stream."""
+    return "0-0" if stream is None else stream["last-generated-id"].decode()
 
 
 def drain_partition(index: int, *, wait: bool = False) -> int:
     """Drain one batch of one partition; 0 when there is nothing or another worker is at it."""
+    return _drain([index], at_most=_OF_A_PARTITION, wait=wait).get(index, 0)
+
+
+def _drain(indexes: Sequence[int], *, at_most: int, wait: bool = False) -> dict[int, int]:
+    """Drain some entries of partitions together; answers how many of each that was free."""
     with transaction.atomic():
-        if not lock_drain(Drain.CHARGES, index, wait=wait):
-            return 0
-        partition = Partition.objects.get(pk=index)
-        entries = undrained(index, after=partition.drained_id, at_most=_BATCH)
-        if entries:
-            _record(index, entries)
-            partition.drained_id = entries[-1].entry_id
-            partition.drained_at = timezone.now()
-            partition.save(update_fields=["drained_id", "drained_at"])
-        done = partition.drained_id
-        transaction.on_commit(lambda: _trim(index, done))
-    return len(entries)
+        mine = Partition.objects.in_bulk(lock_drains(Drain.CHARGES, indexes, wait=wait))
+        cursors = {index: partition.drained_id for index, partition in mine.items()}
+        found = _raw_entries(cursors, at_most=at_most)
+        moved = {index: len(entries) for index, entries in found.items()}
+        drained = [mine[index] for index, entries in found.items() if entries]
+        if drained:
+            _record(found)
+            now = timezone.now()
+            for partition in drained:
+                partition.drained_id = found[partition.index][-1][0].decode()
+                partition.drained_at = now
+            Partition.objects.bulk_update(drained, ["drained_id", "drained_at"])
+        # What an earlier drain wrote down but did not come to trim goes, too.
+        done = {index: partition.drained_id for index, partition in mine.items()}
+        transaction.on_commit(lambda: _trim(done))
+    return moved
 
 
 class Drain(IntEnum):
@@ -86,15 +103,19 @@ class Drain(IntEnum):
     REFUSALS = 2
 
 
-def lock_drain(what: Drain, index: int, *, wait: bool = False) -> bool:
-    """Be the only one who drains a partition until the transaction ends; False if somebody is.
+def lock_drains(what: Drain, indexes: Sequence[int], *, wait: bool = False) -> list[int]:
+    """Be the only one who drains these partitions until the transaction ends.
 
-    Not a lock on the partition's row: a push that counts itself there would wait for a whole batch.
+    Answers those that nobody else is at; with `wait`, all of them. Not locks on the partitions'
+    rows: a push that counts itself there would wait for a whole batch.
     """
-    lock = "pg_advisory_xact_lock" if wait else "pg_try_advisory_xact_lock"
     with database.cursor() as cursor:
-        cursor.execute(f"SELECT {lock}(%s, %s)", [what, index])
-        return wait or bool(cursor.fetchone()[0])
+        cursor.execute(_LOCK if wait else _LOCK_WHAT_IS_FREE, [what, list(indexes)])
+        return [index for index, is_ours in cursor.fetchall() if wait or is_ours]
+
+
+_LOCK = "SELECT i, pg_advisory_xact_lock(%s, i) FROM unnest(%s::int[]) AS i"
+_LOCK_WHAT_IS_FREE = "SELECT i, pg_try_advisory_xact_lock(%s, i) FROM unnest(%s::int[]) AS i"
 
 
 def order_of(entry_id: str) -> tuple[int, int]:
@@ -105,35 +126,70 @@ def order_of(entry_id: str) -> tuple[int, int]:
 
 def undrained(index: int, *, after: str, at_most: int) -> list[Entry]:
     """Entries of a partition's stream that follow an id, oldest first."""
+    found = _raw_entries({index: after}, at_most=at_most)
+    return [hot_state.read_entry(*raw) for raw in found[index]]
+
+
+def _partitions_with_entries() -> list[int]:
     client = connection.sync_client(settings.REDIS_URL)
-    raw = cast(
-        list[tuple[bytes, dict[bytes, bytes]]],
-        client.xrange(hot_state.stream_name(index), min=f"({after}", count=at_most),
-    )
-    return [hot_state.read_entry(entry_id, fields) for entry_id, fields in raw]
+    with client.pipeline(transaction=False) as pipe:
+        for index in range(hot_state.PARTITIONS):
+            pipe.xlen(hot_state.stream_name(index))
+        return [index for index, length in enumerate(pipe.execute()) if length]
 
 
-def _trim(index: int, done: str) -> None:
-    milliseconds, sequence = order_of(done)
-    first_kept = f"{milliseconds}-{sequence + 1}"
-    connection.sync_client(settings.REDIS_URL).xtrim(
-        hot_state.stream_name(index), minid=first_kept, approximate=False
-    )
+def _raw_entries(cursors: Mapping[int, str], *, at_most: int) -> dict[int, list[RawEntry]]:
+    """Entries of streams that follow an id each, so many of each at the most."""
+    client = connection.sync_client(settings.REDIS_URL)
+    found: dict[int, list[RawEntry]] = {}
+    for some in _a_few(cursors):
+        with client.pipeline(transaction=False) as pipe:
+            for index in some:
+                stream = hot_state.stream_name(index)
+                pipe.xrange(stream, min=f"({cursors[index]}", count=at_most)
+            found |= zip(some, pipe.execute(), strict=True)
+    return found
 
 
-def _record(index: int, entries: list[Entry]) -> None:
-    handles = {entry.handle for entry in entries}
+def _trim(done: Mapping[int, str]) -> None:
+    client = connection.sync_client(settings.REDIS_URL)
+    for some in _a_few(done):
+        with client.pipeline(transaction=False) as pipe:
+            for index in some:
+                milliseconds, sequence = order_of(done[index])
+                first_kept = f"{milliseconds}-{sequence + 1}"
+                pipe.xtrim(hot_state.stream_name(index), minid=first_kept, approximate=False)
+            pipe.execute()
+
+
+def _a_few(indexes: Iterable[int]) -> Iterator[list[int]]:
+    waiting = iter(indexes)
+    while some := list(islice(waiting, _AT_ONCE)):
+        yield some
+
+
+# Charges that are alike, and how many of them.
+_Counted = tuple[Entry, int]
+
+
+def _record(found: Mapping[int, list[RawEntry]]) -> None:
+    """Write down what was found in the streams of partitions."""
+    entries = [counted for raw in found.values() for counted in hot_state.read_alike(raw)]
+    ranges = {
+        index: f"drain:{index}:{raw[0][0].decode()}:{raw[-1][0].decode()}"
+        for index, raw in found.items()
+        if raw
+    }
+    handles = {entry.handle for entry, _ in entries}
     account_ids = dict(Account.objects.filter(handle__in=handles).values_list("handle", "pk"))
     unknown = handles - account_ids.keys()
     if unknown:
         # Accounts are never deleted; a stream of another database is the likely reason.
-        logger.error(
-            "partition %s: charges of %s unknown accounts are dropped", index, len(unknown)
-        )
-    known = [entry for entry in entries if entry.handle in account_ids]
+        logger.error("charges of %s unknown accounts are dropped", len(unknown))
+    known = [counted for counted in entries if counted[0].handle in account_ids]
     _add_to_rollups(known, account_ids)
     _add_to_boosts(known)
-    _add_to_ledger(index, known, account_ids)
+    _add_to_ledger(known, account_ids, ranges)
     _mark_keys_used(known)
     _keep_marks(known, account_ids)
 
@@ -145,19 +201,19 @@ _ALLOWANCE, _BOOST, _CREDITS = (
 )
 
 
-def _add_to_rollups(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
+def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
     # By account, key, meter, hour since 1970 and source: chats and credits.
     totals: dict[tuple[int, int, str, int, str], list[int]] = defaultdict(lambda: [0, 0])
-    for entry in entries:
+    for entry, count in entries:
         key = (account_ids[entry.handle], entry.key_id, entry.meter, _hour_number(entry))
         if entry.allowance:
-            totals[*key, _ALLOWANCE][0] += entry.allowance
+            totals[*key, _ALLOWANCE][0] += count * entry.allowance
         if entry.boosts:
-            totals[*key, _BOOST][0] += entry.boost_chats
+            totals[*key, _BOOST][0] += count * entry.boost_chats
         if entry.credit_chats or entry.credits:
             of_credits = totals[*key, _CREDITS]
-            of_credits[0] += entry.credit_chats
-            of_credits[1] += entry.credits
+            of_credits[0] += count * entry.credit_chats
+            of_credits[1] += count * entry.credits
     if not totals:
         return
     # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
@@ -189,18 +245,18 @@ def hour_of(entry: Entry) -> datetime:
 
 
 def _hour_number(entry: Entry) -> int:
-    return max(entry.at_ms, week.starts_ms(entry.week)) // _HOUR_MS
+    return max(entry.at_ms, week.starts_ms(entry.week)) // HOUR_MS
 
 
 def _hour(number: int) -> datetime:
     return datetime.fromtimestamp(number * 3600, UTC)
 
 
-def _add_to_boosts(entries: Iterable[Entry]) -> None:
+def _add_to_boosts(entries: Iterable[_Counted]) -> None:
     spent: dict[int, int] = defaultdict(int)
-    for entry in entries:
+    for entry, count in entries:
         for boost_id, chats in entry.boosts:
-            spent[boost_id] += chats
+            spent[boost_id] += count * chats
     if not spent:
         return
     with database.cursor() as cursor:
@@ -214,28 +270,27 @@ def _add_to_boosts(entries: Iterable[Entry]) -> None:
         )
 
 
-def _add_to_ledger(index: int, entries: list[Entry], account_ids: dict[str, int]) -> None:
+def _add_to_ledger(
+    entries: Iterable[_Counted], account_ids: dict[str, int], ranges: Mapping[int, str]
+) -> None:
     spent: dict[str, int] = defaultdict(int)
-    for entry in entries:
-        spent[entry.handle] += entry.credits
-    if not entries:
-        return
-    drained_range = f"drain:{index}:{entries[0].entry_id}:{entries[-1].entry_id}"
+    for entry, count in entries:
+        spent[entry.handle] += count * entry.credits
     CreditEntry.objects.bulk_create(
         CreditEntry(
             account_id=account_ids[handle],
             credits=-credits,
             kind=CreditEntry.Kind.SPEND,
-            source_ref=f"{drained_range}:{handle}",
+            source_ref=f"{ranges[hot_state.partition_of(handle)]}:{handle}",
         )
         for handle, credits in sorted(spent.items())
         if credits
     )
 
 
-def _mark_keys_used(entries: Iterable[Entry]) -> None:
+def _mark_keys_used(entries: Iterable[_Counted]) -> None:
     used_at: dict[int, int] = {}
-    for entry in entries:
+    for entry, _ in entries:
         used_at[entry.key_id] = max(entry.at_ms, used_at.get(entry.key_id, 0))
     with database.cursor() as cursor:
         cursor.execute(
@@ -249,7 +304,7 @@ def _mark_keys_used(entries: Iterable[Entry]) -> None:
         )
 
 
-def _keep_marks(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
+def _keep_marks(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
     # The last one of a charge says what happened to it in the end.
     marks = {
         (account_ids[entry.handle], entry.mark.charge_ref): ChargeMark(
@@ -258,7 +313,7 @@ def _keep_marks(entries: Iterable[Entry], account_ids: dict[str, int]) -> None:
             content=entry.mark.content,
             made_at=datetime.fromtimestamp(order_of(entry.entry_id)[0] / 1000, UTC),
         )
-        for entry in entries
+        for entry, _ in entries
         if entry.mark is not None
     }
     ChargeMark.objects.bulk_create(

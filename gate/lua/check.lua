@@ -214,8 +214,8 @@ if hold_until > 0 then
 else
   -- One packed field: an entry is written for every charge and waits in memory until it is drained.
   entry_id = redis.call('XADD', stream, '*', 'e', table.concat({
-    ARGV[5], key_id, ARGV[3], ARGV[1], whole(week), whole(from_allowance),
-    boosts_taken, whole(from_credits), whole(credits_taken)}, '|'))
+    ARGV[5], key_id, ARGV[3], whole(week), whole(from_allowance),
+    boosts_taken, whole(from_credits), whole(credits_taken), ARGV[1]}, '|'))
 end
 
 local answer = reply('ok', from_allowance, boosts_taken, credits_taken, entry_id)

@@ -45,8 +45,9 @@ local returned = give_back(account, week, tonumber(ARGV[5]), allowance, boosts, 
 local content = table.concat({'refunded', whole(returned), boosts, whole(credits), whole(credit_chats)}, '|')
 redis.call('SET', mark, content, 'PX', ARGV[9])
 if in_stream then
-  redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5],
-    whole(-allowance), (string.gsub(boosts, ':', ':-')), whole(-credit_chats), whole(-credits)}, '|'),
+  redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], ARGV[2], ARGV[3], ARGV[5],
+    whole(-allowance), (string.gsub(boosts, ':', ':-')), whole(-credit_chats), whole(-credits),
+    ARGV[4]}, '|'),
     'm', ARGV[12] .. '|' .. content)
 end
 return {'ok', returned, boosts, credits}

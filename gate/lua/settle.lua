@@ -61,8 +61,8 @@ local content = table.concat(
   {'settled', whole(allowance), boosts, whole(credits), whole(credit_chats), whole(units)}, '|')
 redis.call('SET', mark, content, 'PX', ARGV[4])
 if kept > 0 then
-  redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], hold.key_id, hold.meter, hold.at,
-    whole(hold.week), whole(allowance), boosts, whole(credit_chats), whole(credits)}, '|'),
+  redis.call('XADD', stream, '*', 'e', table.concat({ARGV[1], hold.key_id, hold.meter,
+    whole(hold.week), whole(allowance), boosts, whole(credit_chats), whole(credits), hold.at}, '|'),
     'm', ARGV[2] .. '|' .. content)
 end
 return {'ok', allowance, boosts, credits, credit_chats}

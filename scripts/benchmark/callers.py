@@ -119,7 +119,7 @@ class _Connection(asyncio.Protocol):
 
 
 class HttpCaller(_Connection):
-    """HTTP/1.1 with keep-alive; an answer must be 200 and name its length.
+    """HTTP/1.1 with keep-alive; an answer must be 200.
 
     mark: what stands in an answer once for each charge; `weight` times, or the answer has failed.
     """
@@ -137,12 +137,16 @@ class HttpCaller(_Connection):
         if head < 0:
             self._partial = data
             return
-        at = data.find(b"content-length: ", 0, head)
-        if data[9:12] != b"200" or at < 0:
+        if data[9:12] != b"200":
             self._fail(data[:60].decode(errors="replace"))
             return
-        length = int(data[at + 16 : data.index(b"\r", at)])
-        if len(data) < head + 4 + length:
+        at = data.find(b"content-length: ", 0, head)
+        if at < 0:
+            # In chunks, then, as Django answers without the middleware that counts.
+            is_whole = data.endswith(b"\r\n0\r\n\r\n")
+        else:
+            is_whole = len(data) >= head + 4 + int(data[at + 16 : data.index(b"\r", at)])
+        if not is_whole:
             self._partial = data
             return
         self._partial = b""

@@ -98,11 +98,12 @@ def _ratio(
     samples: Sequence[Sample], floor: Sequence[Sample], figure: Callable[[Sample], float]
 ) -> float:
     # Within a round, because the machine is not the same a minute later.
-    return median(
+    ratios = [
         figure(sample) / figure(under)
         for sample, under in zip(samples, floor, strict=True)
         if under.answers
-    )
+    ]
+    return median(ratios) if ratios else 0.0
 
 
 def table(figures: Iterable[Figures], *, floors: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ class HotAccounts:
         """More entries that nobody drains, spread over the partitions."""
         script = self._client.register_script(_ADD_ENTRIES)
         record = "|".join(
-            (self._text(8), "12345", "chat", str(now_ms()), str(_this_week()), "1", "", "0", "0")
+            (self._text(8), "12345", "chat", str(_this_week()), "1", "", "0", "0", str(now_ms()))
         )
         for at, left in enumerate(range(count, 0, -_AT_ONCE)):
             stream = hot_state.stream_name(at % PARTITIONS)

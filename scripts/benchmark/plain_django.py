@@ -21,6 +21,7 @@ if not settings.configured:
 
 from django.core.asgi import get_asgi_application
 
+from benchmark.lifespan import with_lifespan
 from gate import charges, connection, digest, hot_state, snapshots, week
 from gate.check import now_ms
 
@@ -55,4 +56,4 @@ def check(request: HttpRequest) -> HttpResponse:
 _json = partial(JsonResponse, json_dumps_params={"separators": (",", ":")})
 
 urlpatterns = [path("check", check)]
-application = get_asgi_application()
+application = with_lifespan(get_asgi_application())

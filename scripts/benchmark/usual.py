@@ -47,6 +47,8 @@ from rest_framework.response import Response  # type: ignore[import-not-found] #
 from rest_framework.views import APIView  # type: ignore[import-not-found] # noqa: E402
 from rest_framework_api_key.models import APIKey  # type: ignore[import-not-found] # noqa: E402
 
+from benchmark.lifespan import with_lifespan  # noqa: E402
+
 _WEEK_SECONDS = 7 * 24 * 3600
 _CAP = 10**9
 
@@ -67,7 +69,7 @@ class CheckView(APIView):  # type: ignore[misc]
 
 
 urlpatterns = [path("check", CheckView.as_view())]
-application = get_asgi_application()
+application = with_lifespan(get_asgi_application())
 
 
 def _make_keys(count: int) -> list[str]:

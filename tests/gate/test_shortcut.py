@@ -116,19 +116,28 @@ def test_a_check_may_come_in_two_pieces(service: QuotaService, ask: Ask, at: int
 def test_checks_sent_without_waiting_are_answered_in_order(service: QuotaService, ask: Ask) -> None:
     async def story(line: Line) -> list[Any]:
         one, two = check(service), check(service, meter="images")
-        await line.send(check(service, units=0))
-        first = await line.answer()
         await line.send(one + two + OTHER + one)
-        answers = [first, *[await line.answer() for _ in range(4)]]
+        answers = [await line.answer() for _ in range(4)]
         # And while the first of them is under way.
-        line._writer.write(one)
-        await asyncio.sleep(0)
-        await line.send(two, OTHER, one)
+        sync_client(settings.REDIS_URL).client_pause(200)
+        await line.send(one, OTHER, two, OTHER)
         return [*answers, *[await line.answer() for _ in range(4)]]
 
     bodies = [json.loads(body) for _, _, body in ask(story)]
     paid = [body["paid_by"]["allowance"] if "paid_by" in body else "other" for body in bodies]
-    assert paid == [0, 1, 4, "other", 1, 1, 4, "other", 1]
+    assert paid == [1, 4, "other", 1, 1, "other", 4, "other"]
+
+
+def test_a_body_of_two_lengths_is_refused(service: QuotaService, ask: Ask) -> None:
+    whole = check(service)
+    told = re.search(rb"content-length: \d+\r\n", whole)
+    assert told is not None
+
+    async def story(line: Line) -> int:
+        await line.send(whole.replace(told[0], b"content-length: 5\r\n" + told[0]))
+        return (await line.answer())[0]
+
+    assert ask(story) == 400
 
 
 @pytest.mark.parametrize(
@@ -242,6 +251,21 @@ def test_a_connection_that_is_used_stays_open(
         return (await line.answer())[0]
 
     assert ask(story) == 200
+
+
+def test_a_request_behind_another_is_not_silence(
+    service: QuotaService, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+
+    async def story(line: Line) -> list[int]:
+        await line.send(check(service))
+        await line.answer()
+        sync_client(settings.REDIS_URL).client_pause(600)
+        await line.send(OTHER + check(service))
+        return [(await line.answer())[0], (await line.answer())[0]]
+
+    assert ask(story) == [200, 200]
 
 
 def test_a_check_under_way_is_answered_before_the_server_stops(service: QuotaService) -> None:

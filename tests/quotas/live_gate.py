@@ -76,6 +76,13 @@ class LiveGate:
         assert decision.charge_id is not None
         return self._answer(self._gate.refund(charge_id=decision.charge_id, at_ms=_ms(at)))
 
+    def settle(self, decision: Decision, units: int, *, at: datetime | None = None) -> Kept:
+        """Keep so many units of a hold. Raises CannotSettle."""
+        assert decision.charge_id is not None
+        return self._answer(
+            self._gate.settle(charge_id=decision.charge_id, units=units, at_ms=_ms(at))
+        )
+
     def close(self) -> None:
         """Close the connections."""
         self._answer(self._client.aclose())

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis import Redis
 
 from accounts.models import Account, User
-from gate import hot_state, snapshots, week
+from gate import hot_state, snapshots
 from gate.charges import Kept
 from gate.check import CannotRefund, CannotSettle
 from keys.issue import KeyLimits, issue_api_key
@@ -164,21 +164,13 @@ class Bookkeeping(RuleBasedStateMachine):
         refusal = hold.cannot_settle(units)
         if refusal:
             with pytest.raises(CannotSettle, match=refusal):
-                self.settle_now(hold, units)
+                self.gate.settle(hold.decision, units, at=self.now)
             return
-        kept = self.settle_now(hold, units)
+        kept = self.gate.settle(hold.decision, units, at=self.now)
         assert kept.status == ("already" if hold.status == "settled" else "ok")
         hold.settle(units)
         paid = hold.paid
         assert kept == Kept(kept.status, paid.allowance, paid.boost_chats, paid.credits)
-
-    def settle_now(self, hold: Charge, units: int) -> Kept:
-        charge_id = hold.decision.charge_id
-        assert charge_id is not None
-        at_ms = week.to_ms(self.now)
-        return self.gate._answer(
-            self.gate._gate.settle(charge_id=charge_id, units=units, at_ms=at_ms)
-        )
 
     # --- grants ---------------------------------------------------------------------------------
 
@@ -380,7 +372,8 @@ class Bookkeeping(RuleBasedStateMachine):
         """Asked for again it changes nothing, as the other invariants see."""
         for charge in self.books.charges[-4:]:
             if charge.status == "settled":
-                assert self.settle_now(charge, charge.kept_units).status == "already"
+                kept = self.gate.settle(charge.decision, charge.kept_units, at=self.now)
+                assert kept.status == "already"
             elif charge.is_over and self.now - charge.at <= timedelta(hours=24):
                 assert self.gate.refund(charge.decision, at=self.now).status == "already"
 

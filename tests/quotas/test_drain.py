@@ -214,7 +214,7 @@ def test_charges_of_an_unknown_account_are_dropped_loudly_and_block_nobody(
     stream = hot_state.stream_name(hot_state.partition_of(account.handle))
     first = gate.check(key, at=WEDNESDAY)
     at_ms = first.answer.at_ms if first.answer else 0
-    valkey.xadd(stream, {"e": f"Unknown0|1|chat|{at_ms}|3191|1||0|0"})
+    valkey.xadd(stream, {"e": f"Unknown0|1|chat|3191|1||0|0|{at_ms}"})
     second = gate.check(key, at=WEDNESDAY)
     assert rollups.drain() == 3
     assert rows() == charged([(first, "chat"), (second, "chat")])

@@ -1,7 +1,7 @@
 """Exactly once, whoever drains, however often, and wherever it dies."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
@@ -181,10 +181,10 @@ def test_a_grant_that_commits_during_a_drain_is_not_lost(
 ) -> None:
     record = rollups._record
 
-    def with_a_grant(index: int, entries: list[hot_state.Entry]) -> None:
+    def with_a_grant(found: Mapping[int, list[hot_state.RawEntry]]) -> None:
         with ThreadPoolExecutor(1) as pool:
             pool.submit(_in_thread, grant_more).result(10)
-        record(index, entries)
+        record(found)
 
     def grant_more() -> None:
         grants.grant_credits(

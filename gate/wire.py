@@ -1,6 +1,6 @@
 """One connection to a Valkey, and many calls in one round trip.
 
-Valkey answers in order, so a queue of futures is all that has to be remembered. Two batches are
+Valkey answers in order, so a queue of futures is all that has to be remembered. Three batches are
 under way at the most; what comes meanwhile leaves together in the next one. Fewer and larger
 batches are what Valkey wants: it syncs its file to disk once for all that it has read.
 

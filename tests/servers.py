@@ -2,11 +2,15 @@
 
 With DATABASE_URL and REDIS_URL set, those are used: the database user must be allowed to create a
 test database, and the Valkey is emptied again and again.
+
+Of several processes of one run (pytest -n) each has servers to itself, because a test may empty
+Valkey or search all files of PostgreSQL.
 """
 
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +18,8 @@ from config.embedded import EmbeddedPostgres, EmbeddedValkey
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 * 1024**3
+# The addresses that are not from outside.
+_OURS = "ADDRESSES_OF_TEST_SERVERS"
 
 
 def _place() -> str | None:
@@ -33,13 +39,21 @@ def _start() -> None:
     # A place of our own for tmp_path: in the shared one, another run that begins takes away the
     # right to pass that a PostgreSQL below it needs.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(DATA_DIR)
-    if "DATABASE_URL" not in os.environ:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        # Inherited from the process that hands out the tests: its own servers.
+        for name in os.environ.pop(_OURS, "").split():
+            del os.environ[name]
+        if "REDIS_URL" in os.environ:
+            sys.exit("Tests empty the Valkey of REDIS_URL, so only one process may run them.")
+    ours = {"DATABASE_URL", "REDIS_URL"} - os.environ.keys()
+    os.environ[_OURS] = " ".join(ours)
+    if "DATABASE_URL" in ours:
         # Nobody cuts the power of a test; kill -9 is survived without fsync too.
         postgres = EmbeddedPostgres(DATA_DIR, durable=False)
         postgres.start()
         atexit.register(postgres.stop)
         os.environ["DATABASE_URL"] = postgres.url
-    if "REDIS_URL" not in os.environ:
+    if "REDIS_URL" in ours:
         valkey = EmbeddedValkey(DATA_DIR)
         valkey.start()
         atexit.register(valkey.stop)

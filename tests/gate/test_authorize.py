@@ -50,12 +50,14 @@ def test_a_longer_word_is_another_address(service: QuotaService) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", [None, "", "svc_short", "Bearer {token}", "{token}x", digest.new_service_token()]
+    "token", [None, "", "svc_short", "Bearer {token}", "{token}x", "{unknown}"]
 )
 def test_a_gateway_without_a_token_is_403(service: QuotaService, token: str | None) -> None:
     headers = [("Authorization", f"Bearer {service.world.key}")]
     if token is not None:
-        headers.append(("X-Quota-Service-Token", token.replace("{token}", service.token)))
+        sent = token.replace("{token}", service.token)
+        sent = sent.replace("{unknown}", digest.new_service_token())
+        headers.append(("X-Quota-Service-Token", sent))
     answer = service.request("GET", "/quota/v1/authorize", headers=headers)
     assert_problem(answer, 403, "invalid_service_token")
     assert service.remaining["allowance"] == 50

@@ -149,23 +149,19 @@ def test_who_gives_up_does_not_end_what_others_wait_for(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("turns", range(4))
-def test_who_comes_just_as_the_last_look_ups_end_is_looked_up(turns: int) -> None:
+async def test_who_comes_just_as_the_last_look_ups_end_is_looked_up(turns: int) -> None:
     database = Database()
-
-    async def story() -> None:
-        async with database.cold() as accounts, asyncio.timeout(PATIENCE):
-            database.may_answer.clear()
-            asked = []
-            for handle in _handles(BATCHES_AT_ONCE):
-                asked += _ask(accounts, [handle])
-                await database.was_asked(1)
-            asked += _ask(accounts, _handles(1))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            database.may_answer.set()
-            assert not any(await asyncio.gather(*asked))
-
-    asyncio.run(story())
+    async with database.cold() as accounts, asyncio.timeout(PATIENCE):
+        database.may_answer.clear()
+        asked = []
+        for handle in _handles(BATCHES_AT_ONCE):
+            asked += _ask(accounts, [handle])
+            await database.was_asked(1)
+        asked += _ask(accounts, _handles(1))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        database.may_answer.set()
+        assert not any(await asyncio.gather(*asked))
 
 
 def test_an_account_that_cannot_be_stored_fails_alone(caplog: pytest.LogCaptureFixture) -> None:

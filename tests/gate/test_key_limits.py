@@ -13,29 +13,21 @@ def limited(world: World, **limits: Any) -> None:
     world.grant(keys=(world.key_state(version=2, **limits),))
 
 
-def test_an_expired_key_is_as_invalid_as_an_unknown_one(world: World) -> None:
+async def test_an_expired_key_is_as_invalid_as_an_unknown_one(world: World) -> None:
     limited(world, expires_ms=NOW_MS)
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            assert (await gate.check(at_ms=NOW_MS - 1)).allowed
-            decision = await gate.check(at_ms=NOW_MS)
-            assert decision.reason == "invalid_key"
-            assert decision.answer is None
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        assert (await gate.check(at_ms=NOW_MS - 1)).allowed
+        decision = await gate.check(at_ms=NOW_MS)
+        assert decision.reason == "invalid_key"
+        assert decision.answer is None
 
 
-def test_a_key_with_scopes_may_use_only_those_meters(world: World) -> None:
+async def test_a_key_with_scopes_may_use_only_those_meters(world: World) -> None:
     limited(world, scopes=("images",))
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            assert (await gate.check(meter="images")).allowed
-            assert (await gate.check(meter="chat")).reason == "not_permitted"
-            assert (await gate.check(units=0)).reason == "ok"
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        assert (await gate.check(meter="images")).allowed
+        assert (await gate.check(meter="chat")).reason == "not_permitted"
+        assert (await gate.check(units=0)).reason == "ok"
 
 
 @pytest.mark.parametrize(
@@ -69,73 +61,53 @@ def test_a_key_bound_to_a_network_works_only_from_there(
     asyncio.run(story())
 
 
-def test_a_key_may_use_no_more_than_its_own_cap(world: World) -> None:
+async def test_a_key_may_use_no_more_than_its_own_cap(world: World) -> None:
     limited(world, weekly_cap=5)
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            decisions = await asyncio.gather(*(gate.check() for _ in range(20)))
-            assert sum(decision.allowed for decision in decisions) == 5
-            refused = await gate.check()
-            assert refused.reason == "key_cap_reached"
-            assert (refused.answer.key_cap, refused.answer.key_used) == (5, 5)
-            assert refused.answer.allowance_left == 45
-            assert (await gate.check(at_ms=week.starts_ms(2917))).allowed
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        decisions = await asyncio.gather(*(gate.check() for _ in range(20)))
+        assert sum(decision.allowed for decision in decisions) == 5
+        refused = await gate.check()
+        assert refused.reason == "key_cap_reached"
+        assert (refused.answer.key_cap, refused.answer.key_used) == (5, 5)
+        assert refused.answer.allowance_left == 45
+        assert (await gate.check(at_ms=week.starts_ms(2917))).allowed
 
 
-def test_a_key_cap_counts_chats_from_every_source(world: World) -> None:
+async def test_a_key_cap_counts_chats_from_every_source(world: World) -> None:
     world.grant(
         used=49,
         boosts=(world.boost(1, 1, hours=1),),
         credits=100,
         keys=(world.key_state(version=2, weekly_cap=3),),
     )
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            assert [(await gate.check()).reason for _ in range(4)] == [
-                "ok",
-                "ok",
-                "ok",
-                "key_cap_reached",
-            ]
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        assert [(await gate.check()).reason for _ in range(4)] == [
+            "ok",
+            "ok",
+            "ok",
+            "key_cap_reached",
+        ]
 
 
-def test_a_cold_account_remembers_what_its_keys_used(world: World) -> None:
+async def test_a_cold_account_remembers_what_its_keys_used(world: World) -> None:
     limited(world, weekly_cap=5, used=4)
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            assert (await gate.check()).allowed
-            assert (await gate.check()).reason == "key_cap_reached"
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        assert (await gate.check()).allowed
+        assert (await gate.check()).reason == "key_cap_reached"
 
 
-def test_a_refund_gives_the_key_its_chats_back(world: World) -> None:
+async def test_a_refund_gives_the_key_its_chats_back(world: World) -> None:
     limited(world, weekly_cap=1)
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            charge = await gate.check()
-            await gate.gate.refund(charge_id=charge.charge_id, at_ms=NOW_MS)
-            assert (await gate.check()).allowed
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        charge = await gate.check()
+        await gate.gate.refund(charge_id=charge.charge_id, at_ms=NOW_MS)
+        assert (await gate.check()).allowed
 
 
-def test_refusals_are_counted_by_hour_and_reason(world: World) -> None:
+async def test_refusals_are_counted_by_hour_and_reason(world: World) -> None:
     limited(world, weekly_cap=0)
-
-    async def story() -> None:
-        async with world.gate() as gate:
-            for _ in range(30):
-                await gate.check()
-            await gate.check(at_ms=NOW_MS + HOUR_MS)
-            assert sorted(gate.refusals().values()) == [1, 30]
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        for _ in range(30):
+            await gate.check()
+        await gate.check(at_ms=NOW_MS + HOUR_MS)
+        assert sorted(gate.refusals().values()) == [1, 30]

@@ -100,7 +100,7 @@ TOKENS = [
     "",
     "Bearer",
     "Bearer svc_short",
-    "Bearer " + digest.new_service_token(),
+    "Bearer {unknown}",
     "Bearer {token}x",
     "Bearer {token} {token}",
     "Basic {token}",
@@ -118,7 +118,8 @@ def test_without_a_service_token_there_is_no_answer(
     headers = {"Content-Type": "application/json"}
     sent: dict[str, str | bytes] = dict(headers)
     if authorization is not None:
-        sent["Authorization"] = authorization.replace("{token}", service.token).encode()
+        text = authorization.replace("{token}", service.token)
+        sent["Authorization"] = text.replace("{unknown}", digest.new_service_token()).encode()
     answer = service.request("POST", f"/quota/v1/{path}", headers=sent, content=b"{")
     assert_problem(answer, 401, "invalid_service_token")
     assert answer.headers["www-authenticate"] == 'Bearer realm="quota"'

@@ -115,21 +115,17 @@ def test_what_is_there_is_spent_exactly_while_slots_move(crowd: Crowd) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_request_id_that_comes_again_after_a_move_is_not_charged(crowd: Crowd) -> None:
+async def test_a_request_id_that_comes_again_after_a_move_is_not_charged(crowd: Crowd) -> None:
     member = crowd.members[0]
     partition = hot_state.partition_of(member.world.handle)
-
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            first = await crowd.check(gate, member, request_id="order 1")
-            await asyncio.to_thread(crowd.cluster.move_key_by_key, partition)
-            again = await crowd.check(gate, member, request_id="order 1")
-            assert again.charge_id == first.charge_id
-            assert first.charge_id is not None
-            refunded = await gate.refund(charge_id=first.charge_id, at_ms=NOW_MS)
-            assert refunded.allowance == 1
-
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        first = await crowd.check(gate, member, request_id="order 1")
+        await asyncio.to_thread(crowd.cluster.move_key_by_key, partition)
+        again = await crowd.check(gate, member, request_id="order 1")
+        assert again.charge_id == first.charge_id
+        assert first.charge_id is not None
+        refunded = await gate.refund(charge_id=first.charge_id, at_ms=NOW_MS)
+        assert refunded.allowance == 1
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -189,14 +185,11 @@ async def _until_answered(crowd: Crowd, gate: Gate, members: list[Member]) -> No
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_new_process_can_begin_at_any_shard(crowd: Crowd) -> None:
-    async def story() -> None:
-        for shard in crowd.cluster.shards:
-            async with crowd.gate(shard.url) as gate:
-                for member in crowd.members:
-                    assert (await crowd.check(gate, member)).allowed
-
-    asyncio.run(story())
+async def test_a_new_process_can_begin_at_any_shard(crowd: Crowd) -> None:
+    for shard in crowd.cluster.shards:
+        async with crowd.gate(shard.url) as gate:
+            for member in crowd.members:
+                assert (await crowd.check(gate, member)).allowed
 
 
 def test_the_shared_client_knows_a_cluster_from_a_server(cluster: Cluster) -> None:
@@ -252,20 +245,17 @@ def test_a_shard_that_hangs_stops_its_own_partitions_only(crowd: Crowd) -> None:
         assert charged[member.world.handle] in {1, 2}
 
 
-def test_every_shard_is_looked_at_before_it_is_asked(crowd: Crowd) -> None:
+async def test_every_shard_is_looked_at_before_it_is_asked(crowd: Crowd) -> None:
     seen: list[str] = []
 
     async def look(run_id: str) -> None:
         seen.append(run_id)
 
-    async def story() -> None:
-        async with crowd.gate(new_server=look) as gate:
-            await crowd.storm(gate, crowd.members, times=2)
-            assert sorted(seen) == sorted(shard.run_id for shard in crowd.cluster.shards)
-            crowd.cluster.shards[1].kill()
-            crowd.cluster.shards[1].start()
-            await asyncio.to_thread(crowd.cluster.wait_until_well)
-            await _until_answered(crowd, gate, crowd.members)
-            assert seen[3:] == [crowd.cluster.shards[1].run_id]
-
-    asyncio.run(story())
+    async with crowd.gate(new_server=look) as gate:
+        await crowd.storm(gate, crowd.members, times=2)
+        assert sorted(seen) == sorted(shard.run_id for shard in crowd.cluster.shards)
+        crowd.cluster.shards[1].kill()
+        crowd.cluster.shards[1].start()
+        await asyncio.to_thread(crowd.cluster.wait_until_well)
+        await _until_answered(crowd, gate, crowd.members)
+        assert seen[3:] == [crowd.cluster.shards[1].run_id]

@@ -47,18 +47,15 @@ async def test_a_key_with_scopes_may_use_only_those_meters(world: World) -> None
         ("192.0.2.0/24", None, False),
     ],
 )
-def test_a_key_bound_to_a_network_works_only_from_there(
+async def test_a_key_bound_to_a_network_works_only_from_there(
     world: World, network: str, address: str | None, allowed: bool
 ) -> None:
     limited(world, addresses=tuple(map(addresses.network_to_hex, ("203.0.113.9/32", network))))
     told = "" if address is None else addresses.to_hex(address)
 
-    async def story() -> None:
-        async with world.gate() as gate:
-            decision = await gate.check(address=told)
-            assert decision.reason == ("ok" if allowed else "not_permitted")
-
-    asyncio.run(story())
+    async with world.gate() as gate:
+        decision = await gate.check(address=told)
+        assert decision.reason == ("ok" if allowed else "not_permitted")
 
 
 async def test_a_key_may_use_no_more_than_its_own_cap(world: World) -> None:

@@ -1,9 +1,8 @@
 """What a server's answer says of a call: not run, so ask again; or nobody knows, so never again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from redis.exceptions import ClusterDownError, RedisError, ResponseError
@@ -82,143 +81,116 @@ def _call(handle: str = "x") -> Call:
     return Call(script("put_key"), (f"{{g07}}a:{handle}", "{g07}c"), ())
 
 
-def _run(shards: list[Shard], story: Callable[[HotClient], Coroutine[Any, Any, None]]) -> None:
-    async def run() -> None:
+@asynccontextmanager
+async def _client(shards: list[Shard]) -> AsyncIterator[HotClient]:
+    """A client of the first shard, while all of them listen."""
+    async with AsyncExitStack() as stack:
+        for shard in shards:
+            await stack.enter_async_context(shard.listening())
         client = HotClient(shards[0].url)
-        try:
-            await story(client)
-        finally:
-            await client.aclose()
-
-    async def listen(rest: list[Shard]) -> None:
-        if not rest:
-            await run()
-            return
-        async with rest[0].listening():
-            await listen(rest[1:])
-
-    asyncio.run(listen(shards))
+        stack.push_async_callback(client.aclose)
+        yield client
 
 
-def test_a_moved_partition_is_remembered() -> None:
+async def test_a_moved_partition_is_remembered() -> None:
     first, other = Shard(), Shard(OK, OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.moved()]
         assert await client.run(_call()) == b"ok"
         assert await client.run(_call()) == b"ok"
-
-    _run([first, other], story)
     assert first.calls == ["EVALSHA"]
     assert other.calls == ["EVALSHA", "EVALSHA"]
 
 
-def test_an_ask_is_followed_once_and_not_remembered() -> None:
+async def test_an_ask_is_followed_once_and_not_remembered() -> None:
     first, other = Shard(), Shard(OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.ask(), OK]
         assert await client.run(_call()) == b"ok"
         assert await client.run(_call()) == b"ok"
-
-    _run([first, other], story)
     assert first.calls == ["EVALSHA", "EVALSHA"]
     assert other.calls == ["ASKING", "EVALSHA"]
 
 
-def test_what_was_not_run_is_tried_again() -> None:
+async def test_what_was_not_run_is_tried_again() -> None:
     shard = Shard(TRY_AGAIN, DOWN, TRY_AGAIN, OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([shard]) as client:
         assert await client.run(_call()) == b"ok"
-
-    _run([shard], story)
     assert shard.calls == ["EVALSHA"] * 4
 
 
-def test_a_split_slot_is_asked_for_again_from_its_source() -> None:
+async def test_a_split_slot_is_asked_for_again_from_its_source() -> None:
     first, other = Shard(), Shard(TRY_AGAIN, OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.ask(), other.moved()]
         assert await client.run(_call()) == b"ok"
-
-    _run([first, other], story)
     assert first.calls == ["EVALSHA", "EVALSHA"]
     assert other.calls == ["ASKING", "EVALSHA", "EVALSHA"]
 
 
-def test_redirects_end() -> None:
+async def test_redirects_end() -> None:
     first, other = Shard(), Shard()
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.moved()] * 100
         other.answers = [first.moved()] * 100
         with pytest.raises(ClusterDownError):
             await client.run(_call())
-
-    _run([first, other], story)
     assert len(first.calls) + len(other.calls) < 100
 
 
 @pytest.mark.parametrize("failure", [CLOSE, SILENCE])
-def test_what_may_have_been_run_is_never_repeated(failure: bytes) -> None:
+async def test_what_may_have_been_run_is_never_repeated(failure: bytes) -> None:
     shard = Shard(failure, OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([shard]) as client:
         with pytest.raises((RedisError, OSError)):
             await client.run(_call())
         assert shard.calls == ["EVALSHA"]
         # The next call is another one, and is sent.
         assert await client.run(_call()) == b"ok"
 
-    _run([shard], story)
 
-
-def test_an_error_of_a_script_is_the_answer() -> None:
+async def test_an_error_of_a_script_is_the_answer() -> None:
     shard = Shard(b"-ERR a charge needs a key\r\n")
 
-    async def story(client: HotClient) -> None:
+    async with _client([shard]) as client:
         with pytest.raises(ResponseError, match="a charge needs a key"):
             await client.run(_call())
-
-    _run([shard], story)
     assert shard.calls == ["EVALSHA"]
 
 
-def test_a_script_that_is_not_known_is_sent_once_with_its_text() -> None:
+async def test_a_script_that_is_not_known_is_sent_once_with_its_text() -> None:
     shard = Shard(b"-NOSCRIPT No matching script.\r\n", OK)
 
-    async def story(client: HotClient) -> None:
+    async with _client([shard]) as client:
         assert await client.run(_call()) == b"ok"
-
-    _run([shard], story)
     assert shard.calls == ["EVALSHA", "EVAL"]
 
 
-def test_an_owner_that_is_gone_is_forgotten() -> None:
+async def test_an_owner_that_is_gone_is_forgotten() -> None:
     first, other = Shard(), Shard(CLOSE)
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.moved(), OK]
         with pytest.raises((RedisError, OSError)):
             await client.run(_call())
         assert await client.run(_call()) == b"ok"
-
-    _run([first, other], story)
     assert first.calls == ["EVALSHA", "EVALSHA"]
 
 
-def test_when_the_first_server_is_gone_another_one_is_asked() -> None:
+async def test_when_the_first_server_is_gone_another_one_is_asked() -> None:
     first, other = Shard(), Shard(OK, OK)
     elsewhere = Call(script("put_key"), ("{g09}a:x", "{g09}c"), ())
     assert partition_of_call(elsewhere) != partition_of_call(_call())
 
-    async def story(client: HotClient) -> None:
+    async with _client([first, other]) as client:
         first.answers = [other.moved(), CLOSE]
         assert await client.run(_call()) == b"ok"
         with pytest.raises((RedisError, OSError)):
             await client.run(elsewhere)
         assert await client.run(elsewhere) == b"ok"
-
-    _run([first, other], story)

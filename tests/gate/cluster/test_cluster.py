@@ -22,36 +22,32 @@ def test_partitions_live_on_every_shard(cluster: Cluster) -> None:
 
 
 @pytest.mark.usefixtures("patient")
-def test_a_storm_over_all_partitions_is_exact(crowd: Crowd) -> None:
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            await crowd.storm(gate, crowd.members, times=EACH_HAS + 6)
+async def test_a_storm_over_all_partitions_is_exact(crowd: Crowd) -> None:
 
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        await crowd.storm(gate, crowd.members, times=EACH_HAS + 6)
     for member in crowd.members:
         assert (member.allowed, member.refused, member.unanswered) == (EACH_HAS, 6, 0)
     assert set(crowd.charged().values()) == {EACH_HAS}
 
 
 @pytest.mark.usefixtures("patient")
-def test_two_processes_that_know_different_shards_are_exact_together(crowd: Crowd) -> None:
-    async def story() -> None:
-        async with (
-            crowd.gate(crowd.cluster.shards[1].url) as one,
-            crowd.gate(crowd.cluster.shards[2].url) as other,
-        ):
-            await asyncio.gather(
-                *(crowd.storm(gate, crowd.members, times=EACH_HAS) for gate in (one, other))
-            )
+async def test_two_processes_that_know_different_shards_are_exact_together(crowd: Crowd) -> None:
 
-    asyncio.run(story())
+    async with (
+        crowd.gate(crowd.cluster.shards[1].url) as one,
+        crowd.gate(crowd.cluster.shards[2].url) as other,
+    ):
+        await asyncio.gather(
+            *(crowd.storm(gate, crowd.members, times=EACH_HAS) for gate in (one, other))
+        )
     for member in crowd.members:
         assert (member.allowed, member.refused) == (EACH_HAS, EACH_HAS)
 
 
 @pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("move", [Cluster.move_key_by_key, Cluster.move_at_once])
-def test_a_slot_that_moves_under_load_loses_and_refuses_nothing(
+async def test_a_slot_that_moves_under_load_loses_and_refuses_nothing(
     crowd: Crowd, move: Callable[[Cluster, int], None]
 ) -> None:
     cluster = crowd.cluster
@@ -66,20 +62,16 @@ def test_a_slot_that_moves_under_load_loses_and_refuses_nothing(
                 move(cluster, partition)
                 time.sleep(0.02)
 
-    async def story() -> None:
-        nonlocal asked_while_moving
-        async with crowd.gate() as gate:
-            # Unlimited while it moves, so that there is always something to lose.
-            for member in members:
-                member.world.grant(plan="pro")
-            moving = asyncio.create_task(asyncio.to_thread(move_all))
-            while not moving.done():
-                await crowd.storm(gate, members, times=5)
-                asked_while_moving += 5
-                await asyncio.sleep(0)
-            await moving
-
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        # Unlimited while it moves, so that there is always something to lose.
+        for member in members:
+            member.world.grant(plan="pro")
+        moving = asyncio.create_task(asyncio.to_thread(move_all))
+        while not moving.done():
+            await crowd.storm(gate, members, times=5)
+            asked_while_moving += 5
+            await asyncio.sleep(0)
+        await moving
     # Four moves among three shards: each is one further than it began.
     assert all(cluster.owner_of(partition) is not owners[partition] for partition in busy)
     assert asked_while_moving > 20
@@ -91,7 +83,7 @@ def test_a_slot_that_moves_under_load_loses_and_refuses_nothing(
 
 
 @pytest.mark.usefixtures("patient")
-def test_what_is_there_is_spent_exactly_while_slots_move(crowd: Crowd) -> None:
+async def test_what_is_there_is_spent_exactly_while_slots_move(crowd: Crowd) -> None:
     cluster = crowd.cluster
     moved = [cluster.partitions_of(shard)[1] for shard in cluster.shards]
 
@@ -99,16 +91,13 @@ def test_what_is_there_is_spent_exactly_while_slots_move(crowd: Crowd) -> None:
         for partition in moved:
             cluster.move_at_once(partition)
 
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            moving = asyncio.create_task(asyncio.to_thread(move_all))
-            for _ in range(EACH_HAS + 2):
-                await crowd.storm(gate, crowd.members, times=1)
-            while not moving.done():
-                await crowd.storm(gate, crowd.members, times=1)
-            await moving
-
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        moving = asyncio.create_task(asyncio.to_thread(move_all))
+        for _ in range(EACH_HAS + 2):
+            await crowd.storm(gate, crowd.members, times=1)
+        while not moving.done():
+            await crowd.storm(gate, crowd.members, times=1)
+        await moving
     for member in crowd.members:
         assert (member.allowed, member.unanswered) == (EACH_HAS, 0)
     assert set(crowd.charged().values()) == {EACH_HAS}
@@ -129,7 +118,7 @@ async def test_a_request_id_that_comes_again_after_a_move_is_not_charged(crowd: 
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_a_shard_that_dies_stops_its_own_partitions_only(crowd: Crowd, number: int) -> None:
+async def test_a_shard_that_dies_stops_its_own_partitions_only(crowd: Crowd, number: int) -> None:
     cluster = crowd.cluster
     dead = cluster.shards[number]
     lost = [crowd.members_in(partition)[0] for partition in cluster.partitions_of(dead)]
@@ -140,28 +129,25 @@ def test_a_shard_that_dies_stops_its_own_partitions_only(crowd: Crowd, number: i
         for partition in cluster.partitions_of(shard)
     ]
 
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            await crowd.storm(gate, lost + served, times=2)
-            dead.kill()
-            # Through the time in which the other shards notice, and after it.
-            ends_at = time.monotonic() + 3
-            while time.monotonic() < ends_at:
-                member = lost[0]
-                lost.append(lost.pop(0))
-                asked_at = time.monotonic()
-                with pytest.raises(QuotaUnavailable):
-                    await crowd.check(gate, member)
-                assert time.monotonic() - asked_at < 0.5
-                await crowd.storm(gate, served[:5], times=1)
-                served.extend(served[:5])
-                del served[:5]
-            dead.start()
-            await asyncio.to_thread(cluster.wait_until_well)
-            await _until_answered(crowd, gate, lost)
-            await crowd.storm(gate, lost + served, times=EACH_HAS)
-
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        await crowd.storm(gate, lost + served, times=2)
+        dead.kill()
+        # Through the time in which the other shards notice, and after it.
+        ends_at = time.monotonic() + 3
+        while time.monotonic() < ends_at:
+            member = lost[0]
+            lost.append(lost.pop(0))
+            asked_at = time.monotonic()
+            with pytest.raises(QuotaUnavailable):
+                await crowd.check(gate, member)
+            assert time.monotonic() - asked_at < 0.5
+            await crowd.storm(gate, served[:5], times=1)
+            served.extend(served[:5])
+            del served[:5]
+        dead.start()
+        await asyncio.to_thread(cluster.wait_until_well)
+        await _until_answered(crowd, gate, lost)
+        await crowd.storm(gate, lost + served, times=EACH_HAS)
     charged = crowd.charged()
     for member in served:
         assert (member.allowed, member.unanswered) == (EACH_HAS, 0)
@@ -198,19 +184,17 @@ def test_the_shared_client_knows_a_cluster_from_a_server(cluster: Cluster) -> No
 
 
 @pytest.mark.usefixtures("patient")
-def test_forgotten_scripts_are_sent_again_to_each_shard(crowd: Crowd) -> None:
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            await crowd.storm(gate, crowd.members, times=1)
-            for shard in crowd.cluster.shards:
-                shard.admin.script_flush()
-            await crowd.storm(gate, crowd.members, times=1)
+async def test_forgotten_scripts_are_sent_again_to_each_shard(crowd: Crowd) -> None:
 
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        await crowd.storm(gate, crowd.members, times=1)
+        for shard in crowd.cluster.shards:
+            shard.admin.script_flush()
+        await crowd.storm(gate, crowd.members, times=1)
     assert {member.allowed for member in crowd.members} == {2}
 
 
-def test_a_shard_that_hangs_stops_its_own_partitions_only(crowd: Crowd) -> None:
+async def test_a_shard_that_hangs_stops_its_own_partitions_only(crowd: Crowd) -> None:
     cluster = crowd.cluster
     frozen, well = cluster.shards[2], cluster.shards[:2]
     lost = [crowd.members_in(partition)[0] for partition in cluster.partitions_of(frozen)]
@@ -220,22 +204,19 @@ def test_a_shard_that_hangs_stops_its_own_partitions_only(crowd: Crowd) -> None:
         for partition in cluster.partitions_of(shard)
     ]
 
-    async def story() -> None:
-        async with crowd.gate() as gate:
-            await crowd.storm(gate, lost + served, times=1)
-            frozen.freeze()
-            try:
-                asked_at = time.monotonic()
-                await asyncio.gather(
-                    crowd.storm(gate, lost, times=1), crowd.storm(gate, served, times=1)
-                )
-                assert time.monotonic() - asked_at < 0.6
-            finally:
-                frozen.thaw()
-            await asyncio.to_thread(cluster.wait_until_well)
-            await _until_answered(crowd, gate, lost)
-
-    asyncio.run(story())
+    async with crowd.gate() as gate:
+        await crowd.storm(gate, lost + served, times=1)
+        frozen.freeze()
+        try:
+            asked_at = time.monotonic()
+            await asyncio.gather(
+                crowd.storm(gate, lost, times=1), crowd.storm(gate, served, times=1)
+            )
+            assert time.monotonic() - asked_at < 0.6
+        finally:
+            frozen.thaw()
+        await asyncio.to_thread(cluster.wait_until_well)
+        await _until_answered(crowd, gate, lost)
     charged = crowd.charged()
     for member in served:
         assert (member.allowed, member.unanswered) == (2, 0)

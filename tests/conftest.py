@@ -1,7 +1,9 @@
 """A fixed cast: an owner, a team mate of the owner, and an outsider."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -20,8 +22,30 @@ from quotas import catalogue, grants
 from quotas.models import Boost, QuotaPolicy
 from quotas.seed import seed_catalogue
 
+TESTS = Path(__file__).parent
+# Folders whose tests share something expensive, the longest first: one process runs all of them.
+TOGETHER = ("journeys", "operations", "gate/cluster", "faults")
+# Folders whose tests say how soon something happens, or load the machine.
+ALONE = ("gate/cluster", "faults")
 PASSWORD = "correct horse battery staple"
 LONGEST_TEST_SECONDS = 30
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what belongs together in one process, and what must run alone."""
+
+    def folder(item: pytest.Item, folders: Sequence[str]) -> str | None:
+        path = item.path.relative_to(TESTS).as_posix()
+        return next((name for name in folders if path.startswith(f"{name}/")), None)
+
+    for item in items:
+        if folder(item, ALONE):
+            item.add_marker(pytest.mark.alone)
+        # A file's tests stay together, too, for what they share within the file.
+        group = folder(item, TOGETHER) or str(item.path.relative_to(TESTS))
+        item.add_marker(pytest.mark.xdist_group(group))
+    order = {name: at for at, name in enumerate(TOGETHER)}
+    items.sort(key=lambda item: order.get(folder(item, TOGETHER) or "", len(order)))
 
 
 @pytest.fixture(autouse=True)

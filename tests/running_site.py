@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.patience import LONGEST_SECONDS
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What the tests set for their own servers, or what a developer's shell may hold.
 _FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE_URL", "DEBUG"}
@@ -67,7 +69,7 @@ class RunningSite:
         assert password, self.printed
         return email[1], password[1]
 
-    def until(self, text: str, *, patience: float = 60.0) -> None:
+    def until(self, text: str, *, patience: float = LONGEST_SECONDS) -> None:
         """Wait until it has said something."""
         deadline = time.monotonic() + patience
         while text not in self.printed:
@@ -87,7 +89,7 @@ class RunningSite:
             env=self._environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LONGEST_SECONDS,
             check=False,
         )
         assert ended.returncode == 0, ended.stderr
@@ -95,7 +97,7 @@ class RunningSite:
 
     def status(self, path: str) -> int:
         """The status that a page answers with."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_SECONDS)
         connection.request("GET", path)
         try:
             return connection.getresponse().status
@@ -109,7 +111,7 @@ class RunningSite:
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(40)
+        return self.process.wait(LONGEST_SECONDS)
 
     def kill(self) -> None:
         """End it without asking."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.patience import LONGEST_SECONDS
+
 
 class ModelServer:
     """Answers what a test tells it to, and remembers what it was asked."""
@@ -73,7 +75,7 @@ class ModelServer:
                         if model.ending == "nonsense":
                             self._event([1, 2, 3])
                             return
-                        model.go_on.wait(20)
+                        model.go_on.wait(LONGEST_SECONDS)
                     self._event({"choices": [{"index": 0, "delta": {"content": piece}}]})
                 self._event({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
                 self._event({"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}})

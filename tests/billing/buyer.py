@@ -12,7 +12,8 @@ from django.test import Client
 
 from billing.models import Purchase, StripeEvent
 from billing.sandbox.webhooks import sign
-from tests.billing.sandbox.running_sandbox import CARD, WEBHOOK_SECRET, Running, wait_until
+from tests.billing.sandbox.running_sandbox import CARD, WEBHOOK_SECRET, Running
+from tests.patience import until
 
 WEBHOOK = "/stripe/webhook"
 DEBIT_THAT_SETTLES = "9000000000000001"
@@ -65,7 +66,7 @@ class Buyer:
 
         assert intent().status == "processing"
         self.sandbox.clock.ahead += SETTLE_AFTER_SECONDS + 1
-        wait_until(lambda: intent().status != "processing")
+        until(lambda: intent().status != "processing")
 
     def expire(self, purchase: Purchase) -> None:
         """Let the checkout end unpaid."""

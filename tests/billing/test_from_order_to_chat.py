@@ -12,7 +12,8 @@ from billing.models import Purchase, StripeEvent
 from config.celery import app
 from quotas.models import Boost
 from tests.billing.buyer import Buyer
-from tests.billing.sandbox.running_sandbox import Running, receiving, running, wait_until
+from tests.billing.sandbox.running_sandbox import Running, receiving, running
+from tests.patience import until
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -51,8 +52,8 @@ def test_the_webhook_alone_brings_what_was_paid_for(
     purchase = delivering_buyer.order()
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
         assert delivering_buyer.pay(purchase).status_code == 303
-        wait_until(lambda: gate.check(key).allowed, seconds=15)
-        wait_until(lambda: events_settled(delivering_buyer.sandbox), seconds=15)
+        until(lambda: gate.check(key).allowed)
+        until(lambda: events_settled(delivering_buyer.sandbox))
     gate.use(key, 499)
     assert not gate.check(key).allowed
     assert Boost.objects.count() == 1

@@ -92,6 +92,7 @@ def acknowledged_in_time_and_swept(buyer: Buyer) -> None:
     assert Boost.objects.count() == 1
 
 
+@pytest.mark.alone
 def test_with_a_broker_that_is_down_it_still_answers_and_the_sweep_grants(
     buyer: Buyer, broker_at: Callable[[str], None], valkey_refuses: Callable[[bool], None]
 ) -> None:
@@ -100,6 +101,7 @@ def test_with_a_broker_that_is_down_it_still_answers_and_the_sweep_grants(
     acknowledged_in_time_and_swept(buyer)
 
 
+@pytest.mark.alone
 def test_with_a_broker_that_hangs_it_still_answers_and_the_sweep_grants(
     buyer: Buyer, broker_at: Callable[[str], None], hung: str
 ) -> None:

@@ -15,7 +15,6 @@ from gate.cold import (
     ACCOUNTS_AT_ONCE,
     ACCOUNTS_IN_A_BATCH,
     BATCHES_AT_ONCE,
-    LOAD_WITHIN_SECONDS,
     ColdAccounts,
     QuotaUnavailable,
 )
@@ -105,7 +104,7 @@ async def test_who_comes_when_enough_wait_is_refused_at_once(
         waiting = _ask(accounts, [world.handle, *_handles(ACCOUNTS_AT_ONCE - 1)])
         await database.was_asked(BATCHES_AT_ONCE)
         late = _handles(20)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             for handle in late:
                 with pytest.raises(QuotaUnavailable):
                     await accounts.account(handle)
@@ -184,7 +183,7 @@ async def test_when_postgresql_fails_all_are_told_and_one_line_is_logged(
     world = World()
     database = Database(world)
 
-    async with database.cold() as accounts, asyncio.timeout(LOAD_WITHIN_SECONDS / 2):
+    async with database.cold() as accounts, asyncio.timeout(PATIENCE):
         database.fails = True
         asked = _ask(accounts, [world.handle, *_handles(9)])
         answers = await asyncio.gather(*asked, return_exceptions=True)
@@ -217,7 +216,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_one_line_too(
 async def test_who_does_not_exist_is_not_looked_up_again_for_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cold, "_MISS_REMEMBERED_SECONDS", 0.1)
+    monkeypatch.setattr(cold, "_MISS_REMEMBERED_SECONDS", 2.0)
     world = World()
     database = Database()
 
@@ -227,7 +226,7 @@ async def test_who_does_not_exist_is_not_looked_up_again_for_a_while(
         assert database.asked == [[world.handle]]
         # An account is opened, and found.
         database.worlds[world.handle] = world
-        await asyncio.sleep(0.11)
+        await asyncio.sleep(2.0)
         assert await accounts.account(world.handle)
 
 

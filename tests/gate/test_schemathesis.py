@@ -22,6 +22,7 @@ from gate.checking import MAX_TEXT
 from gate.openapi import DOCUMENT
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
+from tests.patience import LONGEST_SECONDS
 
 T = TypeVar("T")
 Case = schemathesis.Case[Any]
@@ -62,7 +63,7 @@ class RunningService:
         self._loop.close()
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=LONGEST_SECONDS)
 
     def send(self, path: str, body: Any) -> httpx.Response:
         return self.wait(self.client.post(path, **self.service.words(body)))

@@ -145,6 +145,7 @@ def test_the_scheme_is_read_in_any_case(service: QuotaService) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_revoked_token_is_refused_within_five_seconds(service: QuotaService) -> None:
     async def story(client: httpx.AsyncClient) -> float:
         words = service.words({"key": service.world.key, "units": 0})
@@ -236,6 +237,7 @@ def test_tokens_that_cannot_be_read_are_not_wrong(
     assert_problem(answer, 401, "invalid_service_token")
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_a_database_that_hangs_does_not_stop_the_checks(service: QuotaService) -> None:
     hangs = False

@@ -16,6 +16,7 @@ from gate import shortcut
 from gate.connection import sync_client
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
+from tests.patience import LONGEST_SECONDS
 
 
 class Line:
@@ -33,7 +34,7 @@ class Line:
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
         """The next answer: status, headers, body."""
-        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), LONGEST_SECONDS)
         first, *lines = head.decode().strip().split("\r\n")
         headers = dict(line.split(": ", 1) for line in lines)
         body = await self._reader.readexactly(int(headers["content-length"]))
@@ -41,7 +42,7 @@ class Line:
 
     async def is_closed(self) -> bool:
         """Whether the server has nothing more to say and hangs up."""
-        return await asyncio.wait_for(self._reader.read(1), 5) == b""
+        return await asyncio.wait_for(self._reader.read(1), LONGEST_SECONDS) == b""
 
 
 @pytest.fixture

@@ -18,13 +18,14 @@ from gate.snapshots import (
     KeyState,
     PartitionState,
 )
+from tests.patience import LONGEST_SECONDS
 
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
 # A Wednesday noon.
 NOW_MS = week.starts_ms(2916) + int(2.5 * 24 * 3600 * 1000)
 HOUR_MS = 3600 * 1000
 # Time for a slow machine, where a test is not about time.
-PATIENCE = 5.0
+PATIENCE = LONGEST_SECONDS
 
 
 class World:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.patience import LONGEST_SECONDS
 from tests.running_site import RunningSite
 
 PASSWORD = "correct horse battery staple"
@@ -43,7 +44,7 @@ def chat(site: RunningSite, key: str) -> httpx.Response:
         f"{site.address}/api/v1/chat",
         headers={"Authorization": f"Bearer {key}"},
         json={"messages": [{"role": "user", "content": "Hello!"}], "stream": False},
-        timeout=30,
+        timeout=LONGEST_SECONDS,
     )
 
 

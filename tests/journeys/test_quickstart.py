@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.api.model_server import ModelServer
+from tests.patience import LONGEST_SECONDS
 from tests.running_site import RunningSite
 
 pytestmark = pytest.mark.slow
@@ -82,7 +83,7 @@ def run(command: list[str], key: str) -> str:
         command,
         env={**os.environ, "SANSXEL_KEY": key},
         capture_output=True,
-        timeout=30,
+        timeout=LONGEST_SECONDS,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr.decode()
@@ -145,7 +146,7 @@ def test_a_client_that_goes_away_ends_the_models_work(
     model_server.pieces = ["word "] * 100_000
     with _open_chat(site, key) as answer:
         next(answer.iter_bytes())
-    assert model_server.cut_off.wait(20)
+    assert model_server.cut_off.wait(LONGEST_SECONDS)
 
 
 def _open_chat(site: RunningSite, key: str):  # type: ignore[no-untyped-def]
@@ -154,7 +155,7 @@ def _open_chat(site: RunningSite, key: str):  # type: ignore[no-untyped-def]
         f"{site.address}/api/v1/chat",
         headers={"Authorization": f"Bearer {key}"},
         json={"messages": [{"role": "user", "content": "Hello!"}], "stream": True},
-        timeout=30,
+        timeout=LONGEST_SECONDS,
     )
 
 
@@ -164,7 +165,7 @@ def _left(site: RunningSite, key: str) -> int:
         f"{site.address}/api/v1/chat",
         headers={"Authorization": f"Bearer {key}", "X-Request-Id": uuid4().hex},
         json={"messages": [{"role": "user", "content": "Hello!"}]},
-        timeout=30,
+        timeout=LONGEST_SECONDS,
     )
     assert answer.status_code == 200
     return int(answer.headers["x-ratelimit-remaining"])

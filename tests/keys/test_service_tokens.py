@@ -166,6 +166,7 @@ def test_a_valid_token_is_accepted_and_others_are_not(text: str) -> None:
     assert asyncio.run(asking()) == [True] + [False] * 6
 
 
+@pytest.mark.alone
 def test_a_revoked_token_is_refused_within_five_seconds(text: str) -> None:
     async def until_refused() -> float:
         tokens = accepting()
@@ -182,6 +183,7 @@ def test_a_revoked_token_is_refused_within_five_seconds(text: str) -> None:
     assert asyncio.run(until_refused()) < 5
 
 
+@pytest.mark.alone
 def test_a_new_token_is_accepted_within_five_seconds(transactional_db: None) -> None:
     async def until_accepted() -> None:
         tokens = accepting()

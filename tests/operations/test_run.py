@@ -18,6 +18,7 @@ import redis
 from config.conditions import read_port
 from config.embedded import EmbeddedPostgres, EmbeddedValkey
 from config.processes import CannotStart, identity
+from tests.patience import LONGEST_SECONDS, until
 from tests.running_site import RunningSite, environment, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -31,7 +32,7 @@ def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[
         env=environment(data_dir, port),
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=LONGEST_SECONDS,
         check=False,
     )
 
@@ -145,10 +146,7 @@ def test_a_worker_that_dies_is_started_again(first_start: RunningSite) -> None:
 
     first_start.until("Starting worker again")
 
-    deadline = time.monotonic() + 10
-    while child(first_start, "worker") in {before, 0}:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: child(first_start, "worker") not in {before, 0})
     assert identity(child(first_start, "worker"))
 
 
@@ -182,7 +180,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(tmp_path: P
 
     killed.kill()
 
-    assert still_running(processes, patience=15) == []
+    assert still_running(processes, patience=LONGEST_SECONDS) == []
 
     following = RunningSite(tmp_path / "data")
     try:

@@ -17,12 +17,11 @@ from gate.connection import HotClient
 from gate.snapshots import AccountSnapshot
 from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
+from tests.patience import LONGEST_SECONDS
 
 T = TypeVar("T")
 
 _AT_ONCE = 50
-# Time for a slow machine, where a test is not about time.
-PATIENCE = 5.0
 
 
 class LiveGate:
@@ -33,13 +32,13 @@ class LiveGate:
         # The handles of each look-up in PostgreSQL, and how long the way there takes.
         self.looked_up: list[Sequence[str]] = []
         self.way_seconds = 0.0
-        self._client = HotClient(settings.REDIS_URL, patience=PATIENCE)
+        self._client = HotClient(settings.REDIS_URL, patience=LONGEST_SECONDS)
         self._gate = Gate(
             client=self._client,
             peppers=settings.KEY_PEPPERS,
             load_accounts=self._load_accounts,
             load_catalogue=in_thread(partition_snapshot),
-            answer_within=PATIENCE,
+            answer_within=LONGEST_SECONDS,
         )
 
     def check(
@@ -93,7 +92,7 @@ class LiveGate:
         return await in_thread(load_accounts)(handles)
 
     def _answer(self, question: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(question, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(question, self._loop).result(LONGEST_SECONDS)
 
 
 def _ms(at: datetime | None) -> int | None:
@@ -110,7 +109,9 @@ def live_gate() -> Iterator[LiveGate]:
         gate = LiveGate(loop)
         yield gate
         gate.close()
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(20)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(
+            LONGEST_SECONDS
+        )
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

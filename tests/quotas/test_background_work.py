@@ -16,6 +16,7 @@ from config.celery import app
 from quotas import tasks
 from quotas.models import CreditEntry, UsageRollup
 from quotas.standing import Standing
+from tests.patience import LONGEST_SECONDS, until
 from tests.quotas.live_gate import LiveGate
 
 SCHEDULE = settings.CELERY_BEAT_SCHEDULE
@@ -64,15 +65,8 @@ def test_the_drain_runs_every_second_and_a_late_tick_is_dropped() -> None:
 @pytest.fixture
 def worker() -> Iterator[None]:
     """A Celery worker on the real broker."""
-    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
+    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=LONGEST_SECONDS):
         yield
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -99,7 +93,7 @@ def test_a_task_that_comes_twice_does_its_work_once(key: str, gate: LiveGate) ->
     gate.use(key, 30, at=timezone.now() - timedelta(minutes=1))
     for _ in range(3):
         tasks.drain.delay()
-    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=20):
+    with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=LONGEST_SECONDS):
         until(UsageRollup.objects.exists)
         tasks.drain.delay()
         time.sleep(0.2)

@@ -17,6 +17,7 @@ from gate import hot_state
 from keys.issue import issue_api_key
 from quotas import grants, rollups
 from quotas.models import Boost, CreditEntry, UsageRollup
+from tests.patience import LONGEST_SECONDS
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.test_drain import fund
@@ -123,13 +124,13 @@ def test_a_partition_that_another_worker_drains_is_left_to_it(
 
     def slowly(*arguments: Any) -> None:
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(LONGEST_SECONDS)
         record(*arguments)
 
     monkeypatch.setattr(rollups, "_record", slowly)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(_in_thread, rollups.drain)
-        assert inside.wait(10)
+        assert inside.wait(LONGEST_SECONDS)
         assert rollups.drain_partition(hundred) == 0
         go_on.set()
         assert first.result(10) == 100

@@ -41,6 +41,7 @@ def test_without_valkey_it_is_not_ready_and_names_it(
     assert client.get("/healthz").status_code == 200
 
 
+@pytest.mark.alone
 def test_a_valkey_that_hangs_is_named_within_three_seconds(
     client: Client, db: None, settings: Settings, hung: str
 ) -> None:

@@ -3,7 +3,7 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +15,7 @@ import stripe
 import uvicorn
 
 from billing.sandbox import create_app
+from tests.patience import until
 
 MOUNT = "/sandbox/stripe"
 KEY = "sk_test_sandbox_0123456789"
@@ -64,8 +65,8 @@ class Receiver(ThreadingHTTPServer):
         with self.lock:
             return [event.type for event in self.events]
 
-    def wait_for(self, *kinds: str, seconds: float = 5) -> None:
-        wait_until(lambda: set(kinds) <= set(self.types()), seconds=seconds)
+    def wait_for(self, *kinds: str) -> None:
+        until(lambda: set(kinds) <= set(self.types()))
 
 
 class ReceiverHandler(BaseHTTPRequestHandler):
@@ -140,13 +141,6 @@ def pay_url(session: stripe.checkout.Session) -> str:
     return session.url
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 5) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     with Receiver() as receiver:
@@ -186,7 +180,7 @@ def running(
         server = uvicorn.Server(uvicorn.Config(app, lifespan="on", log_config=None))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        wait_until(lambda: server.started)
+        until(lambda: server.started)
         try:
             with httpx.Client(timeout=10) as browser:
                 yield Running(origin, receiver, clock, store_path, browser)

@@ -18,8 +18,8 @@ from tests.billing.sandbox.running_sandbox import (
     Running,
     pay_url,
     running,
-    wait_until,
 )
+from tests.patience import until
 
 
 def test_a_good_card_completes_the_session_and_lands_on_the_success_url(
@@ -75,9 +75,9 @@ def test_a_paid_session_announces_charge_intent_and_session(sandbox: Running) ->
     assert event.data.object["client_reference_id"] == "purchase-1"
     listed = sandbox.api.v1.events.list(params={"type": "checkout.session.completed"})
     assert [e.id for e in listed.data] == [event.id]
-    wait_until(lambda: sandbox.api.v1.events.retrieve(event.id).pending_webhooks == 0)
+    until(lambda: sandbox.api.v1.events.retrieve(event.id).pending_webhooks == 0)
     delivered: Any = {"delivery_success": True}
-    wait_until(lambda: len(sandbox.api.v1.events.list(params=delivered).data) == 3)
+    until(lambda: len(sandbox.api.v1.events.list(params=delivered).data) == 3)
 
 
 def test_a_test_card_pays_in_one_click(shared_sandbox: Running) -> None:

@@ -15,8 +15,8 @@ from tests.billing.sandbox.running_sandbox import (
     pay_url,
     receiving,
     running,
-    wait_until,
 )
+from tests.patience import until
 
 
 def test_an_expired_session_cannot_be_paid(sandbox: Running) -> None:
@@ -76,7 +76,7 @@ def test_a_webhook_nobody_took_is_sent_after_a_restart(tmp_path: Path) -> None:
         with running(path, away) as sandbox:
             session = sandbox.session()
             sandbox.pay(session)
-            wait_until(lambda: len(set(away.attempts)) >= 3)
+            until(lambda: len(set(away.attempts)) >= 3)
             listed = sandbox.api.v1.events.list(params={"delivery_success": False})
             assert len(listed.data) == 3
     with receiving() as back, running(path, back) as sandbox:
@@ -93,7 +93,7 @@ def test_two_processes_send_each_event_once(tmp_path: Path, receiver: Receiver) 
         ids = [running_ones[0].session().id for _ in range(20)]
         for position, session_id in enumerate(ids):
             running_ones[position % 2].api.v1.checkout.sessions.expire(session_id)
-        wait_until(lambda: len(receiver.events) >= 20)
+        until(lambda: len(receiver.events) >= 20)
         time.sleep(0.2)
         assert len(receiver.attempts) == 20
         assert len(set(receiver.attempts)) == 20

@@ -60,11 +60,16 @@ class Crowd:
     def join(self, member: Waiting, *, at: float) -> None:
         """One more; others may have to go. `at` by the clock of the loop."""
         self.members.add(member)
+        self.make_room(at=at)
+
+    def make_room(self, *, at: float) -> bool:
+        """Let others go if there are too many; whether there are few enough now."""
         if self.is_too_large and at >= self._ask_again_at:
             gone = self._ask_to_go(at)
             if not gone:
                 self._ask_again_at = at + _ASK_AGAIN_AFTER_SECONDS
             self._complain(gone)
+        return not self.is_too_large
 
     def leave(self, member: Waiting) -> None:
         """One less; leaving twice is nothing."""

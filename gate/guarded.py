@@ -145,9 +145,11 @@ class GuardedProtocol(HttpToolsProtocol):
     def _begin(self, head: Head, data: bytes) -> None:
         self._was_forgiven = False
         if self._is_surplus and head.path not in limits.PROBES:
-            self._end_with(_too_many())
-            self.transport.close()
-            return
+            self._is_surplus = not self._crowd.make_room(at=self.loop.time())
+            if self._is_surplus:
+                self._end_with(_too_many())
+                self.transport.close()
+                return
         body = body_of(head)
         self._since = self._body_since = self.loop.time()
         cycle = self.cycle = self._new_cycle(head)

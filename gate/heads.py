@@ -6,6 +6,7 @@ The one reader of heads for everything that comes in, so that the shortcut and A
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote
 
@@ -17,11 +18,12 @@ _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb'{1,32}) ([!"$-~]+) HTTP/1\.([01])
 _HEADER = re.compile(rb"(" + _TOKEN + rb"+):[ \t]*([\t -~\x80-\xff]*)")
 _ABSOLUTE = re.compile(rb"(https?)://([^/?@]+)(/[^?]*)?(\?.*)?", re.IGNORECASE)
 _HOST = re.compile(rb"([A-Za-z0-9._~!$&'()*+,;=%-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
+_SLASH = ord("/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BEGINNING = re.compile(_TOKEN)
 # These say where a request ends and whose it is; everything else is only passed on.
 _SPECIAL = frozenset({b"content-length", b"transfer-encoding", b"connection", b"expect", b"host"})
-_DEFAULT_PORTS = {b"http": b"80", b"https": b"443"}
+_DEFAULT_PORTS = {b"http": 80, b"https": 443}
 
 
 @dataclass(slots=True)
@@ -83,20 +85,20 @@ def read_head(data: bytes) -> Head:
             # Programs behind this one take it for the same name with hyphens.
             continue
         headers.append((name, value))
-    version = "1.1" if first[3] == b"1" else "1.0"
-    scheme_and_host, raw_path, query = _target(first[2])
-    _check_host(special.get(b"host"), scheme_and_host, is_needed=version == "1.1")
+    is_new = first[3] == b"1"
+    named, raw_path, query = _target(first[2])
+    _check_host(special.get(b"host"), named, is_needed=is_new)
     wishes = special.get(b"connection")
     return Head(
-        method=first[1].decode(),
-        path=_decoded(raw_path),
-        raw_path=raw_path,
-        query=query,
-        version=version,
-        headers=headers,
-        length=_length(special, version),
-        is_persistent=version == "1.1" and (wishes is None or not _has_word(wishes, b"close")),
-        expects_continue=version == "1.1" and special.get(b"expect", b"").lower() == _CONTINUE,
+        first[1].decode(),
+        _decoded(raw_path),
+        raw_path,
+        query,
+        "1.1" if is_new else "1.0",
+        headers,
+        _length(special, takes_chunks=is_new),
+        is_new and (wishes is None or not _has_word(wishes, b"close")),
+        is_new and b"expect" in special and special[b"expect"].lower() == b"100-continue",
     )
 
 
@@ -115,9 +117,6 @@ def is_header_line(line: bytes) -> bool:
     return _HEADER.fullmatch(line) is not None
 
 
-_CONTINUE = b"100-continue"
-
-
 def _remember(special: dict[bytes, bytes], name: bytes, value: bytes) -> None:
     """Keep a header that says how to read the request; only wishes for the connection add up."""
     if name not in special:
@@ -130,7 +129,7 @@ def _remember(special: dict[bytes, bytes], name: bytes, value: bytes) -> None:
 
 def _target(target: bytes) -> tuple[tuple[bytes, bytes] | None, bytes, bytes]:
     """Scheme and host if they are named, path and query."""
-    if target.startswith(b"/"):
+    if target[0] == _SLASH:
         path, _, query = target.partition(b"?")
         return None, path, query
     absolute = _ABSOLUTE.fullmatch(target)
@@ -145,27 +144,32 @@ def _check_host(host: bytes | None, named: tuple[bytes, bytes] | None, *, is_nee
         if is_needed or named is not None:
             _refuse("“Host” is missing.")
         return
-    says = _HOST.fullmatch(host)
+    says = _place(host)
     if says is None:
         _refuse("“Host” names no host.")
     if named is not None:
-        scheme, authority = named
-        asks_for = _HOST.fullmatch(authority)
-        default = _DEFAULT_PORTS[scheme]
-        if asks_for is None or _place(says, default) != _place(asks_for, default):
+        asks_for = _place(named[1])
+        default = _DEFAULT_PORTS[named[0]]
+        if asks_for is None or (says[0], says[1] or default) != (
+            asks_for[0],
+            asks_for[1] or default,
+        ):
             _refuse("“Host” names another host than the address that is asked for.")
 
 
-def _place(host: "re.Match[bytes]", default_port: bytes) -> tuple[bytes, int]:
-    return host[1].lower(), int(host[2] or default_port)
+@lru_cache(maxsize=256)
+def _place(host: bytes) -> tuple[bytes, int] | None:
+    """Name and port, 0 where none is told; None when it names no host."""
+    says = _HOST.fullmatch(host)
+    return None if says is None else (says[1].lower(), int(says[2] or 0))
 
 
-def _length(special: dict[bytes, bytes], version: str) -> int | None:
+def _length(special: dict[bytes, bytes], *, takes_chunks: bool) -> int | None:
     length, coding = special.get(b"content-length"), special.get(b"transfer-encoding")
     if coding is not None:
         if length is not None:
             _refuse("“Content-Length” and “Transfer-Encoding” exclude each other.")
-        if version == "1.0" or coding.lower() != b"chunked":
+        if not takes_chunks or coding.lower() != b"chunked":
             _refuse("“Transfer-Encoding” may only be “chunked”.")
         return None
     if length is None:

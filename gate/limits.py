@@ -47,7 +47,7 @@ PROBES = frozenset({"/healthz", "/readyz"})
 # When there are too many, this part of them is asked to go at once: whoever waits longest.
 GIVE_WAY_PART = 0.05
 # Whoever was heard so lately is in the middle of something.
-GIVE_WAY_AFTER_SECONDS = 1.0
+GIVE_WAY_AFTER_SECONDS = 0.2
 
 
 def connections_at_most() -> int:

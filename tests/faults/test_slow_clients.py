@@ -1,7 +1,6 @@
 """Clients that stall, say nothing, or send heads without end stop nobody else."""
 
 import asyncio
-import errno
 import resource
 import socket
 import statistics
@@ -186,11 +185,9 @@ def test_heads_without_end_are_cut_off_and_take_no_memory(
     def send_head() -> bytes:
         with socket.create_connection(("127.0.0.1", web.port), timeout=30) as connection:
             sent = connection.send(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nx: ")
-            try:
+            with suppress(BrokenPipeError, ConnectionResetError):
                 while sent < HEAD_BYTES:
                     sent += connection.send(b"y" * 65_536)
-            except OSError as error:
-                assert error.errno in {errno.EPIPE, errno.ECONNRESET}
             taken.append(sent)
             answer = b""
             with suppress(OSError):

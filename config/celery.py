@@ -4,6 +4,10 @@ import os
 
 from celery import Celery
 
+from gate import redaction
+
+# Before anything logs, Celery itself included.
+redaction.install()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 app = Celery("sansxel")

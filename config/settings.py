@@ -12,6 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config import environment
+from gate import limits
 from gate.digest import Pepper
 
 django_stubs_ext.monkeypatch()
@@ -306,6 +307,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     }
 }
+# More than this never comes in; one address may allow less.
+DATA_UPLOAD_MAX_MEMORY_SIZE = FILE_UPLOAD_MAX_MEMORY_SIZE = limits.BODY_BYTES
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
@@ -330,6 +333,8 @@ MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 LOG_LEVEL = environment.one_of(
     "LOG_LEVEL", {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}, "INFO"
 )
+# Whatever handlers stand below, and whatever else logs: records are made without secrets.
+LOGGING_CONFIG = "gate.redaction.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

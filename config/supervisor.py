@@ -19,11 +19,12 @@ READY_WITHIN_SECONDS = 60.0
 RESTARTS = 5
 RESTARTS_COUNTED_SECONDS = 300.0
 LONGEST_BACKOFF_SECONDS = 8.0
-# docs/decisions/0009-shortcut.md says why each.
+# docs/decisions/0009-shortcut.md says why each. How long a client is waited for, and how many
+# there may be, stands in gate/limits.py.
 WEB_OPTIONS = [
     *("--http", "gate.shortcut:ShortcutProtocol", "--loop", "uvloop", "--ws", "none"),
     *("--lifespan", "on", "--no-proxy-headers", "--no-access-log", "--no-server-header"),
-    *("--backlog", "4096", "--timeout-keep-alive", "15", "--timeout-graceful-shutdown", "8"),
+    *("--backlog", "4096", "--timeout-graceful-shutdown", "8"),
 ]
 
 

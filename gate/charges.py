@@ -111,6 +111,9 @@ def check_call(
     fingerprint = ""
     if request_id is not None:
         keys += (names.replay(request_id),)
+        first_release = names.replay_of_first_release(request_id)
+        if first_release is not None:
+            keys += (first_release,)
         hold_ms = hold_until_ms - now_ms if hold_until_ms else 0
         fingerprint = f"{meter}|{units}|{hold_ms}"
     return Call(

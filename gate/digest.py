@@ -20,8 +20,8 @@ _SECRET_LENGTH = 32
 _CHECKSUM_LENGTH = 6
 _KEY_PREFIX = "sk_"
 _SERVICE_PREFIX = "svc_"
-_KEY_LENGTH = len(_KEY_PREFIX) + HANDLE_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH
-_TOKEN_LENGTH = len(_SERVICE_PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH
+KEY_LENGTH = len(_KEY_PREFIX) + HANDLE_LENGTH + _SECRET_LENGTH + _CHECKSUM_LENGTH
+TOKEN_LENGTH = len(_SERVICE_PREFIX) + _SECRET_LENGTH + _CHECKSUM_LENGTH
 # Two digits at once.
 _PAIRS = [one + other for one in BASE62 for other in BASE62]
 
@@ -82,13 +82,13 @@ def new_hold_id() -> str:
 
 def handle_of(api_key: str) -> str:
     """The account handle inside a well-formed API key; MalformedKey for anything else."""
-    _verify(api_key, _KEY_PREFIX, _KEY_LENGTH)
+    _verify(api_key, _KEY_PREFIX, KEY_LENGTH)
     return api_key[len(_KEY_PREFIX) : len(_KEY_PREFIX) + HANDLE_LENGTH]
 
 
 def verify_service_token(token: str) -> None:
     """Raise MalformedKey unless the text could be a service token."""
-    _verify(token, _SERVICE_PREFIX, _TOKEN_LENGTH)
+    _verify(token, _SERVICE_PREFIX, TOKEN_LENGTH)
 
 
 def digest(secret_text: str, pepper: Pepper) -> str:

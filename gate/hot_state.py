@@ -10,7 +10,7 @@ replay record and stream entry in one slot, on one server or on a cluster.
     {gNN}s                      stream  charges that are not yet in PostgreSQL: by the scripts
     {gNN}n                      hash    refusals that are not yet in PostgreSQL: by check
     {gNN}h:<handle>             zset    holds of an account by when they run out: by the scripts
-    {gNN}r:<handle>:<request>   string  the first answer to a request id: by check
+    {gNN}i:<handle>:<hash>      string  the first answer to a request id: by check
     {gNN}x:<charge ref>         string  what a refund or settlement did: by refund and settle
 
 Calls are built as values (`charges`, `snapshots`) and run by whichever client the caller has, so
@@ -26,6 +26,8 @@ from typing import Any
 
 from redis import Redis, RedisCluster
 from redis.exceptions import NoScriptError
+
+from gate.redaction import holds_secret
 
 PARTITIONS = 64
 REPLAY_WINDOW_MS = 3600 * 1000
@@ -113,6 +115,17 @@ class AccountKeys:
 
     def replay(self, request_id: str) -> str:
         """The first answer to a request id."""
+        name = hashlib.blake2b(request_id.encode(), digest_size=16).hexdigest()
+        return f"{self.prefix}i:{self.handle}:{name}"
+
+    def replay_of_first_release(self, request_id: str) -> str | None:
+        """Where release 0.1.0 kept it for an hour, in clear; None for what no name may hold.
+
+        Only read, so that nobody is charged twice while servers are upgraded. It may go once no
+        server of that release has run for an hour.
+        """
+        if holds_secret(request_id):
+            return None
         return f"{self.prefix}r:{self.handle}:{request_id}"
 
     def mark(self, charge_ref: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gate import strict_json
+from gate.redaction import holds_secret, shown
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -80,10 +81,12 @@ _TITLES = {
     403: "Forbidden",
     404: "Not found",
     405: "Method not allowed",
+    408: "Request timeout",
     409: "Conflict",
     413: "Content too large",
     415: "Unsupported media type",
     429: "Too many requests",
+    431: "Request header fields too large",
     500: "Internal server error",
     502: "Bad gateway",
     503: "Service unavailable",
@@ -122,9 +125,16 @@ def header_values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def request_id_of(headers: Headers) -> bytes:
-    """The `X-Request-Id` of the answer: the caller's own if it sent a fair one."""
+    """The `X-Request-Id` of the answer: the caller's own if it sent a fair one.
+
+    A key is none: answers are logged by whoever passes them on.
+    """
     given = header_values(headers, b"x-request-id")
-    if len(given) == 1 and _REQUEST_ID.fullmatch(given[0]):
+    if (
+        len(given) == 1
+        and _REQUEST_ID.fullmatch(given[0])
+        and not holds_secret(given[0].decode("ascii"))
+    ):
         return given[0]
     return f"{_OURS}{next(_count):08x}".encode()
 
@@ -183,8 +193,8 @@ def json_object(headers: Headers, body: bytes) -> dict[str, Any]:
 
 
 def invalid(field: str, detail: str) -> Problem:
-    """The answer to bad input: 400 that names the field."""
-    return Problem(400, "invalid_request", detail, field=field)
+    """The answer to bad input: 400 that names the field. Both may quote what the caller sent."""
+    return Problem(400, "invalid_request", shown(detail), field=shown(field))
 
 
 def json_response(status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> Response:

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 account hash   2 catalogue hash of the partition   3 charge stream of the partition
 --       4 refusal counts of the partition   5 holds of the account
---       6 replay record (only when the caller named a request id)
+--       6 replay record   7 the same as release 0.1.0 named it, only read
+--       (both only when the caller named a request id, 7 not always)
 -- ARGV  1 now (ms since 1970)   2 this week's number by the caller's clock   3 meter   4 units (0 looks)
 --       5 handle   6 replay window (ms)   7 fingerprint of the request, but for the key
 --       8 caller's address as 32 hex digits, or ""   9 hold until (ms since 1970), or 0 to charge
@@ -66,7 +67,7 @@ end
 if not terms[3] then return {'unknown_meter'} end
 
 if replay and units > 0 then
-  local first = redis.call('GET', replay)
+  local first = redis.call('GET', replay) or (KEYS[7] and redis.call('GET', KEYS[7]))
   if first then
     local answer = cjson.decode(first)
     if answer.fingerprint ~= ARGV[7] .. '|' .. key_id then return {'conflict'} end

@@ -15,6 +15,7 @@ from uvicorn.server import ServerState
 from gate import digest, service
 from gate.asgi import QuotaApp
 from gate.check import now_ms
+from gate.guarded import GuardedProtocol
 from gate.http import Receive, Scope, Send
 from gate.service_tokens import ServiceTokens
 from gate.shortcut import ShortcutProtocol
@@ -48,9 +49,12 @@ class CountingApp(QuotaApp):
 class Served:
     """The service behind our web server's own protocol, on a port of its own."""
 
-    def __init__(self, app: CountingApp) -> None:
+    def __init__(
+        self, app: CountingApp, *, protocol: type[GuardedProtocol] = ShortcutProtocol
+    ) -> None:
         self.app = app
         self.port = 0
+        self._protocol = protocol
         self._config = Config(app, interface="asgi3", proxy_headers=False, log_config=None)
         self._state = ServerState()
 
@@ -58,7 +62,7 @@ class Served:
     async def running(self) -> AsyncIterator["Served"]:
         """Listen for a while."""
         server = await asyncio.get_running_loop().create_server(
-            lambda: ShortcutProtocol(self._config, self._state, {}), "127.0.0.1", 0
+            lambda: self._protocol(self._config, self._state, {}), "127.0.0.1", 0
         )
         self.port = server.sockets[0].getsockname()[1]
         try:

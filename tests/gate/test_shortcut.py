@@ -6,13 +6,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httptools
 import pytest
 from django.conf import settings
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from gate import shortcut
+from gate import limits, shortcut
 from gate.connection import sync_client
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
@@ -78,6 +75,12 @@ def check(service: QuotaService, *lines: str, body: bytes | None = None, **membe
         *lines,
     ]
     return "\r\n".join([*head, "", ""]).encode() + body
+
+
+def be_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let connections that say nothing end soon."""
+    monkeypatch.setattr(limits, "IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(limits, "HEAD_SECONDS", 0.2)
 
 
 OTHER = b"GET /quota/v1/openapi.json HTTP/1.1\r\nhost: quota\r\n\r\n"
@@ -222,26 +225,27 @@ def test_a_body_that_nobody_reads_is_not_taken_for_a_request(
 def test_a_connection_that_says_nothing_is_ended(
     service: QuotaService, ask: Ask, begun: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+    be_quick(monkeypatch)
 
-    async def first(line: Line) -> bool:
-        await line.send(begun)
+    async def is_ended(line: Line) -> bool:
+        if begun:
+            await line.send(begun)
+            assert (await line.answer())[0] == 408
         return await line.is_closed()
 
     async def later(line: Line) -> bool:
         await line.send(check(service))
         await line.answer()
-        await line.send(begun)
-        return await line.is_closed()
+        return await is_ended(line)
 
-    assert ask(first)
+    assert ask(is_ended)
     assert ask(later)
 
 
 def test_a_connection_that_is_used_stays_open(
     service: QuotaService, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+    be_quick(monkeypatch)
 
     async def story(line: Line) -> int:
         for _ in range(6):
@@ -257,7 +261,7 @@ def test_a_connection_that_is_used_stays_open(
 def test_a_request_behind_another_is_not_silence(
     service: QuotaService, ask: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shortcut, "_QUIET_SECONDS", 0.2)
+    be_quick(monkeypatch)
 
     async def story(line: Line) -> list[int]:
         await line.send(check(service))
@@ -282,91 +286,6 @@ def test_a_check_under_way_is_answered_before_the_server_stops(service: QuotaSer
             return status, headers["connection"], await line.is_closed()
 
     assert asyncio.run(story()) == (200, "close", True)
-
-
-# --- the same understanding as the parser ---------------------------------------------------
-
-
-class Understood:
-    """What httptools makes of some bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self.messages = 0
-        self.url, self.body = b"", b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self._parser = httptools.HttpRequestParser(self)
-        self._parser.feed_data(data)
-        self.method = self._parser.get_method().decode()
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers.append((name.lower(), value))
-
-    def on_body(self, body: bytes) -> None:
-        self.body += body
-
-    def on_message_complete(self) -> None:
-        self.messages += 1
-
-
-names = st.sampled_from(
-    [
-        b"Host",
-        b"content-length",
-        b"Content-Length",
-        b"transfer-encoding",
-        b"connection",
-        b"x",
-        b"\xe9",
-    ]
-) | st.binary(max_size=6)
-values = st.sampled_from([b"4", b"04", b"+4", b" 4 ", b"4,4", b"chunked", b"close", b"a\tb"]) | (
-    st.binary(max_size=8)
-)
-header_lines = st.lists(
-    st.tuples(names, st.sampled_from([b": ", b":", b" : ", b":\t"]), values), max_size=4
-)
-
-
-@given(
-    method=st.sampled_from([b"POST", b"GET", b"post", b"PUT"]),
-    target=st.sampled_from([b"/quota/v1/check", b"/quota/v1/authorize/a?b=c", b"/quota/v1/%63heck"])
-    | st.binary(max_size=8).map(lambda more: b"/quota/v1/authorize" + more),
-    version=st.sampled_from([b"HTTP/1.1", b"HTTP/1.0", b"HTTP/2", b"http/1.1"]),
-    lines=header_lines,
-    body=st.binary(max_size=6),
-    end=st.sampled_from([b"\r\n", b"\n"]),
-)
-@example(
-    method=b"POST",
-    target=b"/quota/v1/check",
-    version=b"HTTP/1.1",
-    lines=[(b"content-length", b": ", b"4")],
-    body=b"body",
-    end=b"\r\n",
-)
-def test_what_the_shortcut_reads_the_parser_reads_alike(
-    *,
-    method: bytes,
-    target: bytes,
-    version: bytes,
-    lines: list[tuple[bytes, bytes, bytes]],
-    body: bytes,
-    end: bytes,
-) -> None:
-    first = method + b" " + target + b" " + version
-    data = end.join([first, *map(b"".join, lines), b"", b""]) + body
-    request = shortcut.read_request(data)
-    if request is None:
-        return
-    understood = Understood(data)
-    assert understood.messages == 1
-    assert understood.method == request.method
-    assert understood.url.partition(b"?")[0].decode() == request.path
-    assert [(n, v.strip(b" \t")) for n, v in understood.headers] == request.headers
-    assert understood.body == request.body
 
 
 def test_the_shortcut_does_read_plain_requests(service: QuotaService) -> None:

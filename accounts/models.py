@@ -81,8 +81,15 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def personal_account(self) -> Account:
-        """The account that came with the user."""
-        return Account.objects.get(memberships__user=self, is_personal=True)
+        """The account that came with the user. Raises Account.DoesNotExist once they left it.
+
+        An admin may have made them a member of somebody else's personal account besides.
+        """
+        own = Account.objects.filter(memberships__user=self, is_personal=True)
+        account = own.order_by("memberships__pk").first()
+        if account is None:
+            raise Account.DoesNotExist
+        return account
 
 
 class AccountManager(models.Manager["Account"]):
@@ -90,8 +97,14 @@ class AccountManager(models.Manager["Account"]):
 
     def open_personal(self, user: User) -> Account:
         """The personal account of a new user, who owns it."""
-        account = self.create(name=user.name or user.email.partition("@")[0], is_personal=True)
-        Membership.objects.create(account=account, user=user, role=Membership.Role.OWNER)
+        name = user.name or user.email.partition("@")[0]
+        return self.open_for(user, name=name, is_personal=True)
+
+    def open_for(self, owner: User, **fields: Any) -> Account:
+        """An account with its owner: without anybody who may act it would have no access."""
+        with transaction.atomic():
+            account = self.create(**fields)
+            Membership.objects.create(account=account, user=owner, role=Membership.Role.OWNER)
         return account
 
 

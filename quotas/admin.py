@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Account, Membership, Partition, User
+from accounts.models import Account, Partition, User
 from accounts.read_only_admin import ReadOnlyAdmin
 from quotas import catalogue, grants, projection
 from quotas.models import (
@@ -21,6 +21,7 @@ from quotas.models import (
     QuotaPolicy,
     WeekClose,
 )
+from quotas.people_admin import AccessFilter, AccountPeople
 from quotas.standing import standing_of
 
 
@@ -76,13 +77,6 @@ class QuotaPolicyAdmin(CatalogueAdmin):
         return False
 
 
-class MemberInline(admin.TabularInline[Membership, Account]):
-    model = Membership
-    extra = 0
-    autocomplete_fields = ("user",)
-    readonly_fields = ("created_at",)
-
-
 class EntitlementForm(forms.ModelForm[Entitlement]):
     suspended = forms.BooleanField(
         required=False, help_text="Every request of the account is refused with 403."
@@ -108,11 +102,12 @@ class EntitlementInline(admin.StackedInline[Entitlement, Account]):
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin[Account]):
+class AccountAdmin(AccountPeople):
     """Move an account to another plan, suspend it, see where it stands."""
 
-    list_display = ("name", "handle", "plan", "is_personal", "is_suspended", "created_at")
+    list_display = ("name", "handle", "plan", "is_personal", "has_people", "is_suspended", "created_at")
     list_filter = (
+        AccessFilter,
         "entitlement__plan",
         ("entitlement__suspended_at", admin.EmptyFieldListFilter),
         "is_personal",
@@ -120,8 +115,8 @@ class AccountAdmin(admin.ModelAdmin[Account]):
     )
     search_fields = ("name", "handle", "members__email")
     list_select_related = ("entitlement__plan",)
-    readonly_fields = ("handle", "is_personal", "created_at", "standing_now")
-    inlines: ClassVar = [EntitlementInline, MemberInline]
+    readonly_fields = ("handle", "is_personal", "created_at", "standing_now", "access")
+    inlines: ClassVar = [EntitlementInline, *AccountPeople.inlines]
 
     @admin.display(ordering="entitlement__plan")
     def plan(self, account: Account) -> str:

@@ -38,7 +38,7 @@ def test_a_smaller_cap_counts_for_accounts_that_are_hot_in_every_partition(
 ) -> None:
     keys = []
     for handle in handles_of_all_partitions():
-        account = Account.objects.create(handle=handle, name=handle)
+        account = Account.objects.open_for(owner, handle=handle, name=handle)
         keys.append(
             issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1]  # type: ignore[arg-type]
         )

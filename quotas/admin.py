@@ -37,6 +37,12 @@ class CatalogueAdmin(admin.ModelAdmin[Any]):
         super().save_related(request, form, formsets, change)
         catalogue.changed()
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What must stay is named with the reason on the page that asks, and is not deleted."""
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        reasons = [reason for obj in objs if (reason := obj.why_it_stays)]
+        return listed, counts, lacking, [*reasons, *protected]
+
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         super().delete_model(request, obj)
         catalogue.changed()
@@ -46,8 +52,30 @@ class CatalogueAdmin(admin.ModelAdmin[Any]):
         catalogue.changed()
 
 
+class PlanForm(forms.ModelForm[Plan]):
+    """Choosing another plan as the default moves the mark; it cannot be taken away."""
+
+    class Meta:
+        model = Plan
+        fields = "__all__"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mark = self.fields["is_default"]
+        if self.instance.why_it_stays:
+            mark.disabled = True
+            mark.help_text = self.instance.why_it_stays
+        else:
+            mark.help_text = "New accounts begin with it, instead of the plan that is so now."
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # That another plan has the mark is no mistake: saving moves it.
+        return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]
+
+
 @admin.register(Plan)
 class PlanAdmin(CatalogueAdmin):
+    form = PlanForm
     list_display = ("name", "weekly_cap", "monthly_price_cents", "is_public", "is_default")
     list_filter = ("is_public",)
     search_fields = ("name", "slug")

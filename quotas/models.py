@@ -6,16 +6,22 @@ Used: UsageRollup, Boost.spent and CreditEntry of kind "spend"; `quotas.rollups`
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account, User
 
+# The API and the pages ask for this one.
+CHAT_METER = "chat"
 SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed later."
+
+
+class CannotRemove(Exception):
+    """Something that others depend on must stay; the message says what to do first."""
 
 
 class Pack(models.Model):
@@ -37,9 +43,17 @@ class Pack(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def why_it_stays(self) -> str:
+        """Why the pack cannot be deleted; empty when it can."""
+        on = Entitlement.objects.filter(packs_on=self).count()
+        if not on:
+            return ""
+        return f"{self.name} is switched on in {on:,} accounts: take it out of the plans instead."
+
 
 class Plan(models.Model):
-    """What an account may use each week."""
+    """What an account may use each week. One plan is always the default: the database says so."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
     name = models.CharField(max_length=80)
@@ -70,6 +84,29 @@ class Plan(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a plan that becomes the default takes the mark from the other in the same act."""
+        fields = kwargs.get("update_fields")
+        with transaction.atomic():
+            if self.is_default and (fields is None or "is_default" in fields):
+                # Whoever moves the mark at the same moment comes after us.
+                QuotaPolicy.objects.select_for_update().filter(pk=1).first()
+                Plan.objects.filter(is_default=True).exclude(pk=self.pk).update(is_default=False)
+            super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete a plan that nobody needs. Raises CannotRemove for the default."""
+        if self.why_it_stays:
+            raise CannotRemove(self.why_it_stays)
+        return super().delete(*args, **kwargs)
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why the plan cannot be deleted or lose its mark; empty when it can."""
+        if not self.is_default:
+            return ""
+        return f"{self.name} is what new accounts begin with: make another plan the default first."
+
     @property
     def included_packs(self) -> list[Pack]:
         """The packs that come with the plan (prefetch `packs` for lists)."""
@@ -90,6 +127,13 @@ class Meter(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why the meter cannot be deleted; empty when it can."""
+        if self.slug != CHAT_METER:
+            return ""
+        return f"{self.name} is what the API asks for: set its cost instead of deleting it."
 
 
 class QuotaPolicy(models.Model):

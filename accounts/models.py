@@ -48,6 +48,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         "active", default=True, help_text="Switch off instead of deleting a user."
     )
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    has_first_password = models.BooleanField(
+        default=False,
+        # The release before this one knows nothing of it and may still add users.
+        db_default=False,
+        editable=False,
+        help_text="Made at a start and shown there; nobody has chosen another yet.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -74,6 +81,11 @@ class User(AbstractBaseUser, PermissionsMixin):
             super().save(*args, **kwargs)
             if is_new:
                 Account.objects.open_personal(self)
+
+    def set_password(self, raw_password: str | None) -> None:
+        """Set a password, which is from now on one that somebody chose."""
+        super().set_password(raw_password)
+        self.has_first_password = False
 
     def get_full_name(self) -> str:
         """What to call the user in a sentence."""

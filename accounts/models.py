@@ -9,8 +9,10 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.names import NameField, name_check
 from gate.digest import new_handle
 from gate.hot_state import PARTITIONS, partition_of
+from gate.names import mend_name
 
 
 class UserManager(BaseUserManager["User"]):
@@ -40,7 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in, by e-mail address."""
 
     email = models.EmailField("e-mail address", unique=True)
-    name = models.CharField(max_length=120, blank=True)
+    name = NameField(longest=120, blank=True)
     is_staff = models.BooleanField(
         "staff", default=False, help_text="May sign in to the admin site."
     )
@@ -68,7 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
                 Lower("email"),
                 name="user_email_unique",
                 violation_error_message="Somebody signs in with this e-mail address already.",
-            )
+            ),
+            name_check("user_name_clean", may_be_empty=True),
         ]
 
     def __str__(self) -> str:
@@ -109,7 +112,9 @@ class AccountManager(models.Manager["Account"]):
 
     def open_personal(self, user: User) -> Account:
         """The personal account of a new user, who owns it."""
-        name = user.name or user.email.partition("@")[0]
+        # An address may hold what no name may.
+        local_part = user.email.partition("@")[0]
+        name = user.name or mend_name(local_part, longest=120, parts=960, instead="Account")
         return self.open_for(user, name=name, is_personal=True)
 
     def open_for(self, owner: User, **fields: Any) -> Account:
@@ -130,12 +135,15 @@ class Account(models.Model):
         editable=False,
         help_text="Stands in every key of the account and never changes.",
     )
-    name = models.CharField(max_length=120)
+    name = NameField(longest=120)
     is_personal = models.BooleanField("personal", default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
+
+    class Meta:
+        constraints: ClassVar = [name_check("account_name_clean")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.handle})"

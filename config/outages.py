@@ -38,12 +38,12 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     if isinstance(error, _AWAY):
         return _unavailable(request, error)
-    return render(None, "500.html", _context(request), status=500)  # type: ignore[arg-type]
+    return render(None, "500.html", _context(request), status=500)
 
 
 def _unavailable(request: HttpRequest, error: BaseException) -> HttpResponse:
     logger.warning("%s %s: %s", request.method, request.path, type(error).__name__)
-    response = render(None, "503.html", _context(request), status=503)  # type: ignore[arg-type]
+    response = render(None, "503.html", _context(request), status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     response["Cache-Control"] = "no-store"
     return response

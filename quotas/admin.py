@@ -57,7 +57,10 @@ class PlanForm(forms.ModelForm[Plan]):
 
     class Meta:
         model = Plan
-        fields = "__all__"
+        fields = (
+            *("slug", "name", "summary", "features", "weekly_cap", "monthly_price_cents"),
+            *("packs", "position", "is_public", "is_default"),
+        )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,7 +136,15 @@ class EntitlementInline(admin.StackedInline[Entitlement, Account]):
 class AccountAdmin(AccountPeople):
     """Move an account to another plan, suspend it, see where it stands."""
 
-    list_display = ("name", "handle", "plan", "is_personal", "has_people", "is_suspended", "created_at")
+    list_display = (
+        "name",
+        "handle",
+        "plan",
+        "is_personal",
+        "has_people",
+        "is_suspended",
+        "created_at",
+    )
     list_filter = (
         AccessFilter,
         "entitlement__plan",

@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account, User
+from accounts.names import NameField, name_check
 
 # The API and the pages ask for this one.
 CHAT_METER = "chat"
@@ -28,7 +29,7 @@ class Pack(models.Model):
     """An add-on that an account may switch on if its plan includes it."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
     weekly_cap = models.PositiveIntegerField(
         null=True,
@@ -39,6 +40,7 @@ class Pack(models.Model):
 
     class Meta:
         ordering = ("name",)
+        constraints: ClassVar = [name_check("pack_name_clean")]
 
     def __str__(self) -> str:
         return self.name
@@ -56,7 +58,7 @@ class Plan(models.Model):
     """What an account may use each week. One plan is always the default: the database says so."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
     features = models.JSONField(default=list, blank=True, help_text="A list of short texts.")
     weekly_cap = models.PositiveIntegerField(
@@ -78,7 +80,8 @@ class Plan(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"
-            )
+            ),
+            name_check("plan_name_clean"),
         ]
 
     def __str__(self) -> str:
@@ -117,13 +120,14 @@ class Meter(models.Model):
     """One metered endpoint, and how many chats a call of it costs."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     chats = models.PositiveIntegerField(
         "cost in chats", default=1, validators=[MaxValueValidator(10_000)]
     )
 
     class Meta:
         ordering = ("slug",)
+        constraints: ClassVar = [name_check("meter_name_clean")]
 
     def __str__(self) -> str:
         return self.name

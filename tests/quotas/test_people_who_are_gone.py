@@ -1,4 +1,4 @@
-"""Access ends at the gate with the last person who may act, whichever way that person is removed."""
+"""Access ends at the gate with the last person who may act, whichever way they are removed."""
 
 import re
 from collections.abc import Callable
@@ -87,6 +87,7 @@ PAGES = [
 
 @pytest.mark.parametrize("remove", PAGES)
 def test_from_the_moment_the_page_says_so_every_key_is_refused(
+    *,
     owner: User,
     account: Account,
     key: str,
@@ -104,6 +105,7 @@ def test_from_the_moment_the_page_says_so_every_key_is_refused(
 
 @pytest.mark.parametrize("remove", PAGES)
 def test_without_valkey_the_page_says_that_it_is_pending_and_it_is_repeated(
+    *,
     owner: User,
     key: str,
     gate: LiveGate,
@@ -195,7 +197,7 @@ def test_an_account_without_an_entitlement_gets_one_to_be_remembered_by(
 
 
 def test_switching_the_person_on_again_brings_access_back_exactly_as_it_was(
-    owner: User, account: Account, boost: Boost, key: str, gate: LiveGate, admin_client: Client
+    *, owner: User, account: Account, boost: Boost, key: str, gate: LiveGate, admin_client: Client
 ) -> None:
     gate.use(key, 51)
     switch_off(admin_client, owner)
@@ -208,7 +210,7 @@ def test_switching_the_person_on_again_brings_access_back_exactly_as_it_was(
 
 
 def test_a_deleted_person_leaves_the_account_with_its_books_and_another_may_open_it_again(
-    owner: User, outsider: User, account: Account, key: str, gate: LiveGate, admin_client: Client
+    *, owner: User, outsider: User, account: Account, key: str, gate: LiveGate, admin_client: Client
 ) -> None:
     grants.grant_credits(
         account=account,
@@ -220,7 +222,9 @@ def test_a_deleted_person_leaves_the_account_with_its_books_and_another_may_open
     delete(admin_client, owner)
     assert CreditEntry.objects.get(account=account).credits == 40
     assert ApiKey.objects.get(account=account).created_by is None
-    assert "Nobody may act: access ended" in admin_client.get(account_page(account)).content.decode()
+    assert (
+        "Nobody may act: access ended" in admin_client.get(account_page(account)).content.decode()
+    )
     page = saved(
         admin_client,
         account_page(account),

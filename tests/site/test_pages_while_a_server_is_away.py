@@ -140,7 +140,7 @@ def test_without_postgres_a_page_says_so_too(
     client = signed_in(owner)
     connection = connections["default"]
     connection.close()
-    connection.close_pool()
+    connection.close_pool()  # type: ignore[attr-defined]
     real = dict(connection.settings_dict)
     with monkeypatch.context() as patch:
         patch.setitem(connection.settings_dict, "HOST", "/nonexistent")

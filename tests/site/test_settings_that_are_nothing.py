@@ -1,4 +1,4 @@
-"""A setting is nothing when it is absent or empty, and never because it looks like a placeholder."""
+"""A setting is nothing when it is absent or empty, and never because of how it looks."""
 
 from pathlib import Path
 

@@ -1,6 +1,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
@@ -15,11 +16,10 @@ class Command(BaseCommand):
         parser.add_argument("name", help="which server will use the token")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"].strip()
-        if not 1 <= len(name) <= 80:
-            raise CommandError("NAME must have 1 to 80 characters.")
         try:
-            issue_service_token(name=name, show=self._print)
+            issue_service_token(name=options["name"], show=self._print)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
         except NameTaken as error:
             raise CommandError(
                 f"{error} Choose another name, or revoke it in the admin."

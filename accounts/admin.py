@@ -27,9 +27,11 @@ class NewUserForm(AdminUserCreationForm[User]):
         fields = ("email",)
 
 
-@admin.register(User)
 class UserAdmin(DjangoUserAdmin[User]):
-    """People who sign in. A new one gets a personal account."""
+    """People who sign in. A new one gets a personal account.
+
+    Registered where it can say what becomes of their keys: `quotas.people_admin`.
+    """
 
     form = UserForm
     add_form = NewUserForm

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 from accounts.models import Account, User
 
@@ -20,14 +21,17 @@ class AccountRequest(HttpRequest):
 def account_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Guard a view: the user is signed in and `request.account` is one of theirs.
 
-    Until there are team pages that is the personal account.
+    Until there are team pages that is the personal account. Who was taken out of theirs has none.
     """
 
     @wraps(view)
     @login_required
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         account_request = cast("AccountRequest", request)
-        account_request.account = account_request.user.personal_account
+        try:
+            account_request.account = account_request.user.personal_account
+        except Account.DoesNotExist:
+            return render(request, "account/no_account.html", status=403)
         return view(account_request, *args, **kwargs)
 
     return guarded

@@ -9,8 +9,10 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.names import NameField, name_check
 from gate.digest import new_handle
 from gate.hot_state import PARTITIONS, partition_of
+from gate.names import mend_name
 
 
 class UserManager(BaseUserManager["User"]):
@@ -40,7 +42,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in, by e-mail address."""
 
     email = models.EmailField("e-mail address", unique=True)
-    name = models.CharField(max_length=120, blank=True)
+    name = NameField(longest=120, blank=True)
     is_staff = models.BooleanField(
         "staff", default=False, help_text="May sign in to the admin site."
     )
@@ -48,6 +50,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         "active", default=True, help_text="Switch off instead of deleting a user."
     )
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
+    has_first_password = models.BooleanField(
+        default=False,
+        # The release before this one knows nothing of it and may still add users.
+        db_default=False,
+        editable=False,
+        help_text="Made at a start and shown there; nobody has chosen another yet.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -61,7 +70,8 @@ class User(AbstractBaseUser, PermissionsMixin):
                 Lower("email"),
                 name="user_email_unique",
                 violation_error_message="Somebody signs in with this e-mail address already.",
-            )
+            ),
+            name_check("user_name_clean", may_be_empty=True),
         ]
 
     def __str__(self) -> str:
@@ -75,14 +85,26 @@ class User(AbstractBaseUser, PermissionsMixin):
             if is_new:
                 Account.objects.open_personal(self)
 
+    def set_password(self, raw_password: str | None) -> None:
+        """Set a password, which is from now on one that somebody chose."""
+        super().set_password(raw_password)
+        self.has_first_password = False
+
     def get_full_name(self) -> str:
         """What to call the user in a sentence."""
         return self.name or self.email
 
     @property
     def personal_account(self) -> Account:
-        """The account that came with the user."""
-        return Account.objects.get(memberships__user=self, is_personal=True)
+        """The account that came with the user. Raises Account.DoesNotExist once they left it.
+
+        An admin may have made them a member of somebody else's personal account besides.
+        """
+        own = Account.objects.filter(memberships__user=self, is_personal=True)
+        account = own.order_by("memberships__pk").first()
+        if account is None:
+            raise Account.DoesNotExist
+        return account
 
 
 class AccountManager(models.Manager["Account"]):
@@ -90,8 +112,16 @@ class AccountManager(models.Manager["Account"]):
 
     def open_personal(self, user: User) -> Account:
         """The personal account of a new user, who owns it."""
-        account = self.create(name=user.name or user.email.partition("@")[0], is_personal=True)
-        Membership.objects.create(account=account, user=user, role=Membership.Role.OWNER)
+        # An address may hold what no name may.
+        local_part = user.email.partition("@")[0]
+        name = user.name or mend_name(local_part, longest=120, parts=960, instead="Account")
+        return self.open_for(user, name=name, is_personal=True)
+
+    def open_for(self, owner: User, **fields: Any) -> Account:
+        """An account with its owner: without anybody who may act it would have no access."""
+        with transaction.atomic():
+            account = self.create(**fields)
+            Membership.objects.create(account=account, user=owner, role=Membership.Role.OWNER)
         return account
 
 
@@ -105,12 +135,15 @@ class Account(models.Model):
         editable=False,
         help_text="Stands in every key of the account and never changes.",
     )
-    name = models.CharField(max_length=120)
+    name = NameField(longest=120)
     is_personal = models.BooleanField("personal", default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
+
+    class Meta:
+        constraints: ClassVar = [name_check("account_name_clean")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.handle})"

@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, User
+from accounts.names import NameField, name_check
 
 # Stripe takes no less in US dollars.
 LEAST_PRICE_CENTS = 50
@@ -25,7 +26,7 @@ class Product(models.Model):
         CREDITS = "credits"
 
     slug = models.SlugField(unique=True)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=10, choices=Kind)
     price_cents = models.PositiveIntegerField(
@@ -54,6 +55,7 @@ class Product(models.Model):
             models.CheckConstraint(
                 condition=Q(price_cents__gte=LEAST_PRICE_CENTS), name="product_price_payable"
             ),
+            name_check("product_name_clean"),
         ]
 
     # Of the form that buys it, on one page; see billing.views.

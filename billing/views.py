@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.current import AccountRequest, account_required
+from accounts.site_address import site_address
 from billing import checkout, fulfilment
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable
@@ -85,13 +86,13 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
     )
     if not purchase.is_open:
         return redirect("purchase", purchase_id=purchase.pk)
-    landing = request.build_absolute_uri(reverse("purchase", args=[purchase.pk]))
+    landing = site_address(reverse("purchase", args=[purchase.pk]))
     try:
         url = checkout.payment_page(
             purchase,
             email=request.user.email,
             success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
-            cancel_url=request.build_absolute_uri(reverse("billing_cancelled")),
+            cancel_url=site_address(reverse("billing_cancelled")),
         )
     except checkout.CannotCheckout as error:
         messages.error(request, str(error))

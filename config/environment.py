@@ -22,6 +22,11 @@ def text(name: str, default: str | None = None) -> str:
     return default
 
 
+def optional(name: str) -> str:
+    """A setting that may be nothing: absent or empty is "", anything else is what it says."""
+    return text(name, "")
+
+
 def one_of(name: str, choices: set[str], default: str) -> str:
     """A setting that is one of a few words."""
     value = text(name, default)
@@ -52,7 +57,7 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
 
 def words(name: str, default: str = "") -> list[str]:
     """A list of words with commas between."""
-    return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
 def address(name: str, default: str | None = None) -> str:
@@ -62,6 +67,17 @@ def address(name: str, default: str | None = None) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ImproperlyConfigured(f"{name} is “{value}”; it must be an http(s) address.")
     return value
+
+
+def optional_address(name: str) -> str:
+    """An http or https address that may be nothing: absent or empty is ""."""
+    return address(name) if optional(name) else ""
+
+
+def host_of(url: str) -> str:
+    """The host of an address, as ALLOWED_HOSTS spells it: without a port, IPv6 in brackets."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def database(url: str) -> dict[str, object]:

@@ -6,12 +6,12 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from redis.exceptions import RedisError
 
 from accounts.models import User
+from accounts.site_address import site_address
 from billing.models import Product
 from config import inbox
 from gate.connection import sync_client
@@ -26,6 +26,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """What this is, and why one would want it."""
     products = Product.objects.filter(is_active=True)
     context = {
+        "base_url": site_address(),
         "plans": catalogue.public_plans(),
         "boost": products.filter(kind=Product.Kind.BOOST).first(),
     }
@@ -50,7 +51,7 @@ def quickstart(request: HttpRequest) -> HttpResponse:
     """From no key to a streamed reply."""
     user = request.user
     context = {
-        "base_url": request.build_absolute_uri(reverse("home")).rstrip("/"),
+        "base_url": site_address(),
         "has_keys": isinstance(user, User)
         and ApiKey.objects.filter(account__members=user, revoked_at=None).exists(),
     }

@@ -59,11 +59,14 @@ KEY_PEPPERS = _peppers()
 
 # --- addresses ------------------------------------------------------------------------------
 
-# Without a fixed address the site answers under whatever loopback name it is asked by.
-SITE_URL = environment.address("SITE_URL", f"http://127.0.0.1:{PORT}" if IS_DEVELOPMENT else None)
-ALLOWED_HOSTS = environment.words(
-    "ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if IS_DEVELOPMENT else ""
+_services = environment.running_services(DATA_DIR) if IS_DEVELOPMENT else {}
+# Every link that leaves the site begins with it, whatever name or port a request asks by.
+SITE_URL = environment.address(
+    "SITE_URL",
+    _services.get("site_url", f"http://127.0.0.1:{PORT}") if IS_DEVELOPMENT else None,
 )
+_loopback = ["localhost", "127.0.0.1", "[::1]", environment.host_of(SITE_URL)]
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", ",".join(_loopback) if IS_DEVELOPMENT else "")
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of the site, with commas.")
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
@@ -71,7 +74,6 @@ IS_HTTPS = SITE_URL.startswith("https://")
 if not (IS_DEVELOPMENT or IS_HTTPS):
     raise ImproperlyConfigured("SITE_URL must begin with https:// in production.")
 
-_services = environment.running_services(DATA_DIR) if IS_DEVELOPMENT else {}
 _NOT_RUNNING = "postgresql://not-running@/sansxel?host=/nonexistent" if IS_DEVELOPMENT else None
 DATABASES = {
     "default": {
@@ -116,6 +118,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": CACHE_URL,
         "KEY_PREFIX": "site",
+        # Throttles ask it: one that hangs must not hold up a page for ever.
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 
@@ -142,6 +146,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.one_address.OneAddressMiddleware",
+    "config.private_pages.PrivatePagesMiddleware",
+    "config.outages.OutageMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -210,8 +217,11 @@ else:
     EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     EMAIL_HOST = environment.text("EMAIL_HOST")
     EMAIL_PORT = environment.integer("EMAIL_PORT", 587, low=1, high=65535)
-    EMAIL_HOST_USER = environment.text("EMAIL_HOST_USER", "-").removeprefix("-")
-    EMAIL_HOST_PASSWORD = environment.text("EMAIL_HOST_PASSWORD", "-").removeprefix("-")
+    EMAIL_HOST_USER = environment.optional("EMAIL_HOST_USER")
+    EMAIL_HOST_PASSWORD = environment.optional("EMAIL_HOST_PASSWORD")
+    if bool(EMAIL_HOST_USER) != bool(EMAIL_HOST_PASSWORD):
+        # Django would send without signing in, and the mail server would refuse each mail.
+        raise ImproperlyConfigured("EMAIL_HOST_USER and EMAIL_HOST_PASSWORD go together.")
     EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", True)
     EMAIL_TIMEOUT = 10
 
@@ -238,10 +248,10 @@ STRIPE_API_BASE = f"http://127.0.0.1:{PORT}{SANDBOX_MOUNT}" if STRIPE_IS_SANDBOX
 
 # --- the model behind the API ---------------------------------------------------------------
 
-MODEL_BASE_URL = environment.address("MODEL_BASE_URL", "http://demo") or ""
-MODEL_BASE_URL = "" if MODEL_BASE_URL == "http://demo" else MODEL_BASE_URL
-MODEL_API_KEY = environment.text("MODEL_API_KEY", "-").removeprefix("-")
-MODEL_NAME = environment.text("MODEL_NAME", "-" if not MODEL_BASE_URL else None).removeprefix("-")
+# Nothing is the built-in demo model.
+MODEL_BASE_URL = environment.optional_address("MODEL_BASE_URL")
+MODEL_API_KEY = environment.optional("MODEL_API_KEY")
+MODEL_NAME = environment.text("MODEL_NAME", None if MODEL_BASE_URL else "")
 
 # --- background work ------------------------------------------------------------------------
 
@@ -315,6 +325,11 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = IS_HTTPS
 CSRF_COOKIE_SECURE = IS_HTTPS
+if IS_HTTPS:
+    # Browsers take such a cookie from this very host over HTTPS only: a neighbour below the same
+    # domain can neither set nor overwrite it.
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
 if IS_HTTPS:
     SECURE_SSL_REDIRECT = environment.boolean("SECURE_SSL_REDIRECT", True)
     # Probes ask over plain HTTP from inside.

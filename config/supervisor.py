@@ -92,6 +92,7 @@ class Supervisor:
             "PORT": str(port),
             "PYTHONUNBUFFERED": "1",
         }
+        self.environment["SITE_URL"] = os.environ.get("SITE_URL") or f"http://{self.address}"
         self.services: list[Service] = []
         self._children: dict[str, Child] = {}
         self._servers: list[EmbeddedPostgres | EmbeddedValkey] = []
@@ -204,6 +205,7 @@ class Supervisor:
         urls = {
             "database_url": self.environment["DATABASE_URL"],
             "redis_url": self.environment["REDIS_URL"],
+            "site_url": self.environment["SITE_URL"],
         }
         write_private(self.services_file, json.dumps(urls))
 
@@ -261,11 +263,12 @@ class Supervisor:
     def _announce(self, admin: dict[str, str | None]) -> None:
         say, strong = self.terminal.say, self.terminal.strong
         say()
-        say(f"sansxel runs at {strong(f'http://{self.address}/')}")
-        say(f"Admin           http://{self.address}/admin/")
+        site = self.environment["SITE_URL"].rstrip("/")
+        say(f"sansxel runs at {strong(f'{site}/')}")
+        say(f"Admin           {site}/admin/")
         say(f"  e-mail        {admin.get('admin_email')}")
         if password := admin.get("admin_password"):
-            say(f"  password      {strong(password)}  (shown only this once)")
+            say(f"  password      {strong(password)}  (a new one at each start, until you sign in)")
         say(f"Data and logs   {self.data_dir}")
         say("Ctrl-C stops everything.")
 

@@ -12,6 +12,8 @@ admin.site.site_header = "sansxel account"
 admin.site.site_title = "sansxel account"
 admin.site.index_title = "Administration"
 
+handler500 = "config.outages.server_error"
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.home, name="home"),
     path("pricing", pages.pricing, name="pricing"),

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from django import forms
 
+from accounts.names import NameFormField
 from keys.issue import KeyLimits
 
 ADDRESSES_AT_MOST = 20
@@ -13,13 +14,12 @@ ADDRESSES_AT_MOST = 20
 class NewKeyForm(forms.Form):
     """Asks for a key's name; `submission` makes a repeated submit harmless."""
 
-    name = forms.CharField(
-        max_length=80,
+    name = NameFormField(
+        longest=80,
         label="Name",
         help_text="Where will you use it? For example “production” or “laptop”.",
         error_messages={
             "required": "Give the key a name, so that you recognise it later.",
-            "max_length": "A name may have at most 80 characters.",
         },
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "production"}),
     )

@@ -1,5 +1,10 @@
-"""Making keys and tokens."""
+"""Making keys and tokens: made and shown, or not made.
 
+The text is shown in the transaction that writes the digest down. Whatever prevents showing it,
+a page that cannot be rendered or a terminal that is gone, leaves nothing behind.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -46,11 +51,24 @@ class KeyLimits:
 NO_LIMITS = KeyLimits()
 
 
+def _by_the_caller(_made: ApiKey | ServiceToken, _plaintext: str) -> None:
+    """For callers that show the text themselves."""
+
+
 @sensitive_variables("plaintext")
 def issue_api_key(
-    *, account: Account, name: str, submission: UUID, by: User, limits: KeyLimits = NO_LIMITS
+    *,
+    account: Account,
+    name: str,
+    submission: UUID,
+    by: User,
+    limits: KeyLimits = NO_LIMITS,
+    show: Callable[[ApiKey, str], object] = _by_the_caller,
 ) -> tuple[ApiKey, str]:
-    """A new key and its text, which is nowhere else. Raises AlreadyIssued or CannotIssueKey."""
+    """A new key and its text, which is nowhere else. Raises AlreadyIssued or CannotIssueKey.
+
+    show: prepares or prints the text; if it raises, there is no key.
+    """
     plaintext = digest.new_api_key(account.handle)
     pepper = settings.KEY_PEPPERS[0]
     with transaction.atomic():
@@ -77,13 +95,19 @@ def issue_api_key(
             scopes=list(limits.scopes),
             addresses=list(limits.addresses),
         )
+        show(key, plaintext)
     projection.push_key(key)
     return key, plaintext
 
 
 @sensitive_variables("plaintext")
-def issue_service_token(*, name: str) -> tuple[ServiceToken, str]:
-    """A new service token and its text, which is nowhere else. Raises NameTaken."""
+def issue_service_token(
+    *, name: str, show: Callable[[ServiceToken, str], object] = _by_the_caller
+) -> tuple[ServiceToken, str]:
+    """A new service token and its text, which is nowhere else. Raises NameTaken.
+
+    show: prepares or prints the text; if it raises, there is no token.
+    """
     plaintext = digest.new_service_token()
     try:
         with transaction.atomic():
@@ -92,6 +116,7 @@ def issue_service_token(*, name: str) -> tuple[ServiceToken, str]:
                 digest=digest.digest(plaintext, settings.KEY_PEPPERS[0]),
                 last_four=plaintext[-4:],
             )
+            show(token, plaintext)
     except IntegrityError as error:
         raise NameTaken(f"There is a service token “{name}” already.") from error
     return token, plaintext

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.names import NameField, name_check
 from gate import addresses, snapshots, week
 from gate.snapshots import KeyState
 
@@ -20,7 +21,7 @@ class ApiKey(models.Model):
     """A key of an account. Its text is shown once, when it is made, and is nowhere after that."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="api_keys")
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80)
     digest = models.CharField(max_length=43, unique=True, editable=False)
     pepper_id = models.CharField(max_length=16, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
@@ -62,6 +63,7 @@ class ApiKey(models.Model):
                 fields=["account", "submission"], name="api_key_once_per_submission"
             ),
             models.CheckConstraint(condition=~Q(name=""), name="api_key_named"),
+            name_check("api_key_name_clean"),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -128,7 +130,7 @@ class ApiKey(models.Model):
 class ServiceToken(models.Model):
     """What an API server or gateway shows to the quota-check service."""
 
-    name = models.CharField(max_length=80, unique=True, help_text="Which server uses it.")
+    name = NameField(longest=80, unique=True, help_text="Which server uses it.")
     digest = models.CharField(max_length=43, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
@@ -136,6 +138,7 @@ class ServiceToken(models.Model):
 
     class Meta:
         ordering = ("name",)
+        constraints: ClassVar = [name_check("service_token_name_clean")]
 
     def __str__(self) -> str:
         return self.name

@@ -1,15 +1,15 @@
 """/account/keys: make, list and revoke keys."""
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_required
+from accounts.site_address import site_address
 from keys.forms import NewKeyForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
 from keys.models import ApiKey
@@ -27,27 +27,33 @@ def key_list(request: AccountRequest) -> HttpResponse:
 @require_POST
 @account_required
 @never_cache
-@sensitive_variables("plaintext")
 def key_create(request: AccountRequest) -> HttpResponse:
     """Make a key and show it, this once, in the answer to the POST itself."""
     form = NewKeyForm(request.POST)
     if not form.is_valid():
         return _list(request, form, status=422)
+    shown: list[HttpResponse] = []
+
+    @sensitive_variables("plaintext")
+    def show(key: ApiKey, plaintext: str) -> None:
+        context = {"key": key, "plaintext": plaintext, "curl": _curl(plaintext)}
+        shown.append(render(request, "keys/created.html", context, status=201))
+
     try:
-        key, plaintext = issue_api_key(
+        issue_api_key(
             account=request.account,
             name=form.cleaned_data["name"],
             submission=form.cleaned_data["submission"],
             by=request.user,
             limits=form.limits(at=timezone.now()),
+            show=show,
         )
     except AlreadyIssued as issued:
         return render(request, "keys/already_created.html", {"key": issued.key}, status=409)
     except CannotIssueKey as error:
         form.add_error(None, str(error))
         return _list(request, form, status=422)
-    context = {"key": key, "plaintext": plaintext, "curl": _curl(request, plaintext)}
-    return render(request, "keys/created.html", context, status=201)
+    return shown[0]
 
 
 @require_http_methods(["GET", "POST"])
@@ -78,10 +84,9 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
     return render(request, "keys/list.html", {"keys": keys, "form": form}, status=status)
 
 
-def _curl(request: HttpRequest, plaintext: str) -> str:
-    address = request.build_absolute_uri(reverse("home")).rstrip("/")
+def _curl(plaintext: str) -> str:
     return (
-        f"curl -N {address}/api/v1/chat \\\n"
+        f"curl -N {site_address('/api/v1/chat')} \\\n"
         f'  -H "Authorization: Bearer {plaintext}" \\\n'
         '  -H "Content-Type: application/json" \\\n'
         """  -d '{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'"""

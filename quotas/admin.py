@@ -8,7 +8,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Account, Membership, Partition, User
+from accounts.models import Account, Partition, User
 from accounts.read_only_admin import ReadOnlyAdmin
 from quotas import catalogue, grants, projection
 from quotas.models import (
@@ -21,6 +21,7 @@ from quotas.models import (
     QuotaPolicy,
     WeekClose,
 )
+from quotas.people_admin import AccessFilter, AccountPeople
 from quotas.standing import standing_of
 
 
@@ -36,6 +37,12 @@ class CatalogueAdmin(admin.ModelAdmin[Any]):
         super().save_related(request, form, formsets, change)
         catalogue.changed()
 
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What must stay is named with the reason on the page that asks, and is not deleted."""
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        reasons = [reason for obj in objs if (reason := obj.why_it_stays)]
+        return listed, counts, lacking, [*reasons, *protected]
+
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         super().delete_model(request, obj)
         catalogue.changed()
@@ -45,8 +52,33 @@ class CatalogueAdmin(admin.ModelAdmin[Any]):
         catalogue.changed()
 
 
+class PlanForm(forms.ModelForm[Plan]):
+    """Choosing another plan as the default moves the mark; it cannot be taken away."""
+
+    class Meta:
+        model = Plan
+        fields = (
+            *("slug", "name", "summary", "features", "weekly_cap", "monthly_price_cents"),
+            *("packs", "position", "is_public", "is_default"),
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        mark = self.fields["is_default"]
+        if self.instance.why_it_stays:
+            mark.disabled = True
+            mark.help_text = self.instance.why_it_stays
+        else:
+            mark.help_text = "New accounts begin with it, instead of the plan that is so now."
+
+    def _get_validation_exclusions(self) -> set[str]:
+        # That another plan has the mark is no mistake: saving moves it.
+        return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]
+
+
 @admin.register(Plan)
 class PlanAdmin(CatalogueAdmin):
+    form = PlanForm
     list_display = ("name", "weekly_cap", "monthly_price_cents", "is_public", "is_default")
     list_filter = ("is_public",)
     search_fields = ("name", "slug")
@@ -76,13 +108,6 @@ class QuotaPolicyAdmin(CatalogueAdmin):
         return False
 
 
-class MemberInline(admin.TabularInline[Membership, Account]):
-    model = Membership
-    extra = 0
-    autocomplete_fields = ("user",)
-    readonly_fields = ("created_at",)
-
-
 class EntitlementForm(forms.ModelForm[Entitlement]):
     suspended = forms.BooleanField(
         required=False, help_text="Every request of the account is refused with 403."
@@ -108,11 +133,20 @@ class EntitlementInline(admin.StackedInline[Entitlement, Account]):
 
 
 @admin.register(Account)
-class AccountAdmin(admin.ModelAdmin[Account]):
+class AccountAdmin(AccountPeople):
     """Move an account to another plan, suspend it, see where it stands."""
 
-    list_display = ("name", "handle", "plan", "is_personal", "is_suspended", "created_at")
+    list_display = (
+        "name",
+        "handle",
+        "plan",
+        "is_personal",
+        "has_people",
+        "is_suspended",
+        "created_at",
+    )
     list_filter = (
+        AccessFilter,
         "entitlement__plan",
         ("entitlement__suspended_at", admin.EmptyFieldListFilter),
         "is_personal",
@@ -120,8 +154,8 @@ class AccountAdmin(admin.ModelAdmin[Account]):
     )
     search_fields = ("name", "handle", "members__email")
     list_select_related = ("entitlement__plan",)
-    readonly_fields = ("handle", "is_personal", "created_at", "standing_now")
-    inlines: ClassVar = [EntitlementInline, MemberInline]
+    readonly_fields = ("handle", "is_personal", "created_at", "standing_now", "access")
+    inlines: ClassVar = [EntitlementInline, *AccountPeople.inlines]
 
     @admin.display(ordering="entitlement__plan")
     def plan(self, account: Account) -> str:

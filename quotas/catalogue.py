@@ -25,6 +25,22 @@ def default_plan() -> Plan:
     return Plan.objects.get(is_default=True)
 
 
+def ensure_default_plan() -> Plan | None:
+    """Mark the plan that gives least where none is the default; answers the plan it had to mark.
+
+    The database lets no such state arise, but a restored or hand-made one may hold it.
+    """
+    if Plan.objects.filter(is_default=True).exists():
+        return None
+    by_least = Plan.objects.order_by(F("weekly_cap").asc(nulls_last=True), "position", "pk")
+    plan = Plan.objects.filter(slug="free").first() or by_least.first()
+    if plan is not None:
+        plan.is_default = True
+        plan.save(update_fields=["is_default"])
+        logger.warning("no plan was the default: new accounts begin with %s now", plan.slug)
+    return plan
+
+
 def public_plans() -> list[Plan]:
     """The plans of the pricing page, with their packs."""
     return list(Plan.objects.filter(is_public=True).prefetch_related("packs"))

@@ -6,23 +6,30 @@ Used: UsageRollup, Boost.spent and CreditEntry of kind "spend"; `quotas.rollups`
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account, User
+from accounts.names import NameField, name_check
 
+# The API and the pages ask for this one.
+CHAT_METER = "chat"
 SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed later."
+
+
+class CannotRemove(Exception):
+    """Something that others depend on must stay; the message says what to do first."""
 
 
 class Pack(models.Model):
     """An add-on that an account may switch on if its plan includes it."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
     weekly_cap = models.PositiveIntegerField(
         null=True,
@@ -33,16 +40,25 @@ class Pack(models.Model):
 
     class Meta:
         ordering = ("name",)
+        constraints: ClassVar = [name_check("pack_name_clean")]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def why_it_stays(self) -> str:
+        """Why the pack cannot be deleted; empty when it can."""
+        on = Entitlement.objects.filter(packs_on=self).count()
+        if not on:
+            return ""
+        return f"{self.name} is switched on in {on:,} accounts: take it out of the plans instead."
+
 
 class Plan(models.Model):
-    """What an account may use each week."""
+    """What an account may use each week. One plan is always the default: the database says so."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
     features = models.JSONField(default=list, blank=True, help_text="A list of short texts.")
     weekly_cap = models.PositiveIntegerField(
@@ -64,11 +80,35 @@ class Plan(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"
-            )
+            ),
+            name_check("plan_name_clean"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; a plan that becomes the default takes the mark from the other in the same act."""
+        fields = kwargs.get("update_fields")
+        with transaction.atomic():
+            if self.is_default and (fields is None or "is_default" in fields):
+                # Whoever moves the mark at the same moment comes after us.
+                QuotaPolicy.objects.select_for_update().filter(pk=1).first()
+                Plan.objects.filter(is_default=True).exclude(pk=self.pk).update(is_default=False)
+            super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        """Delete a plan that nobody needs. Raises CannotRemove for the default."""
+        if self.why_it_stays:
+            raise CannotRemove(self.why_it_stays)
+        return super().delete(*args, **kwargs)
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why the plan cannot be deleted or lose its mark; empty when it can."""
+        if not self.is_default:
+            return ""
+        return f"{self.name} is what new accounts begin with: make another plan the default first."
 
     @property
     def included_packs(self) -> list[Pack]:
@@ -80,16 +120,24 @@ class Meter(models.Model):
     """One metered endpoint, and how many chats a call of it costs."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
-    name = models.CharField(max_length=80)
+    name = NameField(longest=80, max_length=80)
     chats = models.PositiveIntegerField(
         "cost in chats", default=1, validators=[MaxValueValidator(10_000)]
     )
 
     class Meta:
         ordering = ("slug",)
+        constraints: ClassVar = [name_check("meter_name_clean")]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why the meter cannot be deleted; empty when it can."""
+        if self.slug != CHAT_METER:
+            return ""
+        return f"{self.name} is what the API asks for: set its cost instead of deleting it."
 
 
 class QuotaPolicy(models.Model):

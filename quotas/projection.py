@@ -12,6 +12,7 @@ from django.utils import timezone
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
+from accounts.access import attended
 from accounts.models import Account, Partition
 from accounts.partitions import record_pushes
 from gate import connection, hot_state, snapshots, week
@@ -68,6 +69,7 @@ def _snapshots(
     The versions are read first: what changes while the rest is read comes again with a higher one.
     """
     entitlements = _entitlements(accounts)
+    with_people = attended(entitlements)
     this_week = week.week_of(week.to_ms(at))
     credits = _credits(accounts)
     used, used_by_key = _used(accounts, this_week)
@@ -90,7 +92,8 @@ def _snapshots(
             version=entitlement.version,
             plan=entitlement.plan.slug,
             packs=tuple(pack.slug for pack in entitlement.packs_on.all()),
-            suspended=entitlement.suspended_at is not None,
+            # A person who is gone has no access, and nobody else can stop the keys they know.
+            suspended=entitlement.suspended_at is not None or account.pk not in with_people,
             credits=granted,
             credits_spent=spent,
             boosts=tuple(_grant(boost) for boost in boosts[account.pk]),

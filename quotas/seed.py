@@ -4,8 +4,10 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.models import Partition
+from gate.hot_state import PARTITIONS
 from quotas import catalogue
-from quotas.models import Meter, Pack, Plan
+from quotas.models import Meter, Pack, Plan, QuotaPolicy
 
 COPILOT_PRO_PACK = "copilot-pro"
 
@@ -56,8 +58,12 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
 
 
 def seed_catalogue(*, with_demo_prices: bool) -> None:
-    """Create the plans, packs and meters that are missing."""
+    """Create the plans, packs and meters that are missing, and what nothing works without."""
     with transaction.atomic():
+        QuotaPolicy.objects.get_or_create(pk=1)
+        Partition.objects.bulk_create(
+            [Partition(index=index) for index in range(PARTITIONS)], ignore_conflicts=True
+        )
         created = [
             Meter.objects.get_or_create(slug=slug, defaults={"name": name})[1]
             for slug, name in (("chat", "Chat"), ("images", "Images"), ("voice", "Voice"))
@@ -85,5 +91,6 @@ def seed_catalogue(*, with_demo_prices: bool) -> None:
                 plan = Plan.objects.create(slug=slug, **defaults)
                 if slug == "plus":
                     plan.packs.add(pack)
+        catalogue.ensure_default_plan()
         if any(created) or is_new_pack or is_first:
             catalogue.changed()

@@ -12,14 +12,13 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import Account, Membership, Partition, User
+from accounts.models import Account, Membership, User
 from gate import week
 from gate.connection import sync_client
-from gate.hot_state import PARTITIONS
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants
-from quotas.models import Boost, QuotaPolicy
+from quotas.models import Boost
 from quotas.seed import seed_catalogue
 
 TESTS = Path(__file__).parent
@@ -72,11 +71,7 @@ def _within_one_week() -> None:
 @pytest.fixture
 def plans(db: None) -> None:
     """The seed's plans, packs and meters, known to the gate."""
-    # A test that truncated the tables took the migration's rows with it.
-    QuotaPolicy.objects.get_or_create(pk=1)
-    Partition.objects.bulk_create(
-        [Partition(index=index) for index in range(PARTITIONS)], ignore_conflicts=True
-    )
+    # A test that truncated the tables took the migration's rows with it; this brings them back.
     seed_catalogue(with_demo_prices=True)
     catalogue.push()
 

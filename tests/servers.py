@@ -36,6 +36,8 @@ def _start() -> None:
     atexit.register(shutil.rmtree, DATA_DIR, ignore_errors=True)
     os.environ["ENVIRONMENT"] = "development"
     os.environ["DATA_DIR"] = str(DATA_DIR)
+    # What Django's test client asks by.
+    os.environ["SITE_URL"] = "http://testserver"
     # A place of our own for tmp_path: in the shared one, another run that begins takes away the
     # right to pass that a PostgreSQL below it needs.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(DATA_DIR)

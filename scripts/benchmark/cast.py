@@ -13,7 +13,7 @@ from django.conf import settings  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from accounts.models import Account, Partition  # noqa: E402
+from accounts.models import Account, Membership, Partition, User  # noqa: E402
 from benchmark.target import Target, load_scripts  # noqa: E402
 from gate import connection, digest, hot_state, week  # noqa: E402
 from gate.snapshots import AccountSnapshot, put_account_call  # noqa: E402
@@ -88,6 +88,11 @@ def _make_keys(accounts: int) -> tuple[str, ...]:
     with transaction.atomic():
         made = Account.objects.bulk_create(
             Account(name=f"Caller {number}") for number in range(accounts)
+        )
+        # Before there are entitlements, so that no version rises.
+        owner = User.objects.create_user(f"callers-{uuid4().hex}@example.com")
+        Membership.objects.bulk_create(
+            Membership(account=account, user=owner, role=Membership.Role.OWNER) for account in made
         )
         # Projected right below, so that the sweep need not.
         Entitlement.objects.bulk_create(

@@ -1,8 +1,9 @@
 """Users made by a command or in the admin have an account, too."""
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
-from django.db import DataError, transaction
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -73,7 +74,7 @@ def test_saving_a_user_again_opens_no_second_account(owner: User) -> None:
 
 
 def test_a_user_and_the_account_come_together_or_not_at_all(db: None) -> None:
-    with pytest.raises(DataError, match="value too long"), transaction.atomic():
+    with pytest.raises(ValidationError, match="at most 120 characters"), transaction.atomic():
         User.objects.create_user("new@example.com", PASSWORD, name="n" * 121)
     assert not User.objects.exists()
     assert not Account.objects.exists()

@@ -66,7 +66,7 @@ class Bookkeeping(RuleBasedStateMachine):
         # What a story that failed left behind must not fail the next one.
         self.valkey.flushall()
         set_rate(self.books.rate)
-        self.account = Account.objects.create(name="story")
+        self.account = Account.objects.open_for(self.owner, name="story")
         grants.move_to_plan(account=self.account, plan=Plan.objects.get(slug="small"))
         self.grant_credits(credits=10, repeats=0)
         self.issue_key(cap=None)

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from accounts.models import Account
+from accounts.models import Account, User
 from gate import hot_state
 from keys.issue import issue_api_key
 from quotas import catalogue, grants
@@ -34,14 +34,12 @@ def change_plan(slug: str, **fields: object) -> None:
 
 
 def test_a_smaller_cap_counts_for_accounts_that_are_hot_in_every_partition(
-    owner: object, gate: LiveGate
+    owner: User, gate: LiveGate
 ) -> None:
     keys = []
     for handle in handles_of_all_partitions():
-        account = Account.objects.create(handle=handle, name=handle)
-        keys.append(
-            issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1]  # type: ignore[arg-type]
-        )
+        account = Account.objects.open_for(owner, handle=handle, name=handle)
+        keys.append(issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1])
     assert len(keys) == hot_state.PARTITIONS
     assert all(gate.check(key).allowed for key in keys)
     change_plan("free", weekly_cap=1)

@@ -77,7 +77,7 @@ def test_ten_closings_at_once_write_each_week_once(
     used: Account, owner: User, gate: LiveGate
 ) -> None:
     for number in range(20):
-        account = Account.objects.create(name=f"account {number}")
+        account = Account.objects.open_for(owner, name=f"account {number}")
         key = issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1]
         gate.check(key, 1 + number, at=WEDNESDAY)
 

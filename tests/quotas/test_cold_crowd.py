@@ -43,20 +43,20 @@ def leave(account: Account, owner: User) -> None:
     assert not Entitlement.objects.filter(account=account).exists()
 
 
-def neighbours(count: int) -> list[Account]:
+def neighbours(owner: User, count: int) -> list[Account]:
     """New accounts that live in one partition: each partition is drained for itself."""
     handles: list[str] = []
     while len(handles) < count:
         handle = digest.new_handle()
         if hot_state.partition_of(handle) == 0:
             handles.append(handle)
-    return [Account.objects.create(name=handle, handle=handle) for handle in handles]
+    return [Account.objects.open_for(owner, name=handle, handle=handle) for handle in handles]
 
 
 def test_a_flood_of_accounts_that_do_not_exist_holds_up_nobody(
     owner: User, gate: LiveGate, valkey: Redis
 ) -> None:
-    accounts = [Account.objects.create(name=f"account {number}") for number in range(20)]
+    accounts = [Account.objects.open_for(owner, name=f"account {number}") for number in range(20)]
     honest = {issue(account, owner): account.handle for account in accounts}
     valkey.flushall()
     keys = [digest.new_api_key(digest.new_handle()) for _ in range(FLOOD)]
@@ -87,7 +87,7 @@ def test_accounts_that_do_not_exist_cost_one_query(owner: User) -> None:
 def test_twenty_accounts_are_loaded_with_as_many_queries_as_one(
     owner: User, prepare: Prepare
 ) -> None:
-    accounts = neighbours(21)
+    accounts = neighbours(owner, 21)
     for account in accounts:
         prepare(account, owner)
     asked = []
@@ -99,8 +99,8 @@ def test_twenty_accounts_are_loaded_with_as_many_queries_as_one(
     assert asked[0] == asked[1]
 
 
-def test_an_account_that_nothing_happened_to_is_loaded_with_the_default_plan(plans: None) -> None:
-    new, other = neighbours(2)
+def test_an_account_that_nothing_happened_to_is_loaded_with_the_default_plan(owner: User) -> None:
+    new, other = neighbours(owner, 2)
     for _ in range(2):
         loaded = projection.load_accounts([new.handle, other.handle])
         assert {snapshot.plan for snapshot in loaded.values()} == {catalogue.default_plan().slug}
@@ -108,7 +108,7 @@ def test_an_account_that_nothing_happened_to_is_loaded_with_the_default_plan(pla
 
 
 def test_accounts_that_are_loaded_together_keep_to_themselves(owner: User, gate: LiveGate) -> None:
-    rich, plain, closed = accounts = neighbours(3)
+    rich, plain, closed = accounts = neighbours(owner, 3)
     equip(rich, owner)
     fund(plain, chats=10, credits=40)
     grants.set_suspended(account=closed, suspended=True, at=timezone.now())
@@ -132,7 +132,7 @@ def test_accounts_that_are_loaded_together_keep_to_themselves(owner: User, gate:
 def test_what_was_not_drained_is_known_when_accounts_are_loaded_together(
     owner: User, gate: LiveGate, valkey: Redis
 ) -> None:
-    accounts = [Account.objects.create(name=name) for name in ("first", "second")]
+    accounts = [Account.objects.open_for(owner, name=name) for name in ("first", "second")]
     keys = [issue(account, owner) for account in accounts]
     gate.use(keys[0], 30)
     gate.use(keys[1], 7)

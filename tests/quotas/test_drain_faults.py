@@ -143,7 +143,7 @@ def test_four_workers_and_late_charges_add_up_exactly(
     monkeypatch.setattr(rollups, "_BATCH", 7)
     keys = []
     for number in range(8):
-        account = Account.objects.create(name=f"account {number}")
+        account = Account.objects.open_for(owner, name=f"account {number}")
         fund(account, chats=10, credits=40)
         keys.append(issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1])
     done = threading.Event()

@@ -1,5 +1,4 @@
 import json
-import secrets
 from argparse import ArgumentParser
 from typing import Any
 
@@ -7,12 +6,10 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from accounts.models import User
+from accounts.first_admin import first_admin
 from billing.seed import seed_products
 from config.static_files import collect_static_files
 from quotas.seed import seed_catalogue
-
-FIRST_ADMIN_EMAIL = "admin@example.com"
 
 
 class Command(BaseCommand):
@@ -25,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--first-admin",
             action="store_true",
-            help="create an administrator if there is none, with a generated password",
+            help="create an administrator if there is none; a password until somebody signed in",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -35,15 +32,5 @@ class Command(BaseCommand):
         collect_static_files()
         email = password = None
         if options["first_admin"]:
-            email, password = _first_admin()
+            email, password = first_admin()
         self.stdout.write(json.dumps({"admin_email": email, "admin_password": password}))
-
-
-def _first_admin() -> tuple[str, str | None]:
-    """The first administrator's e-mail address, and the password if it was made just now."""
-    existing = User.objects.filter(is_superuser=True).order_by("pk").first()
-    if existing is not None:
-        return existing.email, None
-    password = secrets.token_urlsafe(12)
-    User.objects.create_superuser(FIRST_ADMIN_EMAIL, password, name="Administrator")
-    return FIRST_ADMIN_EMAIL, password

@@ -1,9 +1,12 @@
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
+from django.views.decorators.debug import sensitive_variables
 
 from keys.issue import NameTaken, issue_service_token
+from keys.models import ServiceToken
 
 
 class Command(BaseCommand):
@@ -13,13 +16,22 @@ class Command(BaseCommand):
         parser.add_argument("name", help="which server will use the token")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        name = options["name"].strip()
-        if not 1 <= len(name) <= 80:
-            raise CommandError("NAME must have 1 to 80 characters.")
         try:
-            _, plaintext = issue_service_token(name=name)
+            issue_service_token(name=options["name"], show=self._print)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
         except NameTaken as error:
             raise CommandError(
                 f"{error} Choose another name, or revoke it in the admin."
             ) from error
-        self.stdout.write(plaintext)
+
+    @sensitive_variables("plaintext")
+    def _print(self, _token: ServiceToken, plaintext: str) -> None:
+        try:
+            self.stdout.write(plaintext)
+            self.stdout.flush()
+        except (OSError, ValueError, AttributeError) as error:
+            # Python has no stdout at all where it was closed.
+            raise CommandError(
+                "The token could not be printed, so none was made. Write it to a terminal or file."
+            ) from error

@@ -1,0 +1,163 @@
+"""The admin's pages on which people come and go, and what becomes of access then."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from accounts.access import accounts_of, accounts_that_need, attended, is_attended
+from accounts.admin import UserAdmin
+from accounts.models import Account, Membership, User
+from quotas import access
+
+_WHERE_IT_ENDS = (
+    "Nobody else may act for {account}. Switching this person off, deleting them or taking them "
+    "out of the account ends its access at once: {keys}. What it holds is kept."
+)
+
+
+def tell_of_change(request: HttpRequest, before: dict[int, bool]) -> None:
+    """After the commit: bring the change to the gate and say what became of access."""
+    change = access.bring_to_gate(before)
+    for account in change.ended:
+        if account in change.unconfirmed:
+            text = (
+                f"Nobody may act for {account} any more, but the gate has not confirmed it yet. "
+                "It is repeated every second; until then its keys may still work."
+            )
+            messages.warning(request, text)
+        else:
+            text = f"Nobody may act for {account} any more. The gate refuses all its requests."
+            messages.success(request, text)
+    for account in change.returned:
+        waits = account in change.unconfirmed
+        text = f"Somebody may act for {account} again: {access.keys_in_words(account)}."
+        messages.success(request, f"{text} The gate learns it within seconds." if waits else text)
+
+
+@admin.register(User)
+class PeopleAdmin(UserAdmin):
+    """Whoever is switched off, deleted or taken out of an account has no access from then on."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
+        return (*super().get_readonly_fields(request, obj), "access_that_ends")
+
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """What would end stands above the switch that ends it."""
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None:
+            return fieldsets
+        return [
+            (name, {**options, "fields": ("access_that_ends", *options["fields"])})
+            if name == "Rights"
+            else (name, options)
+            for name, options in fieldsets
+        ]
+
+    @admin.display(description="access that depends on this person")
+    def access_that_ends(self, user: User) -> str:
+        """The accounts that nobody else may act for, with the keys that would be refused."""
+        sentences = [
+            _WHERE_IT_ENDS.format(account=account, keys=access.keys_in_words(account))
+            for account in accounts_that_need([user])
+        ]
+        return " ".join(sentences) or "None: others may act for every account of this person."
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What the page before a deletion lists: first the access that ends with it."""
+        listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        ending = [
+            f"{account} is kept and access to it ends: {access.keys_in_words(account)}"
+            for account in accounts_that_need(objs)
+        ]
+        if ending:
+            listed = [*ending, *listed]
+        return listed, counts, lacking, protected
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        form.access_before = access.access_of(accounts_of([obj])) if change else {}
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: tell_of_change(request, form.access_before))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Accounts that the person is put into here are looked at before that."""
+        entered = {
+            data["account"].pk
+            for formset in formsets
+            for data in formset.cleaned_data
+            if data and not data.get("DELETE")
+        }
+        form.access_before |= access.access_of(entered - form.access_before.keys())
+        super().save_related(request, form, formsets, change)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        before = access.access_of(accounts_of([obj]))
+        super().delete_model(request, obj)
+        transaction.on_commit(lambda: tell_of_change(request, before))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        before = access.access_of(accounts_of(queryset))
+        super().delete_queryset(request, queryset)
+        transaction.on_commit(lambda: tell_of_change(request, before))
+
+
+class AccessFilter(admin.SimpleListFilter):
+    """Finds the accounts that nobody may act for."""
+
+    title = "access"
+    parameter_name = "access"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return (("ended", "Nobody may act: access ended"), ("open", "Somebody may act"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
+        match self.value():
+            case "ended":
+                return queryset.filter(~is_attended())
+            case "open":
+                return queryset.filter(is_attended())
+        return queryset
+
+
+class MemberInline(admin.TabularInline[Membership, Account]):
+    model = Membership
+    extra = 0
+    autocomplete_fields = ("user",)
+    readonly_fields = ("created_at",)
+
+
+class AccountPeople(admin.ModelAdmin[Account]):
+    """The part of an account's page that is about who may act for it."""
+
+    inlines: ClassVar = [MemberInline]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return super().get_queryset(request).annotate(with_people=is_attended())
+
+    @admin.display(boolean=True, description="somebody may act", ordering="with_people")
+    def has_people(self, account: Account) -> bool:
+        return bool(getattr(account, "with_people", False))
+
+    @admin.display(description="access")
+    def access(self, account: Account) -> str:
+        """Who may act, and what depends on them."""
+        if account.pk is None:
+            return "Add the people who may act for it below."
+        keys = access.keys_in_words(account)
+        if not attended([account.pk]):
+            return (
+                f"Nobody may act: access ended. A person who is added below opens it again, with "
+                f"{keys}. Revoke those first that a person who is gone may know."
+            )
+        members = User.objects.filter(memberships__account=account, is_active=True)
+        if len(names := [str(user) for user in members[:2]]) == 1:
+            return f"Only {names[0]} may act. Without them access ends at once: {keys}."
+        return f"Several people may act. While one of them is left, access stays: {keys}."
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        before = access.access_of([obj.pk]) if change else {}
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(lambda: tell_of_change(request, before))

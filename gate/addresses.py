@@ -107,9 +107,7 @@ def _what_is_wrong_with(text: str) -> CannotReadNetwork:
 
 
 def _no_network(text: str) -> CannotReadNetwork:
-    return CannotReadNetwork(
-        f"“{text}” is no address or network. Write 192.0.2.7 or 192.0.2.0/24."
-    )
+    return CannotReadNetwork(f"“{text}” is no address or network. Write 192.0.2.7 or 192.0.2.0/24.")
 
 
 def _unmapped(network: Network) -> Network:

@@ -8,7 +8,7 @@ customers may send, is only given back and never makes a request free.
 """
 
 from gate import checking
-from gate.check import Decision, Gate, now_ms
+from gate.check import Decision, Gate
 from gate.faces import Asked
 from gate.http import Headers, Problem, Request, Response, bearer_token, header_values, invalid
 from gate.rate_headers import rate_headers
@@ -46,7 +46,6 @@ class AuthorizeFace:
             raise invalid(self.request_id_field, "It must be 1 to 128 printable characters.")
         meter = _one(headers, self.meter_field) or "chat"
         address = _one(headers, "X-Quota-Client-IP")
-        at_ms = now_ms()
         pending = gate.begin_check(
             key=key,
             meter=meter,
@@ -54,13 +53,12 @@ class AuthorizeFace:
             request_id=request_id,
             address=checking.read_address(address, "X-Quota-Client-IP"),
             hold_seconds=0,
-            at_ms=at_ms,
         )
-        return Asked(self, meter, at_ms, pending)
+        return Asked(self, meter, pending)
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+    def answer(self, decision: Decision) -> Response:
         if not decision.allowed:
-            raise refusal(decision, billing_url=self._billing_url, at_ms=at_ms)
+            raise refusal(decision, billing_url=self._billing_url)
         assert decision.answer is not None
         assert decision.charge_id is not None
         return Response(
@@ -71,7 +69,7 @@ class AuthorizeFace:
                 (b"x-quota-account", decision.handle.encode()),
                 (b"x-quota-key", b"%d" % decision.answer.key_id),
                 (b"x-quota-charge", decision.charge_id.encode()),
-                *rate_headers(decision, now_ms=at_ms),
+                *rate_headers(decision),
             ],
         )
 

@@ -16,7 +16,6 @@ class Asked:
 
     face: "Face"
     meter: str
-    at_ms: int
     pending: PendingCheck | None
 
 
@@ -48,5 +47,5 @@ class Face(Protocol):
     def ask(self, gate: Gate, request: Request) -> Asked:
         """Send the check that a request is about. Problem for bad input; nothing was sent then."""
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+    def answer(self, decision: Decision) -> Response:
         """How a decision reads. Problem for a refusal, where this face has such."""

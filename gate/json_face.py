@@ -3,12 +3,10 @@
 from typing import Any
 
 from gate import checking, week
-from gate.check import Decision, Gate, now_ms
+from gate.check import Decision, Gate
 from gate.faces import Asked
 from gate.http import Problem, Request, Response, bearer_token, json_object, json_response
 from gate.rate_headers import rate_headers
-
-_WAITS = {"quota_exhausted", "key_cap_reached"}
 
 
 class JsonFace:
@@ -36,7 +34,6 @@ class JsonFace:
     def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
         """Send one check, as it stands in a body or in a batch."""
         wanted = checking.read_check(check)
-        at_ms = now_ms()
         pending = gate.begin_check(
             key=wanted.key,
             meter=wanted.meter,
@@ -44,16 +41,14 @@ class JsonFace:
             request_id=wanted.request_id,
             address=wanted.address,
             hold_seconds=wanted.hold_seconds,
-            at_ms=at_ms,
         )
-        return Asked(self, wanted.meter, at_ms, pending)
+        return Asked(self, wanted.meter, pending)
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
-        headers = rate_headers(decision, now_ms=at_ms)
-        return json_response(200, decision_body(decision, at_ms=at_ms), headers)
+    def answer(self, decision: Decision) -> Response:
+        return json_response(200, decision_body(decision), rate_headers(decision))
 
 
-def decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
+def decision_body(decision: Decision) -> dict[str, Any]:
     """A decision as a JSON object."""
     answer = decision.answer
     if answer is None:
@@ -76,7 +71,5 @@ def decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
             "credits": answer.credits_left,
         },
         "resets_at": week.ends_at_text(answer.week),
-        "retry_after": (
-            decision.seconds_to_reset(now_ms=at_ms) if decision.reason in _WAITS else None
-        ),
+        "retry_after": decision.retry_after,
     }

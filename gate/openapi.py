@@ -118,7 +118,9 @@ _CODES = [
     "too_large",
     "unsupported_media_type",
     "key_cap_reached",
+    "above_key_cap",
     "quota_exhausted",
+    "above_plan_cap",
     "internal_error",
     "quota_unavailable",
 ]
@@ -141,7 +143,10 @@ _SCHEMAS: dict[str, Any] = {
         },
         ip={
             "anyOf": [*_ADDRESS, {"type": "null"}],
-            "description": "The customer's address, for keys that are bound to some.",
+            "description": (
+                "The customer's address, for keys that are bound to some. A port, brackets and a "
+                "zone are understood."
+            ),
         },
         hold_seconds={
             "type": "integer",
@@ -174,8 +179,15 @@ _SCHEMAS: dict[str, Any] = {
                     "suspended",
                     "not_permitted",
                     "key_cap_reached",
+                    "above_key_cap",
                     "quota_exhausted",
-                ]
+                    "above_plan_cap",
+                ],
+                "description": (
+                    "A key that is bound to other addresses is an invalid_key. `…_reached` and "
+                    "`quota_exhausted` end with the week; the request is too large for any week "
+                    "where it is `above_…`."
+                ),
             },
             "charge_id": {"type": ["string", "null"]},
             "account": {"type": "string"},
@@ -196,7 +208,11 @@ _SCHEMAS: dict[str, Any] = {
                 },
             },
             "resets_at": {"type": ["string", "null"], "format": "date-time"},
-            "retry_after": {"type": ["integer", "null"], "minimum": 0, "description": "Seconds."},
+            "retry_after": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Seconds; null where waiting does not help.",
+            },
         },
     },
     "Problem": {

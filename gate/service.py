@@ -220,11 +220,11 @@ def _known(decision: Decision, asked: Asked) -> Decision:
 
 
 def _decided(asked: Asked, decision: Decision) -> dict[str, Any]:
-    return decision_body(_known(decision, asked), at_ms=asked.at_ms)
+    return decision_body(_known(decision, asked))
 
 
 def _worded(asked: Asked, decision: Decision) -> Response:
-    return asked.face.answer(_known(decision, asked), at_ms=asked.at_ms)
+    return asked.face.answer(_known(decision, asked))
 
 
 def _problem(error: Exception, face: Face | None) -> Problem:

@@ -14,13 +14,12 @@ from uvicorn.server import ServerState
 
 from gate import digest, service
 from gate.asgi import QuotaApp
-from gate.check import now_ms
 from gate.http import Receive, Scope, Send
 from gate.service_tokens import ServiceTokens
 from gate.shortcut import ShortcutProtocol
 from gate.snapshots import BoostGrant
 from gate.week import week_of
-from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World
+from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World, now_ms
 
 BILLING_URL = "https://sansxel.example/account/billing"
 PROBLEM = "application/problem+json"

@@ -71,7 +71,7 @@ NO_ADDRESSES = [
     "localhost:80",
     "unknown",
     "_hidden",
-    "١٩٢.0.2.7",  # noqa: RUF001 - digits, but not these
+    "١٩٢.0.2.7",
     "192.0.2.7:٨٠",
     "192.0.2.7\n",
     "\x00",

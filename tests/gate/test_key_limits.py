@@ -56,7 +56,7 @@ def test_a_key_bound_to_a_network_works_only_from_there(
     async def story() -> None:
         async with world.gate() as gate:
             decision = await gate.check(address=told)
-            assert decision.reason == ("ok" if allowed else "not_permitted")
+            assert decision.reason == ("ok" if allowed else "invalid_key")
 
     asyncio.run(story())
 

@@ -9,10 +9,9 @@ import pytest
 from pytest_django import Settings
 
 from gate import digest
-from gate.check import now_ms
 from gate.week import WEEK_MS
 from tests.gate.quota_service import RATE_HEADERS, QuotaService, assert_problem
-from tests.gate.world import PEPPER
+from tests.gate.world import PEPPER, now_ms
 
 
 def test_a_decision_says_all_of_it(service: QuotaService) -> None:

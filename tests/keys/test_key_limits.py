@@ -43,8 +43,8 @@ def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
     text = shown_key(submit_key(owner_client, addresses="192.0.2.0/24\n\n2001:db8::7\n"))
     assert ApiKey.objects.get().addresses == ["192.0.2.0/24", "2001:db8::7/128"]
     assert ask_gate(text, address=addresses.to_hex("192.0.2.9")).reason == "ok"
-    assert ask_gate(text, address=addresses.to_hex("198.51.100.9")).reason == "not_permitted"
-    assert ask_gate(text).reason == "not_permitted"
+    assert ask_gate(text, address=addresses.to_hex("198.51.100.9")).reason == "invalid_key"
+    assert ask_gate(text).reason == "invalid_key"
 
 
 @pytest.mark.parametrize(

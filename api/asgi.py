@@ -6,6 +6,7 @@ from api import chat
 from api.model import ChatModel
 from gate import week
 from gate.addresses import known_to_hex
+from gate.alarms import Alarms
 from gate.check import Gate, QuotaUnavailable
 from gate.http import (
     App,
@@ -38,6 +39,8 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxie
     trusted_proxies: how many add the address they were asked from to X-Forwarded-For.
     """
 
+    alarms = Alarms()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
 
@@ -61,6 +64,8 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxie
                     address=asked_from,
                 )
         except Problem as problem:
+            if problem.alarm is not None:
+                alarms.tell(problem.alarm)
             await send_problem(send, problem)
         except QuotaUnavailable:
             await send_problem(send, unavailable())

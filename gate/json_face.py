@@ -5,22 +5,33 @@ from typing import Any
 from gate import checking, week
 from gate.check import Decision, Gate
 from gate.faces import Asked
-from gate.http import Problem, Request, Response, bearer_token, json_object, json_response
+from gate.http import (
+    Problem,
+    Request,
+    Response,
+    bearer_token,
+    invalid,
+    json_object,
+    json_response,
+    problem_response,
+)
 from gate.rate_headers import rate_headers
+from gate.trust import Trust
 
 
 class JsonFace:
-    """Always 200 for a decision, allowed or not; only what is no decision is a problem."""
+    """Always 200 for a decision, allowed or not; only what is no decision is a problem.
+
+    The API server writes the body itself, so what stands in it counts without further trust.
+    """
 
     method = "POST"
     body_limit = 16 * 1024
-    request_id_field = "request_id"
-    meter_field = "meter"
 
     def service_token(self, request: Request) -> str | None:
         return bearer_token(request.headers)
 
-    def stranger(self) -> Problem:
+    def stranger(self, token: str | None) -> Problem:
         return Problem(
             401,
             "invalid_service_token",
@@ -28,7 +39,18 @@ class JsonFace:
             headers=[(b"www-authenticate", b'Bearer realm="quota"')],
         )
 
-    def ask(self, gate: Gate, request: Request) -> Asked:
+    def unknown_meter(self, meter: str) -> Problem:
+        return invalid("meter", f"There is no meter “{meter}”.")
+
+    def request_id_conflict(self) -> Problem:
+        return Problem(
+            409,
+            "request_id_conflict",
+            "This request_id was used for something else before; nothing was charged.",
+            field="request_id",
+        )
+
+    def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
         return self.ask_for(gate, json_object(request.headers, request.body))
 
     def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
@@ -46,6 +68,9 @@ class JsonFace:
 
     def answer(self, decision: Decision) -> Response:
         return json_response(200, decision_body(decision), rate_headers(decision))
+
+    def refuse(self, problem: Problem) -> Response:
+        return problem_response(problem)
 
 
 def decision_body(decision: Decision) -> dict[str, Any]:

@@ -1,18 +1,22 @@
 """How a refusal reads as an HTTP answer, for the public API and for gateways to pass on."""
 
+from typing import Any
+
 from gate import week
+from gate.alarms import Alarm
 from gate.check import Decision, QuotaUnavailable
 from gate.http import Problem
 from gate.rate_headers import rate_headers
 
 
-def unavailable() -> Problem:
+def unavailable(alarm: Alarm | None = None) -> Problem:
     """The answer when no decision can be made: never a free pass."""
     return Problem(
         503,
         "quota_unavailable",
         "The quota cannot be checked at the moment. Try again in a few seconds.",
         headers=[(b"retry-after", b"2")],
+        alarm=alarm,
     )
 
 
@@ -33,13 +37,17 @@ def refusal(decision: Decision, *, billing_url: str) -> Problem:
     """The answer to a decision that does not allow the request."""
     if decision.reason == "invalid_key":
         return invalid_key()
+    if decision.reason == "unknown_meter":
+        return unavailable(
+            Alarm("meter", "A meter that is charged by is not in the catalogue: add it again.")
+        )
     answer = decision.answer
-    if answer is None or decision.reason not in _REFUSALS:
+    if answer is None:
         raise QuotaUnavailable
     status, code, detail = _REFUSALS[decision.reason]
     until = f"{week.ends_at(answer.week):%A, %-d %B %H:%M} UTC"
     headers = rate_headers(decision)
-    more = {"billing_url": billing_url} if status == 429 else {}
+    more: dict[str, Any] = {"billing_url": billing_url} if status == 429 else {}
     if decision.retry_after is not None:
         headers = [(b"retry-after", b"%d" % decision.retry_after), *headers]
         more["resets_at"] = week.ends_at_text(answer.week)

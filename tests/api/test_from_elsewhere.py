@@ -40,8 +40,8 @@ def test_where_the_key_is_known_a_bad_body_is_told(api: Api, body: dict[str, Any
 def test_the_quota_answers_as_of_an_unknown_key(api: Api) -> None:
     bind(api, "192.0.2.0/24")
     asked = {"method": "GET", "path": "/api/v1/quota"}
-    unknown = api.request(key=digest.new_api_key(api.world.handle), **asked)  # type: ignore[arg-type]
-    answer = api.request(**asked)  # type: ignore[arg-type]
+    unknown = api.request(key=digest.new_api_key(api.world.handle), **asked)
+    answer = api.request(**asked)
     assert answer.status_code == 401
     assert (answer.content, answer.headers) == (unknown.content, unknown.headers)
 

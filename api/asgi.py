@@ -6,7 +6,8 @@ from api import chat
 from api.model import ChatModel
 from gate import week
 from gate.addresses import known_to_hex
-from gate.check import Gate, QuotaUnavailable, now_ms
+from gate.alarms import Alarms
+from gate.check import Gate, QuotaUnavailable
 from gate.http import (
     App,
     ClientGone,
@@ -38,6 +39,8 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxie
     trusted_proxies: how many add the address they were asked from to X-Forwarded-For.
     """
 
+    alarms = Alarms()
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         has_begun = False
 
@@ -61,6 +64,8 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxie
                     address=asked_from,
                 )
         except Problem as problem:
+            if problem.alarm is not None:
+                alarms.tell(problem.alarm)
             await send_problem(send, problem)
         except QuotaUnavailable:
             await send_problem(send, unavailable())
@@ -94,12 +99,10 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
     key = bearer_token(scope["headers"])
     if key is None:
         raise invalid_key()
-    at_ms = now_ms()
-    decision = await gate.check(key=key, units=0, address=address, at_ms=at_ms)
-    if decision.reason in {"invalid_key", "not_permitted"}:
-        raise refusal(decision, billing_url="", at_ms=at_ms)
+    decision = await gate.check(key=key, units=0, address=address)
     answer = decision.answer
-    assert answer is not None
+    if answer is None:
+        raise refusal(decision, billing_url="")
     body = {
         "account": decision.handle,
         "plan": answer.plan,
@@ -118,7 +121,7 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
         },
         "credits_per_chat": answer.credits_per_chat,
     }
-    await send_json(send, 200, body, rate_headers(decision, now_ms=at_ms))
+    await send_json(send, 200, body, rate_headers(decision))
 
 
 async def _chat(
@@ -139,22 +142,21 @@ async def _chat(
         body = chat.read_request(json_object(scope["headers"], raw))
     except Problem:
         # What is wrong with a request is for customers: a stranger learns only 401.
-        look = await gate.check(key=key, units=0)
+        look = await gate.check(key=key, units=0, address=address)
         if look.reason == "invalid_key":
             raise invalid_key() from None
         raise
-    at_ms = now_ms()
     # A request id of the client is not used for replay: it would make chats free.
-    decision = await gate.check(key=key, meter="chat", address=address, at_ms=at_ms)
+    decision = await gate.check(key=key, meter="chat", address=address)
     if not decision.allowed:
-        raise refusal(decision, billing_url=billing_url, at_ms=at_ms)
+        raise refusal(decision, billing_url=billing_url)
     assert decision.charge_id is not None
     await chat.answer(
         gate=gate,
         model=model,
         charge_id=decision.charge_id,
         body=body,
-        headers=rate_headers(decision, now_ms=at_ms),
+        headers=rate_headers(decision),
         receive=receive,
         send=send,
     )

@@ -39,7 +39,6 @@ class CheckoutForm(forms.Form):
 @never_cache
 def billing(request: AccountRequest) -> HttpResponse:
     """What the account has, what it can buy and what it bought."""
-    now = timezone.now()
     account = request.account
     entitlement = projection.entitlement_of(account)
     packs_on = set(entitlement.packs_on.values_list("pk", flat=True))
@@ -47,7 +46,7 @@ def billing(request: AccountRequest) -> HttpResponse:
     for product in products:
         product.submission = uuid4()
     context = {
-        "standing": standing_of(account, at=now),
+        "standing": standing_of(account),
         "entitlement": entitlement,
         "packs": [
             {
@@ -108,12 +107,11 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
 def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     """Where a customer lands after paying. Asks Stripe itself, so no webhook has to come first."""
     bought = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
-    now = timezone.now()
     try:
-        bought = fulfilment.settle_purchase(bought, at=now)
+        bought = fulfilment.settle_purchase(bought, at=timezone.now())
     except StripeUnavailable:
         logger.warning("purchase %s could not be brought up to date", bought.pk)
-    context = {"purchase": bought, "standing": standing_of(request.account, at=now)}
+    context = {"purchase": bought, "standing": standing_of(request.account)}
     return render(request, "billing/purchase.html", context)
 
 

@@ -27,7 +27,7 @@ from gate.connection import HotClient  # noqa: E402
 from gate.http import App, Message, Receive, Scope, Send, request_id_of  # noqa: E402
 from gate.service import QuotaService  # noqa: E402
 from gate.service_tokens import ServiceTokens  # noqa: E402
-from keys.projection import valid_service_token_digests  # noqa: E402
+from keys.projection import record_ignored_headers, valid_service_tokens  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, require_durable, verify  # noqa: E402
 from quotas.projection import load_accounts  # noqa: E402
@@ -77,7 +77,9 @@ def _compose() -> "Application":
     quota_service = QuotaService(
         gate=gate,
         service_tokens=ServiceTokens(
-            peppers=settings.KEY_PEPPERS, load=in_thread(valid_service_token_digests)
+            peppers=settings.KEY_PEPPERS,
+            load=in_thread(valid_service_tokens),
+            record_ignored=in_thread(record_ignored_headers),
         ),
         billing_url=billing_url,
     )

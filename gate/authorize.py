@@ -1,18 +1,39 @@
 """Forward authentication: the decision as nginx, Envoy, Traefik and Caddy ask for it.
 
 The customer's own `Authorization` is judged; everything else comes in headers that the gateway
-sets: X-Quota-Service-Token, and optionally X-Quota-Meter, X-Quota-Client-IP and
-X-Quota-Request-Id. A gateway must set these itself or remove them from what customers send: whoever
-chooses the request id chooses what is charged once. For the same reason `X-Request-Id`, which
-customers may send, is only given back and never makes a request free.
+sets. Customers may send the same headers, and gateways forget to strip them: whoever chooses the
+request id chooses what is charged once. So most of them count only if the service token was issued
+with trust in them (`gate.trust`). `X-Request-Id`, which customers may send, is only given back.
+
+What the gateway says wrongly is its operator's fault: 503 for its customers, and an alarm.
 """
 
-from gate import checking
-from gate.check import Decision, Gate, now_ms
+import re
+
+from gate import checking, digest
+from gate.addresses import to_hex
+from gate.alarms import Alarm, Alarms
+from gate.check import Decision, Gate
 from gate.faces import Asked
-from gate.http import Headers, Problem, Request, Response, bearer_token, header_values, invalid
+from gate.http import (
+    Headers,
+    Problem,
+    Request,
+    Response,
+    bearer_token,
+    forwarded_address,
+    problem_response,
+)
 from gate.rate_headers import rate_headers
 from gate.refusals import invalid_key, refusal
+from gate.trust import IgnoredHeaders, Trust
+
+_PREFIX = b"x-quota-"
+_TOKEN, _METER = "X-Quota-Service-Token", "X-Quota-Meter"
+_REQUEST_ID, _UNITS, _CLIENT_IP = "X-Quota-Request-Id", "X-Quota-Units", "X-Quota-Client-IP"
+_RETRY_AFTER_SECONDS = 30
+# Shorter than any secret, which may stand anywhere by mistake.
+_METER_NAME = re.compile(r"[-\w]{1,40}", re.ASCII)
 
 
 class AuthorizeFace:
@@ -20,67 +41,190 @@ class AuthorizeFace:
 
     method = None
     body_limit = 0
-    request_id_field = "X-Quota-Request-Id"
-    meter_field = "X-Quota-Meter"
 
-    def __init__(self, *, billing_url: str) -> None:
+    def __init__(self, *, billing_url: str, alarms: Alarms, ignored: IgnoredHeaders) -> None:
         self._billing_url = billing_url
+        self._alarms = alarms
+        self._ignored = ignored
 
     def service_token(self, request: Request) -> str | None:
-        return _one(request.headers, "X-Quota-Service-Token")
+        values = [value for name, value in request.headers if name == b"x-quota-service-token"]
+        # Whatever a gateway sends, one that is refused is told what about it is wrong.
+        return b" ".join(values).decode("latin-1") if values else None
 
-    def stranger(self) -> Problem:
-        return Problem(
-            403,
-            "invalid_service_token",
-            "The gateway must send a valid service token as X-Quota-Service-Token.",
+    def stranger(self, token: str | None) -> Problem:
+        if token is None:
+            return _gateway_at_fault("no token", f"A gateway sends no {_TOKEN}. Let it set one.")
+        try:
+            digest.verify_service_token(token)
+        except digest.MalformedKey:
+            return _gateway_at_fault(
+                "malformed token",
+                f"A gateway sends something as {_TOKEN} that is not one service token. "
+                "Let it send exactly what was shown when the token was made.",
+            )
+        return _gateway_at_fault(
+            "unknown token",
+            f"A gateway sends the service token svc_…{token[-4:]}, which is unknown or revoked. "
+            "Issue another one and give it to the gateway.",
         )
 
-    def ask(self, gate: Gate, request: Request) -> Asked:
-        headers = request.headers
-        key = bearer_token(headers)
+    def unknown_meter(self, meter: str) -> Problem:
+        named = f"“{meter}”" if _METER_NAME.fullmatch(meter) else "that cannot be one"
+        return _gateway_at_fault(
+            "unknown meter",
+            f"A gateway asks for a meter {named}, which is not in the catalogue. Correct its "
+            f"{_METER}, or add the meter in the admin.",
+        )
+
+    def request_id_conflict(self) -> Problem:
+        return _gateway_at_fault(
+            "request id conflict",
+            f"A gateway sends a {_REQUEST_ID} that it used for something else within an hour. "
+            "Let it send another one with every request of a customer.",
+        )
+
+    def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
+        key = bearer_token(request.headers)
         if key is None:
             raise invalid_key()
-        request_id = _one(headers, self.request_id_field)
-        if request_id is not None and not checking.is_request_id(request_id):
-            raise invalid(self.request_id_field, "It must be 1 to 128 printable characters.")
-        meter = _one(headers, self.meter_field) or "chat"
-        address = _one(headers, "X-Quota-Client-IP")
-        at_ms = now_ms()
+        said = _Said(request.headers, trust)
+        meter = self._meter(said, trust)
         pending = gate.begin_check(
             key=key,
             meter=meter,
-            units=1,
-            request_id=request_id,
-            address=checking.read_address(address, "X-Quota-Client-IP"),
+            units=self._units(said, trust),
+            request_id=self._request_id(said, trust),
+            address=self._address(said, trust),
             hold_seconds=0,
-            at_ms=at_ms,
         )
-        return Asked(self, meter, at_ms, pending)
+        return Asked(self, meter, pending)
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
-        if not decision.allowed:
-            raise refusal(decision, billing_url=self._billing_url, at_ms=at_ms)
-        assert decision.answer is not None
-        assert decision.charge_id is not None
-        return Response(
-            200,
-            [
-                (b"content-length", b"0"),
-                (b"cache-control", b"no-store"),
-                (b"x-quota-account", decision.handle.encode()),
-                (b"x-quota-key", b"%d" % decision.answer.key_id),
-                (b"x-quota-charge", decision.charge_id.encode()),
-                *rate_headers(decision, now_ms=at_ms),
-            ],
-        )
+    def _meter(self, said: "_Said", trust: Trust) -> str:
+        if trust.meter:
+            # One that says the same is no attempt at another.
+            if said.values(_METER) not in ([], [trust.meter.encode()]):
+                self._ignored.count(trust, _METER)
+            return trust.meter
+        meter = said.one(_METER) or "chat"
+        if len(meter) > checking.MAX_TEXT:
+            raise said.wrongly(_METER, "longer than any meter's name")
+        return meter
 
+    def _units(self, said: "_Said", trust: Trust) -> int:
+        text = self._trusted(said, _UNITS, trust.units, trust)
+        if text is None:
+            return 1
+        if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > checking.MAX_UNITS:
+            raise said.wrongly(_UNITS, f"not a whole number from 0 to {checking.MAX_UNITS:,}")
+        return int(text)
 
-def _one(headers: Headers, name: str) -> str | None:
-    """The one value of a header; None when it is missing. Problem 400 when it comes twice."""
-    values = header_values(headers, name.lower().encode())
-    if not values:
+    def _request_id(self, said: "_Said", trust: Trust) -> str | None:
+        request_id = self._trusted(said, _REQUEST_ID, trust.request_id, trust)
+        if request_id is not None and not checking.is_request_id(request_id):
+            most = checking.MAX_REQUEST_ID
+            raise said.wrongly(_REQUEST_ID, f"not 1 to {most} printable characters")
+        return request_id
+
+    def _address(self, said: "_Said", trust: Trust) -> str:
+        """The customer's address as 32 hex digits, "" when it is not known."""
+        told = self._trusted(said, _CLIENT_IP, trust.client_ip, trust)
+        source = _CLIENT_IP
+        if trust.forwarded_hops:
+            source = "X-Forwarded-For"
+            told = forwarded_address(said.headers, hops=trust.forwarded_hops)
+            if told is None:
+                self._alarms.tell(said.too_few_hops())
+        if told is None:
+            return ""
+        try:
+            return to_hex(told)
+        except ValueError:
+            raise said.wrongly(source, "not one address") from None
+
+    def _trusted(self, said: "_Said", name: str, is_trusted: bool, trust: Trust) -> str | None:
+        """What a header says, if it counts."""
+        if is_trusted:
+            return said.one(name)
+        if said.values(name):
+            self._ignored.count(trust, name)
         return None
-    if len(values) > 1 or not values[0].isascii():
-        raise invalid(name, "This header must be sent once, as plain text.")
-    return values[0].decode()
+
+    def answer(self, decision: Decision) -> Response:
+        if not decision.allowed:
+            raise refusal(decision, billing_url=self._billing_url)
+        assert decision.answer is not None
+        headers = [
+            (b"content-length", b"0"),
+            (b"cache-control", b"no-store"),
+            (b"x-quota-account", decision.handle.encode()),
+            (b"x-quota-key", b"%d" % decision.answer.key_id),
+        ]
+        # Of 0 units there is nothing to give back.
+        if decision.charge_id is not None:
+            headers.append((b"x-quota-charge", decision.charge_id.encode()))
+        return Response(200, [*headers, *rate_headers(decision)])
+
+    def refuse(self, problem: Problem) -> Response:
+        """A problem whose code and link are in headers, too: some gateways drop bodies."""
+        response = problem_response(problem)
+        response.headers.append((b"x-quota-reason", problem.code.encode()))
+        billing_url = problem.members.get("billing_url")
+        if billing_url is not None:
+            response.headers.append((b"link", f'<{billing_url}>; rel="payment"'.encode()))
+        return response
+
+
+class _Said:
+    """What stands in the headers that a gateway of ours sets."""
+
+    def __init__(self, headers: Headers, trust: Trust) -> None:
+        self.headers = headers
+        self._trust = trust
+        self._values: dict[bytes, list[bytes]] = {}
+        for name, value in headers:
+            if name.startswith(_PREFIX):
+                self._values.setdefault(name, []).append(value)
+
+    def values(self, name: str) -> list[bytes]:
+        return self._values.get(name.lower().encode(), [])
+
+    def one(self, name: str) -> str | None:
+        """The one value of a header; None when it is missing. Problem 503 for another number."""
+        values = self.values(name)
+        if not values:
+            return None
+        if len(values) > 1:
+            raise self.wrongly(name, "more than one")
+        try:
+            return values[0].decode("ascii")
+        except UnicodeDecodeError:
+            raise self.wrongly(name, "not plain text") from None
+
+    def wrongly(self, name: str, what: str) -> Problem:
+        """The answer to a header that says what it cannot."""
+        return _gateway_at_fault(
+            f"{self._trust.token_id} {name}",
+            f"The gateway of the service token “{self._trust.name}” sends a wrong {name}: {what}. "
+            "Let it set this header itself, once, whatever its customers send.",
+        )
+
+    def too_few_hops(self) -> Alarm:
+        return Alarm(
+            f"{self._trust.token_id} hops",
+            f"X-Forwarded-For has fewer than the {self._trust.forwarded_hops} addresses that the "
+            f"service token “{self._trust.name}” was told to expect, so that nobody knows where "
+            "customers are. Correct the number in the admin, or let every proxy add its address.",
+        )
+
+
+def _gateway_at_fault(kind: str, text: str) -> Problem:
+    """The answer to customers of a gateway that its operator has to mend."""
+    return Problem(
+        503,
+        "gateway_misconfigured",
+        "The service is not set up correctly. This is not your fault; its operator was told. "
+        "Try again later.",
+        headers=[(b"retry-after", b"%d" % _RETRY_AFTER_SECONDS)],
+        alarm=Alarm(kind, text),
+    )

@@ -17,6 +17,8 @@ from gate.hot_state import (
 _CHECK = script("holds", "check")
 _REFUND = script("holds", "refund")
 _SETTLE = script("holds", "settle")
+# Told instead of a time: the script asks the server's own clock.
+_SERVERS_CLOCK = 0
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class Answer:
     key_cap: int | None = None  # chats a week that the key may use, None when not limited
     key_used: int = 0  # chats that the key has used this week, holds included
     key_digest: str = ""
+    wanted: int = 0  # chats that the request takes
 
     @property
     def allowance_left(self) -> int | None:
@@ -90,14 +93,14 @@ def check_call(
     meter: str,
     units: int,
     request_id: str | None,
-    now_ms: int,
-    week: int,
     address: str = "",
     hold_id: str = "",
-    hold_until_ms: int = 0,
+    hold_ms: int = 0,
+    at_ms: int | None = None,
 ) -> Call:
     """Decide one charge of a key (`units` 0 looks). Without digests it looks at the account.
 
+    at_ms: the moment it happens at; without it the server's clock counts, and no other should.
     address: the caller's, as 32 hex digits (`addresses.to_hex`), or "" when it is not known.
     """
     names = keys_of(handle)
@@ -114,21 +117,19 @@ def check_call(
         first_release = names.replay_of_first_release(request_id)
         if first_release is not None:
             keys += (first_release,)
-        hold_ms = hold_until_ms - now_ms if hold_until_ms else 0
         fingerprint = f"{meter}|{units}|{hold_ms}"
     return Call(
         _CHECK,
         keys,
         (
-            now_ms,
-            week,
+            at_ms or _SERVERS_CLOCK,
             meter,
             units,
             handle,
             REPLAY_WINDOW_MS,
             fingerprint,
             address,
-            hold_until_ms,
+            hold_ms,
             hold_id,
             *digests,
         ),
@@ -159,6 +160,8 @@ def read_answer(reply: Sequence[Any]) -> Answer:
         key_cap=None if key_cap == UNLIMITED else key_cap,
         key_used=int(reply[16]),
         key_digest=reply[17].decode(),
+        # An answer that release 0.1 remembered for its request id lacks it.
+        wanted=int(reply[18]) if len(reply) > 18 else 0,
     )
 
 
@@ -176,10 +179,9 @@ def refund_call(
     boosts: str,
     credits: int,
     credit_chats: int,
-    week: int,
-    now_ms: int,
+    now_ms: int | None = None,
 ) -> Call:
-    """Give back what one charge took."""
+    """Give back what one charge took; `now_ms` is what `at_ms` is to a check."""
     names = keys_of(handle)
     return Call(
         _REFUND,
@@ -200,18 +202,17 @@ def refund_call(
             boosts,
             credits,
             REFUND_WINDOW_MS,
-            week,
+            now_ms or _SERVERS_CLOCK,
             credit_chats,
             charge_ref,
             key_digest,
             int(is_hold),
-            now_ms,
         ),
     )
 
 
-def settle_call(*, handle: str, hold_id: str, units: int, week: int, now_ms: int) -> Call:
-    """Keep `units` of a hold and give the rest back."""
+def settle_call(*, handle: str, hold_id: str, units: int, now_ms: int | None = None) -> Call:
+    """Keep `units` of a hold and give the rest back; `now_ms` is what `at_ms` is to a check."""
     names = keys_of(handle)
     return Call(
         _SETTLE,
@@ -222,7 +223,7 @@ def settle_call(*, handle: str, hold_id: str, units: int, week: int, now_ms: int
             names.mark(hold_id),
             names.holds,
         ),
-        (handle, hold_id, units, REFUND_WINDOW_MS, week, now_ms),
+        (handle, hold_id, units, REFUND_WINDOW_MS, now_ms or _SERVERS_CLOCK),
     )
 
 

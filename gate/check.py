@@ -54,8 +54,9 @@ class TooManyHolds(Exception):
 class Decision:
     """One decision.
 
-    reason: "ok", "invalid_key", "suspended", "not_permitted" (scope or address),
-    "key_cap_reached", "quota_exhausted" or "unknown_meter".
+    reason: "ok", "invalid_key" (also of a key that is bound to other addresses), "suspended",
+    "not_permitted" (scope), "unknown_meter", and when there is not enough: "key_cap_reached" or
+    "quota_exhausted", which end with the week, "above_key_cap" or "above_plan_cap", which do not.
     Everything after `reason` is empty when the key is invalid.
     """
 
@@ -70,11 +71,23 @@ class Decision:
         """When the allowance resets."""
         return None if self.answer is None else week.ends_at(self.answer.week)
 
-    def seconds_to_reset(self, *, now_ms: int) -> int:
-        """Whole seconds until the allowance resets, rounded up and never negative."""
+    @property
+    def retry_after(self) -> int | None:
+        """Seconds after which the same request may pass by itself; None where waiting is no help.
+
+        It may then be paid from what is there at the reset, if nothing else uses it up before.
+        """
+        return self.seconds_to_reset if self.reason in _RESET_HELPS else None
+
+    @property
+    def seconds_to_reset(self) -> int:
+        """Whole seconds until the allowance resets, rounded up and never negative.
+
+        By the clock that decided, and as the first answer said when a request id comes again.
+        """
         if self.answer is None:
             return 0
-        return max(0, -(-(week.starts_ms(self.answer.week + 1) - now_ms) // 1000))
+        return max(0, -(-(week.starts_ms(self.answer.week + 1) - self.answer.at_ms) // 1000))
 
 
 @dataclass(slots=True)
@@ -89,6 +102,8 @@ class PendingCheck:
     begun: "asyncio.Future[Any] | None"  # None when no connection was open yet
 
 
+# Refusals that end with the week.
+_RESET_HELPS = {"quota_exhausted", "key_cap_reached"}
 # What a script answers where PostgreSQL has to be asked first.
 _COLD = (b"cold", b"cold_catalogue")
 _SETTLE_REFUSALS = {
@@ -96,11 +111,6 @@ _SETTLE_REFUSALS = {
     "too_much": "too_much",
     "conflict": "settled_otherwise",
 }
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970 by this machine's clock."""
-    return time.time_ns() // 1_000_000
 
 
 class Gate:
@@ -144,6 +154,8 @@ class Gate:
         A request id that comes again within an hour gets the first answer again. With
         `hold_seconds` the charge is held: it counts until it is settled or the time is over.
         address: the customer's, as 32 hex digits (`addresses.to_hex`); a key may be bound to some.
+        at_ms: when it happens. Only tests tell it; without it Valkey's clock counts for everybody
+        (docs/decisions/0011).
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
         content before.
         """
@@ -167,7 +179,7 @@ class Gate:
         request_id: str | None,
         address: str,
         hold_seconds: int,
-        at_ms: int | None,
+        at_ms: int | None = None,
     ) -> PendingCheck | None:
         """The first half of `check`: send it. None when the text cannot be a key.
 
@@ -177,7 +189,6 @@ class Gate:
             handle = digest.handle_of(key)
         except digest.MalformedKey:
             return None
-        at_ms = now_ms() if at_ms is None else at_ms
         is_hold = hold_seconds > 0 and units > 0
         call = charges.check_call(
             handle=handle,
@@ -185,11 +196,10 @@ class Gate:
             meter=meter,
             units=units,
             request_id=request_id,
-            now_ms=at_ms,
-            week=week.week_of(at_ms),
             address=address,
             hold_id=digest.new_hold_id() if is_hold else "",
-            hold_until_ms=at_ms + hold_seconds * 1000 if is_hold else 0,
+            hold_ms=hold_seconds * 1000 if is_hold else 0,
+            at_ms=at_ms,
         )
         return PendingCheck(handle, call, meter, units, is_hold, self._client.begin(call))
 
@@ -269,9 +279,6 @@ class Gate:
             paid = receipt.from_charge_id(charge_id, self._peppers)
         except receipt.UnknownCharge as error:
             raise CannotRefund("unknown_charge") from error
-        at_ms = now_ms() if at_ms is None else at_ms
-        if at_ms - paid.at_ms > hot_state.REFUND_WINDOW_MS:
-            raise CannotRefund("too_late")
         call = charges.refund_call(
             handle=paid.handle,
             charge_ref=paid.charge_ref,
@@ -285,13 +292,15 @@ class Gate:
             boosts=paid.boosts,
             credits=paid.credits,
             credit_chats=paid.credit_chats,
-            week=week.week_of(at_ms),
             now_ms=at_ms,
         )
         reply = await self._run_warm(paid.handle, call)
         if reply is None:
             raise CannotRefund("unknown_charge")
-        return charges.read_kept(reply)
+        given_back = charges.read_kept(reply)
+        if given_back.status == "too_late":
+            raise CannotRefund("too_late")
+        return given_back
 
     async def settle(self, *, charge_id: str, units: int, at_ms: int | None = None) -> Kept:
         """Keep `units` of a hold and give the rest back. Repeating it answers the same.
@@ -305,13 +314,8 @@ class Gate:
             raise CannotSettle("unknown_charge") from error
         if not held.is_hold:
             raise CannotSettle("not_a_hold")
-        at_ms = now_ms() if at_ms is None else at_ms
         call = charges.settle_call(
-            handle=held.handle,
-            hold_id=held.charge_ref,
-            units=units,
-            week=week.week_of(at_ms),
-            now_ms=at_ms,
+            handle=held.handle, hold_id=held.charge_ref, units=units, now_ms=at_ms
         )
         reply = await self._run_warm(held.handle, call)
         if reply is None:

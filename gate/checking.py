@@ -81,7 +81,9 @@ def read_address(value: object, field: str) -> str:
     try:
         return addresses.to_hex(value if isinstance(value, str) else "")
     except ValueError:
-        raise invalid(field, f"“{field}” must be an IPv4 or IPv6 address.") from None
+        raise invalid(
+            field, f"“{field}” must be one IPv4 or IPv6 address; it may have a port or a zone."
+        ) from None
 
 
 def is_request_id(value: object) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gate.check import Decision, Gate, PendingCheck
 from gate.http import Problem, Request, Response
+from gate.trust import Trust
 
 
 @dataclass(slots=True)
@@ -16,7 +17,6 @@ class Asked:
 
     face: "Face"
     meter: str
-    at_ms: int
     pending: PendingCheck | None
 
 
@@ -31,22 +31,23 @@ class Face(Protocol):
     def body_limit(self) -> int:
         """Bytes that a body may have; 0 where none is read."""
 
-    @property
-    def request_id_field(self) -> str:
-        """What the caller calls the request id, for problems that name the field."""
-
-    @property
-    def meter_field(self) -> str:
-        """What the caller calls the meter."""
-
     def service_token(self, request: Request) -> str | None:
         """The service token that the caller sent; None when there is no clear one."""
 
-    def stranger(self) -> Problem:
+    def stranger(self, token: str | None) -> Problem:
         """The refusal of a caller without a valid service token."""
 
-    def ask(self, gate: Gate, request: Request) -> Asked:
+    def unknown_meter(self, meter: str) -> Problem:
+        """The refusal of a meter that is not in the catalogue."""
+
+    def request_id_conflict(self) -> Problem:
+        """The refusal of a request id that was used for something else."""
+
+    def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
         """Send the check that a request is about. Problem for bad input; nothing was sent then."""
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
+    def answer(self, decision: Decision) -> Response:
         """How a decision reads. Problem for a refusal, where this face has such."""
+
+    def refuse(self, problem: Problem) -> Response:
+        """How a problem reads."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gate import strict_json
+from gate.alarms import Alarm
 from gate.redaction import holds_secret, shown
 
 Scope = MutableMapping[str, Any]
@@ -45,6 +46,7 @@ class Problem(Exception):
     """An error answer as `application/problem+json` (RFC 9457).
 
     `code` is stable and for programs; `detail` is a sentence for people that says what to do.
+    `alarm` is for the operator, and reaches nobody else.
     """
 
     def __init__(
@@ -54,9 +56,11 @@ class Problem(Exception):
         detail: str,
         *,
         headers: Iterable[tuple[bytes, bytes]] = (),
+        alarm: Alarm | None = None,
         **members: Any,
     ) -> None:
         super().__init__(code)
+        self.alarm = alarm
         self.status = status
         self.code = code
         self.detail = detail
@@ -140,20 +144,24 @@ def request_id_of(headers: Headers) -> bytes:
 
 
 def client_address(scope: Scope, *, trusted_proxies: int) -> str | None:
-    """Where a request comes from; None when nobody can tell.
+    """Where a request comes from; None when nobody can tell."""
+    if trusted_proxies:
+        return forwarded_address(scope["headers"], hops=trusted_proxies)
+    client = scope.get("client")
+    return None if client is None else str(client[0])
 
-    Each trusted proxy adds one address to X-Forwarded-For. What stands before those was written by
-    the client and is worth nothing.
+
+def forwarded_address(headers: Headers, *, hops: int) -> str | None:
+    """What stands in X-Forwarded-For where so many trusted proxies added one address each.
+
+    What stands before those was written by the client and is worth nothing. None where there are
+    fewer.
     """
-    if not trusted_proxies:
-        client = scope.get("client")
-        return None if client is None else str(client[0])
-    forwarded = (
-        b",".join(header_values(scope["headers"], b"x-forwarded-for")).decode("latin-1").split(",")
-    )
-    if len(forwarded) < trusted_proxies:
+    values = header_values(headers, b"x-forwarded-for")
+    forwarded = b",".join(values).decode("latin-1").split(",")
+    if not values or len(forwarded) < hops:
         return None
-    return forwarded[-trusted_proxies].strip()
+    return forwarded[-hops].strip()
 
 
 def bearer_token(headers: Headers) -> str | None:

@@ -3,26 +3,35 @@
 from typing import Any
 
 from gate import checking, week
-from gate.check import Decision, Gate, now_ms
+from gate.check import Decision, Gate
 from gate.faces import Asked
-from gate.http import Problem, Request, Response, bearer_token, json_object, json_response
+from gate.http import (
+    Problem,
+    Request,
+    Response,
+    bearer_token,
+    invalid,
+    json_object,
+    json_response,
+    problem_response,
+)
 from gate.rate_headers import rate_headers
-
-_WAITS = {"quota_exhausted", "key_cap_reached"}
+from gate.trust import Trust
 
 
 class JsonFace:
-    """Always 200 for a decision, allowed or not; only what is no decision is a problem."""
+    """Always 200 for a decision, allowed or not; only what is no decision is a problem.
+
+    The API server writes the body itself, so what stands in it counts without further trust.
+    """
 
     method = "POST"
     body_limit = 16 * 1024
-    request_id_field = "request_id"
-    meter_field = "meter"
 
     def service_token(self, request: Request) -> str | None:
         return bearer_token(request.headers)
 
-    def stranger(self) -> Problem:
+    def stranger(self, token: str | None) -> Problem:
         return Problem(
             401,
             "invalid_service_token",
@@ -30,13 +39,23 @@ class JsonFace:
             headers=[(b"www-authenticate", b'Bearer realm="quota"')],
         )
 
-    def ask(self, gate: Gate, request: Request) -> Asked:
+    def unknown_meter(self, meter: str) -> Problem:
+        return invalid("meter", f"There is no meter “{meter}”.")
+
+    def request_id_conflict(self) -> Problem:
+        return Problem(
+            409,
+            "request_id_conflict",
+            "This request_id was used for something else before; nothing was charged.",
+            field="request_id",
+        )
+
+    def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
         return self.ask_for(gate, json_object(request.headers, request.body))
 
     def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
         """Send one check, as it stands in a body or in a batch."""
         wanted = checking.read_check(check)
-        at_ms = now_ms()
         pending = gate.begin_check(
             key=wanted.key,
             meter=wanted.meter,
@@ -44,16 +63,17 @@ class JsonFace:
             request_id=wanted.request_id,
             address=wanted.address,
             hold_seconds=wanted.hold_seconds,
-            at_ms=at_ms,
         )
-        return Asked(self, wanted.meter, at_ms, pending)
+        return Asked(self, wanted.meter, pending)
 
-    def answer(self, decision: Decision, *, at_ms: int) -> Response:
-        headers = rate_headers(decision, now_ms=at_ms)
-        return json_response(200, decision_body(decision, at_ms=at_ms), headers)
+    def answer(self, decision: Decision) -> Response:
+        return json_response(200, decision_body(decision), rate_headers(decision))
+
+    def refuse(self, problem: Problem) -> Response:
+        return problem_response(problem)
 
 
-def decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
+def decision_body(decision: Decision) -> dict[str, Any]:
     """A decision as a JSON object."""
     answer = decision.answer
     if answer is None:
@@ -76,7 +96,5 @@ def decision_body(decision: Decision, *, at_ms: int) -> dict[str, Any]:
             "credits": answer.credits_left,
         },
         "resets_at": week.ends_at_text(answer.week),
-        "retry_after": (
-            decision.seconds_to_reset(now_ms=at_ms) if decision.reason in _WAITS else None
-        ),
+        "retry_after": decision.retry_after,
     }

@@ -37,6 +37,8 @@ _RATE_HEADERS = {
     "X-RateLimit-Reset": _header_of_answer("When the week ends, in seconds since 1970.", _WHOLE),
 }
 _RETRY_AFTER = {"Retry-After": _header_of_answer("Seconds.", _WHOLE)}
+_REASON = {"X-Quota-Reason": _header_of_answer("The `code` of the problem.", _TEXT)}
+_LINK = {"Link": _header_of_answer('Where to buy more, with rel="payment".', _TEXT)}
 _CHALLENGE = {"WWW-Authenticate": _header_of_answer("What to authenticate with.", _TEXT)}
 _ALLOW = {"Allow": _header_of_answer("The methods there are.", _TEXT)}
 
@@ -107,6 +109,7 @@ def _units(minimum: int = 0) -> dict[str, Any]:
 _CODES = [
     "invalid_request",
     "invalid_service_token",
+    "gateway_misconfigured",
     "invalid_key",
     "not_permitted",
     "not_found",
@@ -118,7 +121,9 @@ _CODES = [
     "too_large",
     "unsupported_media_type",
     "key_cap_reached",
+    "above_key_cap",
     "quota_exhausted",
+    "above_plan_cap",
     "internal_error",
     "quota_unavailable",
 ]
@@ -141,7 +146,10 @@ _SCHEMAS: dict[str, Any] = {
         },
         ip={
             "anyOf": [*_ADDRESS, {"type": "null"}],
-            "description": "The customer's address, for keys that are bound to some.",
+            "description": (
+                "The customer's address, for keys that are bound to some. A port, brackets and a "
+                "zone are understood."
+            ),
         },
         hold_seconds={
             "type": "integer",
@@ -174,8 +182,15 @@ _SCHEMAS: dict[str, Any] = {
                     "suspended",
                     "not_permitted",
                     "key_cap_reached",
+                    "above_key_cap",
                     "quota_exhausted",
-                ]
+                    "above_plan_cap",
+                ],
+                "description": (
+                    "A key that is bound to other addresses is an invalid_key. `…_reached` and "
+                    "`quota_exhausted` end with the week; the request is too large for any week "
+                    "where it is `above_…`."
+                ),
             },
             "charge_id": {"type": ["string", "null"]},
             "account": {"type": "string"},
@@ -196,7 +211,11 @@ _SCHEMAS: dict[str, Any] = {
                 },
             },
             "resets_at": {"type": ["string", "null"], "format": "date-time"},
-            "retry_after": {"type": ["integer", "null"], "minimum": 0, "description": "Seconds."},
+            "retry_after": {
+                "type": ["integer", "null"],
+                "minimum": 0,
+                "description": "Seconds; null where waiting does not help.",
+            },
         },
     },
     "Problem": {
@@ -266,6 +285,10 @@ def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
     }
 
 
+_TRUSTED = (
+    "Counts only if the service token was issued with that trust; otherwise it is ignored: a "
+    "customer can send any header that a gateway forgets to strip."
+)
 _AUTHORIZE = {
     "summary": "The decision as a gateway's forward authentication asks for it.",
     "description": (
@@ -274,11 +297,25 @@ _AUTHORIZE = {
     ),
     "security": [{"gatewayToken": [], "customerKey": []}],
     "parameters": [
-        _header("X-Quota-Meter", "Defaults to chat.", maxLength=MAX_TEXT),
-        _header("X-Quota-Client-IP", "The customer's address.", anyOf=_ADDRESS),
+        _header(
+            "X-Quota-Meter",
+            "Defaults to chat. Ignored where the service token has a meter of its own.",
+            maxLength=MAX_TEXT,
+        ),
+        _header(
+            "X-Quota-Client-IP",
+            f"The customer's address, for keys that are bound to some. {_TRUSTED} Instead, a "
+            "token may be issued with the number of proxies that add to X-Forwarded-For.",
+            anyOf=_ADDRESS,
+        ),
+        _header(
+            "X-Quota-Units",
+            f"0 to {MAX_UNITS:,}; defaults to 1, and 0 looks without charging. {_TRUSTED}",
+            pattern="^[0-9]{1,5}$",
+        ),
         _header(
             "X-Quota-Request-Id",
-            "Charged once within an hour. Set it in the gateway: never pass on a customer's.",
+            f"Charged once within an hour. {_TRUSTED}",
             minLength=1,
             pattern=_REQUEST_ID_PATTERN,
             maxLength=MAX_REQUEST_ID,
@@ -286,7 +323,7 @@ _AUTHORIZE = {
     ],
     "responses": {
         "200": {
-            "description": "Allowed and charged.",
+            "description": "Allowed, and charged unless for 0 units.",
             "headers": {
                 "X-Quota-Account": _header_of_answer("The account's handle.", _TEXT),
                 "X-Quota-Key": _header_of_answer("The number of the key.", _WHOLE),
@@ -294,16 +331,18 @@ _AUTHORIZE = {
                 **_RATE_HEADERS,
             },
         },
-        "400": _problem("A header is wrong; `field` names it."),
-        "401": _problem("The customer's key is not valid.", _CHALLENGE),
-        "403": _problem("Not permitted, or the gateway's own token is not valid.", _RATE_HEADERS),
-        "409": _problem("The request id was used for something else."),
+        "401": _problem("The customer's key is not valid.", {**_CHALLENGE, **_REASON}),
+        "403": _problem("Not permitted.", {**_RATE_HEADERS, **_REASON}),
         "429": _problem(
-            "Used up; `Retry-After`, `resets_at` and `billing_url` say what to do.",
-            {**_RETRY_AFTER, **_RATE_HEADERS},
+            "Not enough. `Retry-After` and `resets_at` are there where waiting can help.",
+            {**_RETRY_AFTER, **_RATE_HEADERS, **_REASON, **_LINK},
         ),
-        "500": _BROKEN,
-        "503": _UNAVAILABLE,
+        "500": _problem("Something broke on our side.", _REASON),
+        "503": _problem(
+            "No decision can be made now, or the gateway is not set up correctly (its service "
+            "token, meter or another header of its own), which the operator finds in the log.",
+            {**_RETRY_AFTER, **_REASON},
+        ),
     },
 }
 

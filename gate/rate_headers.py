@@ -13,7 +13,7 @@ from gate.http import Headers
 _POLICY = b"week"
 
 
-def rate_headers(decision: Decision, *, now_ms: int) -> Headers:
+def rate_headers(decision: Decision) -> Headers:
     """The rate headers of a decision; none when the key is unknown or nothing limits it.
 
     Remaining counts every source that still pays: allowance, boosts and credits.
@@ -21,7 +21,7 @@ def rate_headers(decision: Decision, *, now_ms: int) -> Headers:
     answer = decision.answer
     if answer is None or (limit := answer.limit) is None or (left := answer.chats_left) is None:
         return []
-    seconds = decision.seconds_to_reset(now_ms=now_ms)
+    seconds = decision.seconds_to_reset
     return [
         *_of_the_week(limit, answer.week),
         (b"ratelimit", b'"%b";r=%d;t=%d' % (_POLICY, left, seconds)),

@@ -33,6 +33,7 @@ from gate.json_face import JsonFace, decision_body
 from gate.openapi import DOCUMENT
 from gate.refusals import unavailable
 from gate.service_tokens import ServiceTokens
+from gate.trust import Trust
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ class QuotaService:
         self._gate = gate
         self._tokens = service_tokens
         self._json = JsonFace()
-        self._forward = AuthorizeFace(billing_url=billing_url)
+        self._forward = AuthorizeFace(
+            billing_url=billing_url, alarms=service_tokens.alarms, ignored=service_tokens.ignored
+        )
         self._calls = {
             "/quota/v1/check/batch": (self._batch, _BATCH_BODY_LIMIT),
             "/quota/v1/refund": (self._refund, self._json.body_limit),
@@ -72,14 +75,14 @@ class QuotaService:
             if face is None:
                 return await self._call(request, read_body)
             await self._tokens.refresh_if_due()
-            self._admit(face, request)
+            trust = self._admit(face, request)
             if face.body_limit:
                 request.body = await read_body(face.body_limit)
-            asked = face.ask(self._gate, request)
+            asked = face.ask(self._gate, request, trust)
         except ClientGone:
             raise
         except Exception as error:
-            return problem_response(_problem(error, face))
+            return self._refusal(error, face)
         return await self.finish(asked)
 
     def begin(self, request: Request) -> Asked | Response | None:
@@ -92,14 +95,14 @@ class QuotaService:
         if face is None or not self._tokens.are_fresh():
             return None
         try:
-            self._admit(face, request)
+            trust = self._admit(face, request)
             if face.body_limit:
                 require_size(len(request.body), face.body_limit)
-            asked = face.ask(self._gate, request)
+            asked = face.ask(self._gate, request, trust)
             if asked.pending is None:
                 return _worded(asked, Decision(allowed=False, reason="invalid_key"))
         except Exception as error:
-            return problem_response(_problem(error, face))
+            return self._refusal(error, face)
         # Without an open connection nothing was sent, and `answer` may ask again.
         return None if asked.pending.begun is None else asked
 
@@ -113,14 +116,21 @@ class QuotaService:
             decision = self._gate.decide(asked.pending)
             return None if decision is None else _worded(asked, decision)
         except Exception as error:
-            return problem_response(_problem(error, asked.face))
+            return self._refusal(error, asked.face)
 
     async def finish(self, asked: Asked) -> Response:
         """The answer to a check that was begun, however long it takes."""
         try:
             return _worded(asked, await self._gate.finish_check(asked.pending))
         except Exception as error:
-            return problem_response(_problem(error, asked.face))
+            return self._refusal(error, asked.face)
+
+    def _refusal(self, error: Exception, face: Face | None) -> Response:
+        """What went wrong, as a face says it; the operator learns what is theirs to mend."""
+        problem = _problem(error, face)
+        if problem.alarm is not None:
+            self._tokens.alarms.tell(problem.alarm)
+        return problem_response(problem) if face is None else face.refuse(problem)
 
     def _face(self, path: str) -> Face | None:
         if path == _CHECK:
@@ -130,13 +140,18 @@ class QuotaService:
             return self._forward
         return None
 
-    def _admit(self, face: Face, request: Request) -> None:
-        """Refuse another method than the face's, and callers without a valid service token."""
+    def _admit(self, face: Face, request: Request) -> Trust:
+        """Refuse another method than the face's, and callers without a valid service token.
+
+        Answers what the caller is trusted with.
+        """
         if face.method is not None:
             require_method(request.method, face.method)
         token = face.service_token(request)
-        if token is None or not self._tokens.accepts(token):
-            raise face.stranger()
+        trust = None if token is None else self._tokens.trust_of(token)
+        if trust is None:
+            raise face.stranger(token)
+        return trust
 
     async def _call(self, request: Request, read_body: ReadBody) -> Response:
         call, body_limit = self._calls.get(request.path, (None, 0))
@@ -215,16 +230,16 @@ class QuotaService:
 
 def _known(decision: Decision, asked: Asked) -> Decision:
     if decision.reason == "unknown_meter":
-        raise invalid(asked.face.meter_field, f"There is no meter “{asked.meter}”.")
+        raise asked.face.unknown_meter(asked.meter)
     return decision
 
 
 def _decided(asked: Asked, decision: Decision) -> dict[str, Any]:
-    return decision_body(_known(decision, asked), at_ms=asked.at_ms)
+    return decision_body(_known(decision, asked))
 
 
 def _worded(asked: Asked, decision: Decision) -> Response:
-    return asked.face.answer(_known(decision, asked), at_ms=asked.at_ms)
+    return asked.face.answer(_known(decision, asked))
 
 
 def _problem(error: Exception, face: Face | None) -> Problem:
@@ -234,13 +249,7 @@ def _problem(error: Exception, face: Face | None) -> Problem:
     if isinstance(error, QuotaUnavailable):
         return unavailable()
     if isinstance(error, RequestIdConflict) and face is not None:
-        return Problem(
-            409,
-            "request_id_conflict",
-            f"This {face.request_id_field} was used for something else before; "
-            "nothing was charged.",
-            field=face.request_id_field,
-        )
+        return face.request_id_conflict()
     if isinstance(error, TooManyHolds):
         return Problem(
             409,

@@ -1,12 +1,14 @@
-"""Which service tokens the quota-check service accepts."""
+"""Which service tokens the quota-check service accepts, and what each is trusted with."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from gate import digest
+from gate.alarms import Alarms
 from gate.check import QuotaUnavailable
+from gate.trust import IgnoredHeaders, Trust
 
 logger = logging.getLogger(__name__)
 
@@ -16,48 +18,66 @@ _RETRY_SECONDS = 0.5
 # A database that hangs must not take the checks down with it.
 _LOAD_WITHIN_SECONDS = 0.4
 
-LoadDigests = Callable[[], Awaitable[frozenset[str]]]
+LoadTokens = Callable[[], Awaitable[Mapping[str, Trust]]]
+RecordIgnored = Callable[[Mapping[int, int]], Awaitable[None]]
 
 
 class ServiceTokens:
-    """A copy of the valid tokens' digests that is never older than a few seconds.
+    """A copy of the valid tokens that is never older than a few seconds.
 
     When PostgreSQL is away the last copy stays in use: nobody can revoke a token meanwhile.
+    load: digests of the valid tokens, and what each is trusted with.
+    record_ignored: writes down how many headers were ignored, by the number of the token.
     """
 
-    def __init__(self, *, peppers: Sequence[digest.Pepper], load: LoadDigests) -> None:
+    def __init__(
+        self,
+        *,
+        peppers: Sequence[digest.Pepper],
+        load: LoadTokens,
+        record_ignored: RecordIgnored | None = None,
+    ) -> None:
+        self.alarms = Alarms()
+        self.ignored = IgnoredHeaders(self.alarms)
         self._peppers = tuple(peppers)
         self._load = load
+        self._record_ignored = record_ignored
+        self._recording: asyncio.Future[None] | None = None
         # None until PostgreSQL has answered once.
-        self._digests: frozenset[str] | None = None
+        self._tokens: Mapping[str, Trust] | None = None
         self._refresh_at = 0.0
         self._lock = asyncio.Lock()
         # The digest of a token that was accepted before costs two HMACs a request otherwise.
         self._known: dict[str, tuple[str, ...]] = {}
 
     def are_fresh(self) -> bool:
-        """Whether `accepts` may be asked without waiting for a refresh."""
+        """Whether `trust_of` may be asked without waiting for a refresh."""
         return time.monotonic() < self._refresh_at
 
-    def accepts(self, token: str) -> bool:
-        """Whether the token may ask for decisions. QuotaUnavailable when nobody can know."""
+    def trust_of(self, token: str) -> Trust | None:
+        """What the token is trusted with; None for one that may not ask for decisions.
+
+        QuotaUnavailable when nobody can know.
+        """
         candidates = self._known.get(token)
         if candidates is None:
             try:
                 digest.verify_service_token(token)
             except digest.MalformedKey:
-                return False
+                return None
             candidates = tuple(digest.digests(token, self._peppers))
-        if self._digests is None:
+        if self._tokens is None:
             raise QuotaUnavailable
-        if self._digests.isdisjoint(candidates):
-            self._known.pop(token, None)
-            return False
-        self._known[token] = candidates
-        return True
+        for candidate in candidates:
+            trust = self._tokens.get(candidate)
+            if trust is not None:
+                self._known[token] = candidates
+                return trust
+        self._known.pop(token, None)
+        return None
 
     async def refresh_if_due(self) -> None:
-        """Read the digests anew when the copy is too old."""
+        """Read the tokens anew when the copy is too old."""
         if self.are_fresh():
             return
         async with self._lock:
@@ -65,8 +85,26 @@ class ServiceTokens:
                 return
             try:
                 async with asyncio.timeout(_LOAD_WITHIN_SECONDS):
-                    self._digests = await self._load()
+                    self._tokens = await self._load()
                 self._refresh_at = time.monotonic() + _FRESH_SECONDS
+                self._write_down_ignored()
             except Exception:
                 logger.exception("service tokens could not be read; the last copy stays in use")
                 self._refresh_at = time.monotonic() + _RETRY_SECONDS
+
+    def _write_down_ignored(self) -> None:
+        """Write down what was ignored, without anybody waiting for it."""
+        if self._record_ignored is None or self._recording is not None:
+            return
+        counts = self.ignored.take()
+        if counts:
+            self._recording = asyncio.ensure_future(self._record(self._record_ignored, counts))
+
+    async def _record(self, record: RecordIgnored, counts: dict[int, int]) -> None:
+        try:
+            await record(counts)
+        except Exception:
+            self.ignored.put_back(counts)
+            logger.exception("ignored headers could not be written down; they are counted on")
+        finally:
+            self._recording = None

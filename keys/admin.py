@@ -1,3 +1,6 @@
+from typing import Any
+
+from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -43,18 +46,52 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
             self.message_user(request, "Revoked: the gate refuses these keys.", messages.SUCCESS)
 
 
+TRUST = ("trusts_request_id", "trusts_units", "trusts_client_ip", "forwarded_hops", "meter")
+
+
+class TrustForm(forms.ModelForm[ServiceToken]):
+    """What a token is called and trusted with; no number of hops is none."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields["forwarded_hops"].required = False
+
+    def clean_forwarded_hops(self) -> int:
+        hops: int | None = self.cleaned_data["forwarded_hops"]
+        return hops or 0
+
+
 @admin.register(ServiceToken)
 class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
     """Tokens of API servers and gateways; the text is shown once, right after adding."""
 
-    list_display = ("name", "masked", "created_at", "revoked_at")
+    list_display = (
+        "name",
+        "masked",
+        "trusted_with",
+        "ignored_headers",
+        "ignored_at",
+        "created_at",
+        "revoked_at",
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
     search_fields = ("name",)
-    fields = ("name",)
+    form = TrustForm
     actions = ("revoke",)
 
-    def has_change_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
-        return False
+    @admin.display(description="trusted with")
+    def trusted_with(self, token: ServiceToken) -> str:
+        return token.trust_in_words or "nothing"
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: ServiceToken | None = None
+    ) -> tuple[str, ...]:
+        """The name of a token stays; what it is trusted with may change."""
+        return () if obj is None else ("name", "ignored_headers", "ignored_at")
+
+    def get_fields(self, request: HttpRequest, obj: ServiceToken | None = None) -> tuple[str, ...]:
+        counted = () if obj is None else ("ignored_headers", "ignored_at")
+        return ("name", *TRUST, *counted)
 
     def has_delete_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
         return False
@@ -62,7 +99,11 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
     def save_model(
         self, request: HttpRequest, obj: ServiceToken, form: object, change: bool
     ) -> None:
-        token, plaintext = issue_service_token(name=obj.name)
+        if change:
+            obj.save(update_fields=TRUST)
+            self.message_user(request, "It counts everywhere within 5 seconds.")
+            return
+        token, plaintext = issue_service_token(name=obj.name, trust=obj.trust)
         obj.pk = token.pk
         # Only for the answer to this very request; see response_add.
         obj.__dict__["_plaintext"] = plaintext

@@ -1,11 +1,11 @@
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Any
 from uuid import uuid4
 
 from django import forms
 
 from accounts.names import NameFormField
+from gate import addresses
 from keys.issue import KeyLimits
 
 ADDRESSES_AT_MOST = 20
@@ -64,14 +64,11 @@ class NewKeyForm(forms.Form):
     def clean_addresses(self) -> tuple[str, ...]:
         """Networks in CIDR form."""
         lines = [line.strip() for line in self.cleaned_data["addresses"].splitlines()]
-        networks = []
-        for line in filter(None, lines):
-            try:
-                networks.append(str(ip_network(line)))
-            except ValueError:
-                raise forms.ValidationError(
-                    f"“{line}” is no address or network. Write 192.0.2.7 or 192.0.2.0/24."
-                ) from None
+        try:
+            # One that stands there twice is one.
+            networks = list(dict.fromkeys(map(addresses.read_network, filter(None, lines))))
+        except addresses.CannotReadNetwork as error:
+            raise forms.ValidationError(str(error)) from None
         if len(networks) > ADDRESSES_AT_MOST:
             raise forms.ValidationError(f"A key may name {ADDRESSES_AT_MOST} networks at most.")
         return tuple(networks)

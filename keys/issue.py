@@ -15,8 +15,9 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account, User
 from gate import digest
+from gate.trust import Trust
 from keys import projection
-from keys.models import ApiKey, ServiceToken
+from keys.models import ONE_WAY_TO_KNOW_THE_ADDRESS, ApiKey, ServiceToken
 
 # Enough for anybody; a runaway script must not fill the account's hot state.
 ACTIVE_KEYS_LIMIT = 1_000
@@ -38,6 +39,10 @@ class NameTaken(CannotIssueKey):
     """A service token of this name exists."""
 
 
+class CannotTrust(CannotIssueKey):
+    """What a service token should be trusted with contradicts itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
     """What a key may do less than its account. Networks in CIDR form."""
@@ -49,6 +54,7 @@ class KeyLimits:
 
 
 NO_LIMITS = KeyLimits()
+NO_TRUST = Trust()
 
 
 def _by_the_caller(_made: ApiKey | ServiceToken, _plaintext: str) -> None:
@@ -102,12 +108,18 @@ def issue_api_key(
 
 @sensitive_variables("plaintext")
 def issue_service_token(
-    *, name: str, show: Callable[[ServiceToken, str], object] = _by_the_caller
+    *,
+    name: str,
+    trust: Trust = NO_TRUST,
+    show: Callable[[ServiceToken, str], object] = _by_the_caller,
 ) -> tuple[ServiceToken, str]:
-    """A new service token and its text, which is nowhere else. Raises NameTaken.
+    """A new service token and its text, which is nowhere else. Raises NameTaken or CannotTrust.
 
+    trust: what counts of what comes with it; its number and name are those of the new token.
     show: prepares or prints the text; if it raises, there is no token.
     """
+    if trust.client_ip and trust.forwarded_hops:
+        raise CannotTrust(ONE_WAY_TO_KNOW_THE_ADDRESS)
     plaintext = digest.new_service_token()
     try:
         with transaction.atomic():
@@ -115,6 +127,11 @@ def issue_service_token(
                 name=name,
                 digest=digest.digest(plaintext, settings.KEY_PEPPERS[0]),
                 last_four=plaintext[-4:],
+                trusts_request_id=trust.request_id,
+                trusts_units=trust.units,
+                trusts_client_ip=trust.client_ip,
+                forwarded_hops=trust.forwarded_hops,
+                meter=trust.meter,
             )
             show(token, plaintext)
     except IntegrityError as error:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -15,6 +16,7 @@ from accounts.models import Account
 from accounts.names import NameField, name_check
 from gate import addresses, snapshots, week
 from gate.snapshots import KeyState
+from gate.trust import Trust
 
 
 class ApiKey(models.Model):
@@ -127,18 +129,85 @@ class ApiKey(models.Model):
         self.save(update_fields=["revoked_at", "revoked_by", "version"])
 
 
+FORWARDED_HOPS_AT_MOST = 10
+ONE_WAY_TO_KNOW_THE_ADDRESS = (
+    "Choose one way to know the address: X-Quota-Client-IP, or the hops of X-Forwarded-For."
+)
+_STRIPPED = (
+    "Trust this only if the gateway sets the header itself with every request, or strips it: "
+    "customers can send it, too."
+)
+
+
 class ServiceToken(models.Model):
-    """What an API server or gateway shows to the quota-check service."""
+    """What an API server or gateway shows to the quota-check service.
+
+    The trust is about headers of forward authentication. What an API server writes into the body
+    of a check is its own word, and counts anyway.
+    """
 
     name = NameField(longest=80, unique=True, help_text="Which server uses it.")
     digest = models.CharField(max_length=43, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Defaults of the database: a release that does not know these makes tokens without trust.
+    trusts_request_id = models.BooleanField(
+        "trust X-Quota-Request-Id",
+        default=False,
+        db_default=False,
+        help_text=f"Requests with the same id are charged once within an hour. {_STRIPPED} "
+        "Whoever sends the same id with every request would use the API for free.",
+    )
+    trusts_units = models.BooleanField(
+        "trust X-Quota-Units",
+        default=False,
+        db_default=False,
+        help_text=f"How many units a request takes; 0 only looks. {_STRIPPED} "
+        "Whoever sends 0 would use the API for free.",
+    )
+    trusts_client_ip = models.BooleanField(
+        "trust X-Quota-Client-IP",
+        default=False,
+        db_default=False,
+        help_text=f"The customer's address, for keys that are bound to some. {_STRIPPED} "
+        "Whoever sends an address would open a stolen key that is bound to it.",
+    )
+    forwarded_hops = models.PositiveSmallIntegerField(
+        "hops of X-Forwarded-For",
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(FORWARDED_HOPS_AT_MOST)],
+        help_text="Another way to know the customer's address: how many proxies, the gateway "
+        "included, add one to X-Forwarded-For. 0: it is not read. With a number that is too high "
+        "a customer chooses the address.",
+    )
+    meter = models.SlugField(
+        "only meter",
+        blank=True,
+        default="",
+        db_default="",
+        help_text="What every request is charged by, whatever X-Quota-Meter says. Empty: the "
+        "gateway must set or strip X-Quota-Meter, or customers choose the cheapest meter.",
+    )
+    ignored_headers = models.PositiveBigIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Headers that did not count, because the token was not issued with that trust.",
+    )
+    ignored_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         ordering = ("name",)
-        constraints: ClassVar = [name_check("service_token_name_clean")]
+        constraints: ClassVar = [
+            name_check("service_token_name_clean"),
+            models.CheckConstraint(
+                condition=Q(trusts_client_ip=False) | Q(forwarded_hops=0),
+                name="service_token_one_address",
+                violation_error_message=ONE_WAY_TO_KNOW_THE_ADDRESS,
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -147,3 +216,30 @@ class ServiceToken(models.Model):
     def masked(self) -> str:
         """What an operator recognises the token by."""
         return f"svc_…{self.last_four}"
+
+    @property
+    def trust(self) -> Trust:
+        """What the gate lets count of what comes with the token."""
+        return Trust(
+            token_id=self.pk,
+            name=self.name,
+            request_id=self.trusts_request_id,
+            units=self.trusts_units,
+            client_ip=self.trusts_client_ip,
+            forwarded_hops=self.forwarded_hops,
+            meter=self.meter,
+        )
+
+    @property
+    def trust_in_words(self) -> str:
+        """What the token is trusted with; empty when nothing."""
+        trust = self.trust
+        hops = f"X-Forwarded-For ({trust.forwarded_hops} hops)"
+        said = {
+            "request id": trust.request_id,
+            "units": trust.units,
+            "client address": trust.client_ip,
+            hops: trust.forwarded_hops,
+            f"only meter {trust.meter}": trust.meter,
+        }
+        return ", ".join(words for words, is_so in said.items() if is_so)

@@ -1,13 +1,17 @@
 """Bringing keys from PostgreSQL to the gate."""
 
 import logging
+from collections.abc import Mapping
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.partitions import partition_state, record_pushes
 from gate import connection, hot_state, snapshots
+from gate.trust import Trust
 from keys.models import ApiKey, ServiceToken
 
 logger = logging.getLogger(__name__)
@@ -47,6 +51,17 @@ def push_pending_keys() -> int:
     return pushed
 
 
-def valid_service_token_digests() -> frozenset[str]:
-    """The digests that the quota-check service accepts."""
-    return frozenset(ServiceToken.objects.filter(revoked_at=None).values_list("digest", flat=True))
+def valid_service_tokens() -> dict[str, Trust]:
+    """The digests that the quota-check service accepts, and what each token is trusted with."""
+    return {token.digest: token.trust for token in ServiceToken.objects.filter(revoked_at=None)}
+
+
+def record_ignored_headers(counts: Mapping[int, int]) -> None:
+    """Add to what is counted of each token, by its number."""
+    now = timezone.now()
+    # In one order everywhere: two processes that meet in the same rows cannot wait for each other.
+    with transaction.atomic():
+        for token_id, count in sorted(counts.items()):
+            ServiceToken.objects.filter(pk=token_id).update(
+                ignored_headers=F("ignored_headers") + count, ignored_at=now
+            )

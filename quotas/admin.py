@@ -170,7 +170,7 @@ class AccountAdmin(AccountPeople):
     @admin.display(description="standing now")
     def standing_now(self, account: Account) -> str:
         """What the gate says, for people who answer questions."""
-        standing = standing_of(account, at=timezone.now()) if account.pk else None
+        standing = standing_of(account) if account.pk else None
         if standing is None:
             return "The gate gives no answer at the moment."
         cap = "unlimited" if standing.cap is None else f"{standing.cap:,}"

@@ -25,6 +25,8 @@ from quotas.models import Boost, ChargeMark, CreditEntry, Entitlement, UsageRoll
 logger = logging.getLogger(__name__)
 
 _SWEEP_AT_ONCE = 500
+# What has ended by our clock may not have by Valkey's, which counts. It knows when each ends.
+_CLOCKS_APART = timedelta(days=1)
 
 Row = TypeVar("Row", Boost, ApiKey, ChargeMark)
 
@@ -73,10 +75,12 @@ def _snapshots(
     this_week = week.week_of(week.to_ms(at))
     credits = _credits(accounts)
     used, used_by_key = _used(accounts, this_week)
-    boosts = _by_account(Boost.objects.filter(account__in=accounts, expires_at__gt=at))
+    boosts = _by_account(
+        Boost.objects.filter(account__in=accounts, expires_at__gt=at - _CLOCKS_APART)
+    )
     # Revoked keys too: an older copy of Valkey may hold them as active.
     keys = _by_account(ApiKey.objects.filter(account__in=accounts))
-    refundable_since = at - timedelta(milliseconds=REFUND_WINDOW_MS)
+    refundable_since = at - timedelta(milliseconds=REFUND_WINDOW_MS) - _CLOCKS_APART
     marks = _by_account(
         ChargeMark.objects.filter(account__in=accounts, made_at__gt=refundable_since)
     )

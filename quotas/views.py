@@ -36,12 +36,11 @@ def usage_now(request: AccountRequest) -> HttpResponse:
 
 
 def _now(account: Account) -> dict[str, Any]:
-    now = timezone.now()
-    standing = standing_of(account, at=now)
+    standing = standing_of(account)
     week = None
     if standing is not None:
         try:
-            week = week_usage(account, at=now)
+            week = week_usage(account, at=timezone.now())
         except (RedisError, OSError) as error:
             logger.warning("no usage of account %s: %s", account.pk, type(error).__name__)
             standing = None

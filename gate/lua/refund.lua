@@ -4,9 +4,10 @@
 --       5 holds of the account
 -- ARGV  1 handle   2 key id   3 meter   4 at (ms) of the charge   5 week of the charge
 --       6 allowance taken   7 boosts taken "id:chats,…"   8 credits taken   9 how long the mark stays (ms)
---       10 now's week by the caller's clock   11 chats that credits paid   12 entry id or hold id
---       13 digest of the key, or ""   14 1 when the charge is a hold   15 now (ms)
+--       10 now (ms) as told, or 0 for the server's clock   11 chats that credits paid
+--       12 entry id or hold id   13 digest of the key, or ""   14 1 when the charge is a hold
 -- RETURNS {status, allowance, boost chats, credits given back}: ok | already | cold | cold_catalogue
+--       | too_late (the charge is older than its mark would stay)
 --       An allowance chat of a week that has ended is gone: 0 is given back.
 -- WRITES what check writes, the mark ("refunded|…") and a negative stream entry with the mark.
 
@@ -17,9 +18,12 @@ local epoch = redis.call('HGET', catalogue, 'epoch')
 if not epoch then return {'cold_catalogue'} end
 if epoch ~= state[1] then return {'cold'} end
 
+local now, now_week = clock(ARGV[10])
+if now - tonumber(ARGV[4]) > tonumber(ARGV[9]) then return {'too_late'} end
+
 local allowance, boosts, credits, credit_chats =
   tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[11])
-local week = enter_week(account, tonumber(state[2] or '-1'), tonumber(ARGV[10]))
+local week = enter_week(account, tonumber(state[2] or '-1'), now_week)
 local in_stream = true
 
 local before = redis.call('GET', mark)
@@ -30,7 +34,7 @@ if before then
   -- A settled hold: what was kept is what can be given back.
   allowance, boosts, credits, credit_chats = tonumber(a), b, tonumber(c), tonumber(d)
 elseif ARGV[14] == '1' then
-  release_expired(account, holds, week, tonumber(ARGV[15]))
+  release_expired(account, holds, week, now)
   if redis.call('HDEL', account, 'h:' .. ARGV[12]) == 0 then return {'already', 0, '', 0} end
   redis.call('ZREM', holds, ARGV[12])
   redis.call('HINCRBY', account, 'holding', -1)

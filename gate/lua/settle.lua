@@ -2,7 +2,7 @@
 --
 -- KEYS  1 account hash   2 catalogue hash   3 charge stream   4 mark of the hold   5 holds of the account
 -- ARGV  1 handle   2 hold id   3 units to keep   4 how long the mark stays (ms)
---       5 now's week by the caller's clock   6 now (ms)
+--       5 now (ms) as told, or 0 for the server's clock
 -- RETURNS {status, allowance, boosts "id:chats,…", credits kept, chats that credits paid}:
 --       ok | already (settled the same before) | conflict (settled otherwise, or refunded)
 --       | gone (ran out, or never was) | too_much (more than was held) | cold | cold_catalogue
@@ -27,8 +27,9 @@ if before then
   return {'conflict'}
 end
 
-local week = enter_week(account, tonumber(state[2] or '-1'), tonumber(ARGV[5]))
-release_expired(account, holds, week, tonumber(ARGV[6]))
+local now, now_week = clock(ARGV[5])
+local week = enter_week(account, tonumber(state[2] or '-1'), now_week)
+release_expired(account, holds, week, now)
 local text = redis.call('HGET', account, 'h:' .. ARGV[2])
 if not text then return {'gone'} end
 local hold = read_hold(text)

@@ -14,6 +14,7 @@ from gate.connection import HotClient
 from gate.service import QuotaService
 from gate.service_tokens import ServiceTokens
 from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.trust import Trust
 
 
 async def _no_accounts(handles: Sequence[str]) -> Mapping[str, AccountSnapshot]:
@@ -24,8 +25,8 @@ async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapsh
     raise LookupError(partition)
 
 
-async def _service_tokens() -> frozenset[str]:
-    return frozenset([digest.digest(os.environ["SERVICE_TOKEN"], PEPPER)])
+async def _service_tokens() -> Mapping[str, Trust]:
+    return {digest.digest(os.environ["SERVICE_TOKEN"], PEPPER): Trust()}
 
 
 application = QuotaApp(

@@ -1,5 +1,6 @@
 """Accounts, keys and entries put straight into a Valkey, as the product would, but in thousands."""
 
+import time
 from collections.abc import Iterable
 from itertools import islice
 from random import Random
@@ -9,7 +10,6 @@ from redis import Redis
 from benchmark.backlog import used_memory
 from benchmark.target import SITE, Target, load_scripts
 from gate import connection, digest, hot_state, snapshots, week
-from gate.check import now_ms
 from gate.hot_state import PARTITIONS, Call
 from gate.snapshots import AccountSnapshot, CatalogueSnapshot, KeyState, PartitionState
 
@@ -71,7 +71,7 @@ class HotAccounts:
         """More entries that nobody drains, spread over the partitions."""
         script = self._client.register_script(_ADD_ENTRIES)
         record = "|".join(
-            (self._text(8), "12345", "chat", str(_this_week()), "1", "", "0", "0", str(now_ms()))
+            (self._text(8), "12345", "chat", str(_this_week()), "1", "", "0", "0", str(_now_ms()))
         )
         for at, left in enumerate(range(count, 0, -_AT_ONCE)):
             stream = hot_state.stream_name(at % PARTITIONS)
@@ -141,8 +141,12 @@ class HotAccounts:
                     raise RuntimeError(f"the gate did not take it: {status!r}")
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def _this_week() -> int:
-    return week.week_of(now_ms())
+    return week.week_of(_now_ms())
 
 
 def _key(text: str) -> KeyState:

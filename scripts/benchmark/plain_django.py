@@ -22,8 +22,7 @@ if not settings.configured:
 from django.core.asgi import get_asgi_application
 
 from benchmark.lifespan import with_lifespan
-from gate import charges, connection, digest, hot_state, snapshots, week
-from gate.check import now_ms
+from gate import charges, connection, digest, hot_state, snapshots
 
 
 def check(request: HttpRequest) -> HttpResponse:
@@ -33,15 +32,12 @@ def check(request: HttpRequest) -> HttpResponse:
         handle = digest.handle_of(key)
     except digest.MalformedKey:
         return _json({"allowed": False, "reason": "invalid_key"})
-    at_ms = now_ms()
     call = charges.check_call(
         handle=handle,
         digests=snapshots.hot_digests(digest.digests(key, site.KEY_PEPPERS)),
         meter="chat",
         units=1,
         request_id=None,
-        now_ms=at_ms,
-        week=week.week_of(at_ms),
     )
     answer = charges.read_answer(hot_state.run(connection.sync_client(site.REDIS_URL), call))
     return _json(

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from gate import charges, connection, digest, snapshots, week
-from gate.check import now_ms
+from gate import charges, connection, digest, snapshots
 from gate.hot_state import Call
 
 SITE = "config.asgi:application"
@@ -29,15 +28,12 @@ class Target:
 
 def check_script(target: Target, key: str) -> Call:
     """The script call that a check of this key makes."""
-    at_ms = now_ms()
     return charges.check_call(
         handle=digest.handle_of(key),
         digests=snapshots.hot_digests(digest.digests(key, target.peppers)),
         meter="chat",
         units=1,
         request_id=None,
-        now_ms=at_ms,
-        week=week.week_of(at_ms),
     )
 
 
@@ -51,7 +47,5 @@ def packed(call: Call) -> bytes:
 
 def load_scripts(redis_url: str) -> None:
     """Make a Valkey know the check, so that the first subject need not send its text."""
-    example = charges.check_call(
-        handle="", digests=[], meter="", units=0, request_id=None, now_ms=0, week=0
-    )
+    example = charges.check_call(handle="", digests=[], meter="", units=0, request_id=None)
     connection.sync_client(redis_url).script_load(example.script.text)

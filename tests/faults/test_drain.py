@@ -19,8 +19,7 @@ from redis import Redis
 from config.conditions import REPOSITORY
 from config.embedded import EmbeddedPostgres
 from config.processes import CannotStart, Child
-from gate import charges, digest, hot_state, snapshots, week
-from gate.check import now_ms
+from gate import charges, digest, hot_state, snapshots
 from gate.hot_state import PARTITIONS, stream_name
 from tests.faults.conftest import peppers
 from tests.faults.draining import ALLOWANCE, BOOSTS, CREDITS, CUSTOMERS
@@ -104,7 +103,6 @@ def _kill(postgres: EmbeddedPostgres) -> None:
 def _charge(client: Redis, keys: list[str]) -> None:
     """One chat of each key, all in one round trip."""
     pepper = _pepper()
-    at_ms = now_ms()
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         call = charges.check_call(
@@ -113,8 +111,6 @@ def _charge(client: Redis, keys: list[str]) -> None:
             meter="chat",
             units=1,
             request_id=None,
-            now_ms=at_ms,
-            week=week.week_of(at_ms),
         )
         pipeline.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
     replies: list[Any] = pipeline.execute()

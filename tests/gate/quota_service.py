@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -14,14 +16,14 @@ from uvicorn.server import ServerState
 
 from gate import digest, service
 from gate.asgi import QuotaApp
-from gate.check import now_ms
 from gate.guarded import GuardedProtocol
 from gate.http import Receive, Scope, Send
 from gate.service_tokens import ServiceTokens
 from gate.shortcut import ShortcutProtocol
 from gate.snapshots import BoostGrant
+from gate.trust import Trust
 from gate.week import week_of
-from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World
+from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World, now_ms
 
 BILLING_URL = "https://sansxel.example/account/billing"
 PROBLEM = "application/problem+json"
@@ -97,16 +99,26 @@ class QuotaService:
         self.world = world
         self.by_shortcut = by_shortcut
         self.token = digest.new_service_token()
-        self.digests = {digest.digest(self.token, PEPPER)}
+        self.tokens = {digest.digest(self.token, PEPPER): Trust(token_id=1, name="gateway")}
+        self.ignored: Counter[int] = Counter()
 
-    async def load_digests(self) -> frozenset[str]:
-        return frozenset(self.digests)
+    async def load_tokens(self) -> dict[str, Trust]:
+        return dict(self.tokens)
+
+    async def record_ignored(self, counts: Mapping[int, int]) -> None:
+        self.ignored.update(counts)
+
+    def trust(self, **what: Any) -> None:
+        """Trust the gateway with something."""
+        self.tokens = {one: replace(trust, **what) for one, trust in self.tokens.items()}
 
     @asynccontextmanager
     async def app(self) -> AsyncIterator[tuple[CountingApp, OpenGate]]:
         """The service as an application, ready to answer, and the gate behind it."""
         async with self.world.gate() as open_gate:
-            tokens = ServiceTokens(peppers=[PEPPER], load=self.load_digests)
+            tokens = ServiceTokens(
+                peppers=[PEPPER], load=self.load_tokens, record_ignored=self.record_ignored
+            )
             if self.by_shortcut:
                 # Only what need not wait for these takes the shortcut.
                 with contextlib.suppress(RedisError):

@@ -55,7 +55,7 @@ async def test_a_key_bound_to_a_network_works_only_from_there(
 
     async with world.gate() as gate:
         decision = await gate.check(address=told)
-        assert decision.reason == ("ok" if allowed else "not_permitted")
+        assert decision.reason == ("ok" if allowed else "invalid_key")
 
 
 async def test_a_key_may_use_no_more_than_its_own_cap(world: World) -> None:

@@ -9,10 +9,10 @@ import pytest
 from pytest_django import Settings
 
 from gate import digest
-from gate.check import now_ms
+from gate.trust import Trust
 from gate.week import WEEK_MS
 from tests.gate.quota_service import RATE_HEADERS, QuotaService, assert_problem
-from tests.gate.world import PEPPER
+from tests.gate.world import PEPPER, now_ms
 
 
 def test_a_decision_says_all_of_it(service: QuotaService) -> None:
@@ -150,7 +150,7 @@ def test_a_revoked_token_is_refused_within_five_seconds(service: QuotaService) -
     async def story(client: httpx.AsyncClient) -> float:
         words = service.words({"key": service.world.key, "units": 0})
         assert (await client.post("/quota/v1/check", **words)).status_code == 200
-        service.digests.clear()
+        service.tokens.clear()
         clock = asyncio.get_running_loop().time
         revoked_at = clock()
         while clock() - revoked_at < 6:
@@ -164,7 +164,7 @@ def test_a_revoked_token_is_refused_within_five_seconds(service: QuotaService) -
 
 def test_a_new_token_is_accepted(service: QuotaService) -> None:
     token = digest.new_service_token()
-    service.digests.add(digest.digest(token, PEPPER))
+    service.tokens[digest.digest(token, PEPPER)] = Trust()
     assert service.post("check", {"key": service.world.key}, token=token).status_code == 200
 
 
@@ -226,10 +226,10 @@ def test_without_postgresql_a_cold_account_does_not_pass(
 def test_tokens_that_cannot_be_read_are_not_wrong(
     service: QuotaService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def broken() -> frozenset[str]:
+    async def broken() -> dict[str, Trust]:
         raise OSError("refused")
 
-    monkeypatch.setattr(service, "load_digests", broken)
+    monkeypatch.setattr(service, "load_tokens", broken)
     assert_problem(service.check(), 503, "quota_unavailable")
     assert_problem(service.authorize(), 503, "quota_unavailable")
     # What cannot be a token is refused whatever PostgreSQL would say.
@@ -241,14 +241,14 @@ def test_tokens_that_cannot_be_read_are_not_wrong(
 @pytest.mark.slow
 def test_a_database_that_hangs_does_not_stop_the_checks(service: QuotaService) -> None:
     hangs = False
-    load_digests = service.load_digests
+    load_tokens = service.load_tokens
 
-    async def load() -> frozenset[str]:
+    async def load() -> dict[str, Trust]:
         if hangs:
             await asyncio.sleep(60)
-        return await load_digests()
+        return await load_tokens()
 
-    service.load_digests = load  # type: ignore[method-assign]
+    service.load_tokens = load  # type: ignore[method-assign]
 
     async def story(client: httpx.AsyncClient) -> None:
         nonlocal hangs

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from gate import addresses, digest
-from gate.check import now_ms
 from tests.gate.quota_service import RATE_HEADERS, QuotaService
+from tests.gate.world import now_ms
 
 
 def _invalid_keys(service: QuotaService) -> dict[str, str]:
@@ -98,7 +98,7 @@ def test_a_key_may_be_bound_to_networks(
     service.world.grant(keys=(service.world.key_state(version=2, addresses=bound),))
     body = service.check(ip=ip).json()
     assert body["allowed"] is allowed
-    assert body["reason"] == ("ok" if allowed else "not_permitted")
+    assert body["reason"] == ("ok" if allowed else "invalid_key")
 
 
 def test_a_key_may_have_a_weekly_cap_of_its_own(service: QuotaService) -> None:

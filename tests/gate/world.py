@@ -1,5 +1,6 @@
 """A gate on the real Valkey, with snapshots that a test can change."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -26,6 +27,11 @@ NOW_MS = week.starts_ms(2916) + int(2.5 * 24 * 3600 * 1000)
 HOUR_MS = 3600 * 1000
 # Time for a slow machine, where a test is not about time.
 PATIENCE = LONGEST_SECONDS
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970 by this machine's clock, which is Valkey's too."""
+    return time.time_ns() // 1_000_000
 
 
 class World:
@@ -55,7 +61,7 @@ class World:
             version=1,
             credits_per_chat=2,
             meters={"chat": 1, "images": 4},
-            caps={"free": 50, "plus": 1500, "pro": None},
+            caps={"free": 50, "plus": 1500, "pro": None, "none": 0},
             pack_caps={("plus", "copilot-pro"): None},
         )
 
@@ -116,12 +122,10 @@ class OpenGate:
 
     async def connect(self) -> None:
         """Open the connection to Valkey; changes nothing."""
-        look = charges.check_call(
-            handle="nobody00", digests=[], meter="", units=0, request_id=None, now_ms=0, week=0
-        )
+        look = charges.check_call(handle="nobody00", digests=[], meter="", units=0, request_id=None)
         await self.client.run(look)
 
-    async def check(self, *, units: int = 1, at_ms: int = NOW_MS, **more: Any) -> Any:
+    async def check(self, *, units: int = 1, at_ms: int | None = NOW_MS, **more: Any) -> Any:
         return await self.gate.check(key=self.world.key, units=units, at_ms=at_ms, **more)
 
     async def push(self) -> bytes:

@@ -43,8 +43,8 @@ def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
     text = shown_key(submit_key(owner_client, addresses="192.0.2.0/24\n\n2001:db8::7\n"))
     assert ApiKey.objects.get().addresses == ["192.0.2.0/24", "2001:db8::7/128"]
     assert ask_gate(text, address=addresses.to_hex("192.0.2.9")).reason == "ok"
-    assert ask_gate(text, address=addresses.to_hex("198.51.100.9")).reason == "not_permitted"
-    assert ask_gate(text).reason == "not_permitted"
+    assert ask_gate(text, address=addresses.to_hex("198.51.100.9")).reason == "invalid_key"
+    assert ask_gate(text).reason == "invalid_key"
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
         ({"weekly_cap": "-1"}, "greater than or equal to 0"),
         ({"weekly_cap": "1" * 30}, "less than or equal to"),
         ({"addresses": "somewhere"}, "“somewhere” is no address or network."),
-        ({"addresses": "192.0.2.1/24"}, "is no address or network."),
+        ({"addresses": "192.0.2.1/24"}, "Write 192.0.2.0/24 for the whole network"),
         ({"addresses": "\n".join(f"192.0.2.{n}" for n in range(21))}, "20 networks at most"),
     ],
 )
@@ -65,3 +65,13 @@ def test_bad_limits_make_no_key_and_say_why(
     page = submit_key(owner_client, **fields).content.decode()
     assert message in page
     assert not ApiKey.objects.exists()
+
+
+def test_networks_are_kept_in_one_form_and_once(owner_client: Client) -> None:
+    written = "192.0.2.7\n[2001:db8::7]:443\n::ffff:192.0.2.0/120\n192.0.2.7:80\n 192.0.2.0/24 \n"
+    submit_key(owner_client, addresses=written)
+    assert ApiKey.objects.get().addresses == [
+        "192.0.2.7/32",
+        "2001:db8::7/128",
+        "192.0.2.0/24",
+    ]

@@ -5,7 +5,7 @@ takes. Whatever the gate, the drain and the database do with increments must com
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from gate.check import Decision
@@ -184,6 +184,17 @@ class Books:
             self.rate,
         )
 
+    def there_at_reset(self, *, now: datetime) -> int:
+        """Chats that will be there when the next week begins, if nothing is used until then."""
+        year, number = week_of(now)
+        reset = datetime.fromisocalendar(year, number, 1).replace(tzinfo=UTC) + timedelta(weeks=1)
+        boosts = [b for b in self.live_boosts(now=now) if b.expires_at > reset]
+        return (
+            (UNLIMITED if self.cap is None else self.cap)
+            + sum(self.left_of(boost) for boost in boosts)
+            + max(0, self.credits) // self.rate
+        )
+
     def left(self, key: Key, *, now: datetime) -> int:
         """Chats that a key may still use."""
         there = self.there(now=now).chats
@@ -202,11 +213,14 @@ class Books:
             return "invalid_key", NOTHING
         if self.is_suspended:
             return "suspended", NOTHING
-        if key.cap is not None and self.used_by(key, now=now) + chats > key.cap:
-            return "key_cap_reached", NOTHING
+        ends_with_the_week = chats <= self.there_at_reset(now=now)
+        if key.cap is not None and chats and self.used_by(key, now=now) + chats > key.cap:
+            if chats > key.cap:
+                return "above_key_cap", NOTHING
+            return "key_cap_reached" if ends_with_the_week else "above_plan_cap", NOTHING
         there = self.there(now=now)
         if chats > there.chats:
-            return "quota_exhausted", NOTHING
+            return "quota_exhausted" if ends_with_the_week else "above_plan_cap", NOTHING
         return "ok", there.first(chats)
 
     def let_holds_run_out(self, *, now: datetime) -> None:

@@ -68,9 +68,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def give_way(self) -> None:
         """See `crowd.Waiting`."""
+        if self.transport.get_write_buffer_size():
+            # What it does not read, it would keep the connection for.
+            self.transport.abort()
+            return
         if self._unread or self._body is not None:
             self._end_with(_too_many())
-        self.transport.abort()
+        self.transport.close()
 
     # --- connections --------------------------------------------------------------------------
 

@@ -63,14 +63,20 @@ def _problem(description: str, headers: dict[str, Any] | None = None) -> dict[st
 
 _BROKEN = _problem("Something broke on our side.")
 _UNAVAILABLE = _problem("No decision can be made now. Nothing passes for free.", _RETRY_AFTER)
+# Of every address; the connection is closed.
+_OF_HTTP = {
+    "408": _problem("The request did not arrive in time."),
+    "413": _problem("The body is too large."),
+    "431": _problem("The head is too large."),
+}
 _COMMON = {
     "400": _problem("A member is missing or wrong; `field` names it."),
     "401": _problem("The service token is missing, unknown or revoked.", _CHALLENGE),
     "405": _problem("Another method than POST.", _ALLOW),
-    "413": _problem("The body is too large."),
     "415": _problem("The body is not application/json."),
     "500": _BROKEN,
     "503": _UNAVAILABLE,
+    **_OF_HTTP,
 }
 
 
@@ -126,6 +132,10 @@ _CODES = [
     "above_plan_cap",
     "internal_error",
     "quota_unavailable",
+    "malformed_request",
+    "head_too_large",
+    "timed_out",
+    "too_busy",
 ]
 _REQUEST_ID_PATTERN = "^[ -~]+$"
 _ADDRESS = [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]
@@ -343,6 +353,7 @@ _AUTHORIZE = {
             "token, meter or another header of its own), which the operator finds in the log.",
             {**_RETRY_AFTER, **_REASON},
         ),
+            **_OF_HTTP,
     },
 }
 

@@ -305,10 +305,13 @@ async def test_a_body_that_trickles_is_given_up(server: Server, soon: pytest.Mon
     """Never silent for long, and never done."""
     line = await server.line()
     await line.send(head("/", "content-length: 2000000"))
+    sent = 0
     with suppress(ConnectionError):
-        for _ in range(2_000):
+        while sent < 1_000:
             await line.send(b"y")
+            sent += 1
             await asyncio.sleep(0.02)
+    assert sent < 1_000
     assert await line.refusal() == (408, "timed_out")
 
 
@@ -334,6 +337,17 @@ async def test_an_answer_that_takes_its_time_is_no_stall(
     assert (await late.answer())[2] == ["/late", 0]
     # The end of the last chunk: it was not broken off.
     assert (await stream.until_closed()).endswith(b"0\r\n\r\n")
+
+
+async def test_a_stream_runs_beside_a_body_that_stalls(
+    server: Server, soon: pytest.MonkeyPatch
+) -> None:
+    """What is answered before it is asked whole may still be a good answer."""
+    line = await server.line()
+    await line.send(head("/stream", "content-length: 100") + b"y")
+    await asyncio.sleep(1.5)
+    server.app.let_go.set()
+    assert (await line.until_closed()).endswith(b"0\r\n\r\n")
 
 
 async def test_who_does_not_read_the_answer_is_left(
@@ -364,10 +378,14 @@ async def test_a_large_last_answer_is_read_to_its_end_however_slowly(
 # --- early answers, offers, order -------------------------------------------------------------
 
 
-async def test_an_early_answer_is_read_by_a_client_that_still_sends(server: Server) -> None:
+async def test_an_early_answer_is_read_by_a_client_that_sends_first(server: Server) -> None:
     line = await server.line()
+    line.transport.pause_reading()
     await line.send(head("/early", "content-length: 1000000", "connection: close"))
-    await line.send(b"y" * 500_000)
+    for _ in range(50):
+        await line.send(b"y" * 10_000)
+        await asyncio.sleep(0.005)
+    line.transport.resume_reading()
     assert (await line.answer())[2] == ["/early", 0]
 
 
@@ -473,6 +491,17 @@ async def test_who_never_asked_goes_before_who_did(server: Server, few: pytest.M
     assert await silent[0].until_closed() == b""
     await known.send(head("/again"))
     assert (await known.answer())[2] == ["/again", 0]
+
+
+async def test_probes_get_in_beside_those_who_say_nothing(
+    server: Server, few: pytest.MonkeyPatch
+) -> None:
+    for _ in range(30):
+        await server.line()
+    for path in ("/healthz", "/other"):
+        probe = await server.line()
+        await probe.send(head(path, method="GET"))
+        assert (await probe.answer())[2] == [path, 0]
 
 
 async def test_who_is_being_answered_never_gives_way_and_probes_get_in(

@@ -80,9 +80,9 @@ def test_an_empty_list_says_what_to_do(owner_client: Client) -> None:
     [
         ("", "Give the key a name, so that you recognise it later."),
         ("   ", "Give the key a name, so that you recognise it later."),
-        ("n" * 81, "A name may have at most 80 characters."),
-        ("n" * 100_000, "A name may have at most 80 characters."),
-        ("null\x00byte", "Null characters are not allowed."),
+        ("n" * 81, "Name may have at most 80 characters."),
+        ("n" * 100_000, "Name may have at most 80 characters."),
+        ("null\x00byte", "Name must not have line breaks"),
     ],
 )
 def test_a_wrong_name_is_explained_at_its_field(

@@ -53,15 +53,14 @@ class Served:
     def __init__(self, app: CountingApp) -> None:
         self.app = app
         self.port = 0
+        self.connections_made = 0
         self._config = Config(app, interface="asgi3", proxy_headers=False, log_config=None)
         self._state = ServerState()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Served"]:
         """Listen for a while."""
-        server = await asyncio.get_running_loop().create_server(
-            lambda: ShortcutProtocol(self._config, self._state, {}), "127.0.0.1", 0
-        )
+        server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -69,6 +68,10 @@ class Served:
             server.close()
             for connection in list(self._state.connections):
                 connection.transport.abort()
+
+    def _connect(self) -> ShortcutProtocol:
+        self.connections_made += 1
+        return ShortcutProtocol(self._config, self._state, {})
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

@@ -1,4 +1,4 @@
-"""A process with a wrong clock loads a cold account: nothing that Valkey still counts is missing."""
+"""A cold account that a process with a wrong clock loads lacks nothing that Valkey still counts."""
 
 from datetime import timedelta
 

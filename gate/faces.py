@@ -43,6 +43,9 @@ class Face(Protocol):
     def request_id_conflict(self) -> Problem:
         """The refusal of a request id that was used for something else."""
 
+    def at_once(self, request: Request) -> Response | None:
+        """The answer to what needs no decision; None for everything else."""
+
     def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
         """Send the check that a request is about. Problem for bad input; nothing was sent then."""
 

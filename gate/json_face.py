@@ -50,6 +50,9 @@ class JsonFace:
             field="request_id",
         )
 
+    def at_once(self, request: Request) -> Response | None:
+        return None
+
     def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
         return self.ask_for(gate, json_object(request.headers, request.body))
 

@@ -303,7 +303,8 @@ _AUTHORIZE = {
     "summary": "The decision as a gateway's forward authentication asks for it.",
     "description": (
         "Any other method is judged alike, and so is any path below this one: some gateways pass "
-        "on those of the customer's request."
+        "on those of the customer's request. A CORS preflight (the method OPTIONS, with Origin and "
+        "Access-Control-Request-Method and without Authorization) is 200 and charges nothing."
     ),
     "security": [{"gatewayToken": [], "customerKey": []}],
     "parameters": [

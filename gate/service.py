@@ -76,6 +76,9 @@ class QuotaService:
                 return await self._call(request, read_body)
             await self._tokens.refresh_if_due()
             trust = self._admit(face, request)
+            answer = face.at_once(request)
+            if answer is not None:
+                return answer
             if face.body_limit:
                 request.body = await read_body(face.body_limit)
             asked = face.ask(self._gate, request, trust)

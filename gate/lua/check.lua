@@ -45,28 +45,6 @@ if not terms[1] then return {'cold_catalogue'} end
 if terms[1] ~= epoch then return {'cold'} end
 if not terms[4] then return {'cold_catalogue'} end
 
-local function within(network, address)
-  local prefix, bits = string.match(network, '^(%x+)/(%d+)$')
-  bits = tonumber(bits)
-  local digits = math.floor(bits / 4)
-  if string.sub(prefix, 1, digits) ~= string.sub(address, 1, digits) then return false end
-  local rest = bits % 4
-  if rest == 0 then return true end
-  local step = 2 ^ (4 - rest)
-  local ours = tonumber(string.sub(address, digits + 1, digits + 1), 16)
-  local theirs = tonumber(string.sub(prefix, digits + 1, digits + 1), 16)
-  return math.floor(ours / step) == math.floor(theirs / step)
-end
-
--- Whether an address is in one of the networks; one that is not known is in none.
-local function stands_in(networks, address)
-  if address == '' then return false end
-  for network in string.gmatch(networks, '[^,]+') do
-    if within(network, address) then return true end
-  end
-  return false
-end
-
 -- The key: known, not revoked, not expired, asked for from where it may be used.
 local key_id, key_digest, key_cap, key_scopes, key_addresses, key_counted = '0', '', -1, '', '', nil
 
@@ -91,10 +69,28 @@ if ARGV[10] then
   if key_state ~= 'active' or (expires ~= '' and now >= tonumber(expires)) then
     return {'invalid_key'}
   end
-  -- Asked for from elsewhere the key is unknown, whatever else is asked. Its owner can see it.
-  if key_addresses ~= '' and not stands_in(key_addresses, ARGV[7]) then
-    count_refusal('wrong_address')
-    return {'invalid_key'}
+  if key_addresses ~= '' then
+    local address, is_here = ARGV[7], false
+    local function within(network)
+      local prefix, bits = string.match(network, '^(%x+)/(%d+)$')
+      bits = tonumber(bits)
+      local digits = math.floor(bits / 4)
+      if string.sub(prefix, 1, digits) ~= string.sub(address, 1, digits) then return false end
+      local rest = bits % 4
+      if rest == 0 then return true end
+      local step = 2 ^ (4 - rest)
+      local ours = tonumber(string.sub(address, digits + 1, digits + 1), 16)
+      local theirs = tonumber(string.sub(prefix, digits + 1, digits + 1), 16)
+      return math.floor(ours / step) == math.floor(theirs / step)
+    end
+    if address ~= '' then
+      for network in string.gmatch(key_addresses, '[^,]+') do is_here = is_here or within(network) end
+    end
+    -- Asked for from elsewhere the key is unknown, whatever else is asked. Its owner can see it.
+    if not is_here then
+      count_refusal('wrong_address')
+      return {'invalid_key'}
+    end
   end
   if cap ~= '' then key_cap = tonumber(cap) end
 elseif units ~= 0 then

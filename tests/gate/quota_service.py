@@ -57,15 +57,14 @@ class Served:
         self.app = app
         self.port = 0
         self._protocol = protocol
+        self.connections_made = 0
         self._config = Config(app, interface="asgi3", proxy_headers=False, log_config=None)
         self._state = ServerState()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Served"]:
         """Listen for a while."""
-        server = await asyncio.get_running_loop().create_server(
-            lambda: self._protocol(self._config, self._state, {}), "127.0.0.1", 0
-        )
+        server = await asyncio.get_running_loop().create_server(self._connect, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -73,6 +72,10 @@ class Served:
             server.close()
             for connection in list(self._state.connections):
                 connection.transport.abort()
+
+    def _connect(self) -> ShortcutProtocol:
+        self.connections_made += 1
+        return self._protocol(self._config, self._state, {})
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

@@ -1,0 +1,32 @@
+"""A cold account that a process with a wrong clock loads lacks nothing that Valkey still counts."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.utils import timezone
+
+from accounts.models import Account
+from gate.hot_state import Mark
+from quotas import grants
+from quotas.models import ChargeMark
+from quotas.projection import load_accounts
+
+
+@pytest.mark.parametrize("hours", [-20, -1, 1, 20])
+def test_boosts_and_refunds_that_count_are_loaded(account: Account, hours: int) -> None:
+    now = timezone.now()
+    boost = grants.grant_boost(
+        account=account,
+        chats=500,
+        at=now,
+        expires_at=now + timedelta(minutes=30),
+        source_ref="test:boost",
+    )
+    # Refunded nearly a day ago: the charge could still be given back a second time.
+    made_at = now - timedelta(hours=23, minutes=30)
+    ChargeMark.objects.create(account=account, charge_ref="1-1", content="x", made_at=made_at)
+    with time_machine.travel(now + timedelta(hours=hours), tick=True):
+        loaded = load_accounts([account.handle])[account.handle]
+    assert [granted.boost_id for granted in loaded.boosts] == [boost.pk]
+    assert loaded.marks == (Mark(charge_ref="1-1", content="x"),)

@@ -82,7 +82,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     @property
     def personal_account(self) -> Account:
         """The account that came with the user."""
-        return Account.objects.get(memberships__user=self, is_personal=True)
+        # Somebody may have been let into another person's account since.
+        first = self.memberships.filter(account__is_personal=True).order_by("pk")[:1]
+        return Account.objects.get(memberships__in=first)
 
 
 class AccountManager(models.Manager["Account"]):

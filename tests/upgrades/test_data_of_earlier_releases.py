@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import call_command
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test import Client
 from redis import Redis
 
@@ -109,6 +109,15 @@ def test_what_may_be_given_back_settled_or_repeated_still_may(
 def test_its_service_token_is_accepted(brought_up: None, facts: Facts) -> None:
     shown = digest.digests(facts.service_token, django_settings.KEY_PEPPERS)
     assert set(shown) & set(valid_service_token_digests())
+
+
+def test_its_ledger_cannot_be_emptied_any_more(brought_up: None, facts: Facts) -> None:
+    with (
+        pytest.raises(IntegrityError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("TRUNCATE accounts_account CASCADE")
 
 
 PAGES = ("/account/keys", "/account/usage", "/account/billing")

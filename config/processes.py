@@ -33,7 +33,7 @@ def command_line(pid: int) -> str:
     """What process `pid` was started as, or "" when it does not run."""
     if sys.platform == "linux":
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
         except OSError:
             return ""
     return _ps(pid, "command=")
@@ -44,7 +44,8 @@ def identity(pid: int) -> str:
     if sys.platform == "linux":
         try:
             # The name stands in parentheses and may contain anything, so count from its end.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            stat = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
+            fields = stat.rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]
@@ -56,6 +57,7 @@ def _ps(pid: int, column: str) -> str:
         ["ps", "-o", column, "-p", str(pid)],  # noqa: S607 - where it lies differs by system
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     return answer.stdout.strip()

@@ -90,6 +90,9 @@ class Supervisor:
             "HOST": host,
             "PORT": str(port),
             "PYTHONUNBUFFERED": "1",
+            # What they write are logs: whoever's terminal this is, they are UTF-8.
+            "PYTHONUTF8": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         self.services: list[Service] = []
         self._children: dict[str, Child] = {}

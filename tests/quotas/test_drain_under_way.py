@@ -6,7 +6,7 @@ Nothing in Valkey tells of them: the stream that they came from may be gone by t
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +29,7 @@ class SlowDrain:
     """A drain that has read its entries, and commits when it is told to."""
 
     def __init__(self, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.pool = pool
         self._go_on = threading.Event()
         has_read = threading.Event()
         record = rollups._record
@@ -77,6 +78,15 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
+@pytest.fixture
+def under_way(
+    key: str, gate: LiveGate, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> SlowDrain:
+    """A drain that has read 30 charges of the account."""
+    gate.use(key, 30)
+    return SlowDrain(pool, monkeypatch)
+
+
 def emptied(valkey: Redis) -> None:
     """The stream is gone."""
     valkey.flushall()
@@ -90,59 +100,39 @@ def emptied_and_in_use_again(valkey: Redis) -> None:
 
 @pytest.mark.parametrize("lose", [emptied, emptied_and_in_use_again])
 def test_an_account_is_loaded_with_the_charges_of_a_drain_that_is_under_way(
-    account: Account,
-    key: str,
-    gate: LiveGate,
-    valkey: Redis,
-    pool: ThreadPoolExecutor,
-    monkeypatch: pytest.MonkeyPatch,
-    lose: Callable[[Redis], None],
+    account: Account, under_way: SlowDrain, valkey: Redis, lose: Callable[[Redis], None]
 ) -> None:
-    gate.use(key, 30)
-    drain = SlowDrain(pool, monkeypatch)
     lose(valkey)
-    loading: Future[Any] = pool.submit(in_thread, projection.load_accounts, [account.handle])
+    loading = under_way.pool.submit(in_thread, projection.load_accounts, [account.handle])
     try:
         until_somebody_waits_for_a_drain()
     finally:
-        assert drain.commit() == 30
+        assert under_way.commit() == 30
     assert loading.result(PATIENCE)[account.handle].used == 30
 
 
 def test_a_week_is_closed_with_the_charges_of_a_drain_that_is_under_way(
-    account: Account,
-    key: str,
-    gate: LiveGate,
-    valkey: Redis,
-    pool: ThreadPoolExecutor,
-    monkeypatch: pytest.MonkeyPatch,
+    account: Account, under_way: SlowDrain, valkey: Redis
 ) -> None:
-    gate.use(key, 30)
-    drain = SlowDrain(pool, monkeypatch)
     valkey.flushall()
     next_week = timezone.now() + timedelta(days=7)
-    closed = pool.submit(in_thread, closing.close_ended_weeks, at=next_week)
+    closed = under_way.pool.submit(in_thread, closing.close_ended_weeks, at=next_week)
     try:
         until_somebody_waits_for_a_drain()
     finally:
-        drain.commit()
+        under_way.commit()
     assert closed.result(PATIENCE) == 1
     assert WeekClose.objects.get(account=account).allowance == 30
 
 
 def test_a_drain_that_hangs_does_not_keep_whoever_loads_an_account(
-    account: Account,
-    key: str,
-    gate: LiveGate,
-    pool: ThreadPoolExecutor,
-    monkeypatch: pytest.MonkeyPatch,
+    account: Account, under_way: SlowDrain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projection, "_DRAIN_WITHIN_SECONDS", 0.2)
-    gate.use(key, 3)
-    drain = SlowDrain(pool, monkeypatch)
     try:
-        with pytest.raises(OperationalError, match="lock timeout"):
-            projection.load_accounts([account.handle])
+        with monkeypatch.context() as hurried:
+            hurried.setattr(projection, "_DRAIN_WITHIN_SECONDS", 0.2)
+            with pytest.raises(OperationalError, match="lock timeout"):
+                projection.load_accounts([account.handle])
     finally:
-        drain.commit()
-    assert projection.load_accounts([account.handle])[account.handle].used == 3
+        under_way.commit()
+    assert projection.load_accounts([account.handle])[account.handle].used == 30

@@ -1,9 +1,9 @@
 import sys
 from typing import Any
 
-from celery import signals
+from celery import shared_task, signals
 
-from config import release
+from config import readiness, release, signs_of_life
 
 
 @signals.worker_init.connect
@@ -15,3 +15,15 @@ def refuse_newer_data(**_: Any) -> None:
     except release.CannotUseData as error:
         # Celery would log what a receiver raises, and go on.
         sys.exit(str(error))
+
+
+@shared_task(name="site.heartbeat", ignore_result=True)
+def heartbeat(name: str) -> None:
+    """Show that tasks of a queue are worked off."""
+    signs_of_life.give(name)
+
+
+@shared_task(name="site.look", ignore_result=True)
+def look() -> None:
+    """Look whether the site still has what it cannot do without."""
+    readiness.look()

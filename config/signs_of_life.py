@@ -41,9 +41,7 @@ def seen() -> dict[str, float]:
     names = expected()
     signs = _client().mget([_PREFIX + name for name in names])
     return {
-        name: int(sign) / 1000
-        for name, sign in zip(names, signs, strict=True)
-        if sign is not None
+        name: int(sign) / 1000 for name, sign in zip(names, signs, strict=True) if sign is not None
     }
 
 

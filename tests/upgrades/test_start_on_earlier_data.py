@@ -13,6 +13,7 @@ from redis import Redis
 from config.conditions import REPOSITORY
 from config.embedded import EmbeddedPostgres, EmbeddedValkey
 from tests.running_site import RunningSite, environment, free_port
+from tests.servers import _OURS as OF_A_RUN
 from tests.upgrades.kept import Kept, releases
 
 pytestmark = pytest.mark.slow
@@ -68,10 +69,13 @@ def test_scripts_run_starts_on_it_and_keys_are_accepted(site: tuple[Kept, Runnin
 
 def test_what_this_code_would_leave_to_the_next_release_can_be_kept(tmp_path: Path) -> None:
     folder = tmp_path / "next"
+    ours = environment(tmp_path / "data", free_port())
+    # It is no part of this run, and has servers of its own.
+    alone = {name: ours[name] for name in ours if name not in {"PYTEST_XDIST_WORKER", OF_A_RUN}}
     subprocess.run(
         [sys.executable, "-m", "tests.upgrades.keep", str(folder)],
         cwd=REPOSITORY,
-        env=environment(tmp_path / "data", free_port()),
+        env=alone,
         check=True,
         timeout=120,
     )

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError  # noqa: E402
 from api.asgi import create_app as create_api  # noqa: E402
 from api.model import ChatModel, DemoModel, OpenAIModel  # noqa: E402
 from billing.sandbox.app import create_app as create_sandbox  # noqa: E402
+from config import release  # noqa: E402
 from config.reading import in_thread  # noqa: E402
 from gate.asgi import QuotaApp  # noqa: E402
 from gate.check import Gate  # noqa: E402
@@ -55,6 +56,14 @@ def _refuse_forgetful_server() -> None:
         logger.warning("Valkey is away: %s", type(error).__name__)
 
 
+def _refuse_newer_data() -> None:
+    """Do not start on data that says it is too new for this release."""
+    try:
+        release.look_at_data()
+    except release.CannotUseData as error:
+        raise ImproperlyConfigured(str(error)) from None
+
+
 def _model() -> ChatModel:
     if not settings.MODEL_BASE_URL:
         return DemoModel()
@@ -67,6 +76,7 @@ def _model() -> ChatModel:
 
 def _compose() -> "Application":
     _refuse_forgetful_server()
+    _refuse_newer_data()
     gate = Gate(
         client=HotClient(settings.REDIS_URL, new_server=_look_at_server),
         peppers=settings.KEY_PEPPERS,

@@ -44,7 +44,7 @@ class EmbeddedPostgres:
 
     @property
     def url(self) -> str:
-        return f"postgresql://{ROLE}@/{DATABASE}?host={quote(str(self.sockets), safe='')}"
+        return f"postgresql://{ROLE}@/{DATABASE}?host={quote(os.fsencode(self.sockets), safe='')}"
 
     @property
     def child(self) -> Child:
@@ -152,7 +152,7 @@ class EmbeddedPostgres:
         """End a server that still holds the data; forget a process number that means another."""
         note = self.cluster / "postmaster.pid"
         try:
-            pid = int(note.read_text().split(maxsplit=1)[0])
+            pid = int(note.read_bytes().split(maxsplit=1)[0])
         except (OSError, ValueError, IndexError):
             return
         if str(self.cluster) in command_line(pid):
@@ -195,7 +195,8 @@ class EmbeddedPostgres:
                 group=gid,
                 extra_groups=None if gid is None else [],
                 process_group=0,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=True,
                 timeout=120,
             )
@@ -206,7 +207,7 @@ class EmbeddedPostgres:
 
     def _answers(self) -> bool:
         try:
-            lines = (self.cluster / "postmaster.pid").read_text().splitlines()
+            lines = os.fsdecode((self.cluster / "postmaster.pid").read_bytes()).splitlines()
         except OSError:
             return False
         return len(lines) > 7 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
@@ -224,7 +225,7 @@ class EmbeddedValkey:
     @property
     def url(self) -> str:
         """In redis-py's form; add "?db=N" for another logical database than 0."""
-        return f"unix://{quote(str(self.socket))}"
+        return f"unix://{quote(os.fsencode(self.socket))}"
 
     @property
     def child(self) -> Child:

@@ -1,24 +1,16 @@
 """Public pages, the development inbox and the probes."""
 
-import logging
-
-from django.conf import settings
-from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from redis.exceptions import RedisError
 
 from accounts.models import User
 from accounts.site_address import site_address
 from billing.models import Product
-from config import inbox
-from gate.connection import sync_client
+from config import inbox, readiness
 from keys.models import ApiKey
 from quotas import catalogue
-
-logger = logging.getLogger(__name__)
 
 
 @require_safe
@@ -85,18 +77,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """The process can work: PostgreSQL and Valkey answer."""
-    problems = []
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        logger.warning("not ready: %s", type(error).__name__)
-        problems.append("database")
-    try:
-        sync_client(settings.REDIS_URL).ping()
-    except (RedisError, OSError) as error:
-        logger.warning("not ready: %s", type(error).__name__)
-        problems.append("valkey")
-    status = "unavailable" if problems else "ok"
-    return JsonResponse({"status": status, "problems": problems}, status=503 if problems else 200)
+    """The process can work. What else is lost is named, and does not keep it from being asked."""
+    problems = readiness.look()
+    stops = not readiness.STOPS.isdisjoint(problems)
+    status = "unavailable" if stops else "degraded" if problems else "ok"
+    return JsonResponse({"status": status, "problems": problems}, status=503 if stops else 200)

@@ -33,7 +33,7 @@ def command_line(pid: int) -> str:
     """What process `pid` was started as, or "" when it does not run."""
     if sys.platform == "linux":
         try:
-            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" "))
         except OSError:
             return ""
     return _ps(pid, "command=")
@@ -44,7 +44,8 @@ def identity(pid: int) -> str:
     if sys.platform == "linux":
         try:
             # The name stands in parentheses and may contain anything, so count from its end.
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            stat = Path(f"/proc/{pid}/stat").read_bytes().decode(errors="replace")
+            fields = stat.rpartition(")")[2].split()
         except OSError:
             return ""
         return "" if fields[0] in "ZX" else fields[19]
@@ -56,6 +57,7 @@ def _ps(pid: int, column: str) -> str:
         ["ps", "-o", column, "-p", str(pid)],  # noqa: S607 - where it lies differs by system
         capture_output=True,
         text=True,
+        errors="replace",
         check=False,
     )
     return answer.stdout.strip()
@@ -135,23 +137,44 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, again where it has ended; what is left of an earlier one is ended first."""
+        """Start it, again where it has ended; what is left of an earlier one is ended first.
+
+        Without room for its note or its log it is started without. CannotStart when it cannot be.
+        """
         self.kill()
         self.end_leftover()
-        private_directory(self.log.parent)
-        private_directory(self._note.parent)
-        if self.log.exists() and self.log.stat().st_size > LOG_KEPT_BYTES:
-            self.log.replace(self.log.with_suffix(".log.1"))
         try:
+            private_directory(self.log.parent)
+            private_directory(self._note.parent)
+            self.bound_log()
             self._process = self._spawn()
         except OSError as error:
-            raise CannotStart(f"{self.name} cannot be started: {error}") from error
-        self._note.write_text(f"{self._process.pid} {identity(self._process.pid)}")
+            raise CannotStart(f"{self.name} cannot be started: {error}.") from error
+        # Only a supervisor that is killed, elsewhere than on Linux, leaves what a note would find.
+        with contextlib.suppress(OSError):
+            self._note.write_text(f"{self._process.pid} {identity(self._process.pid)}")
+
+    def bound_log(self) -> None:
+        """Keep the end of a log that grew too long, in a file beside it.
+
+        The child goes on writing into the same file, which begins anew; what it writes in this
+        moment may be missing. On a full disk the log makes room, and nothing of it is kept.
+        """
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size <= LOG_KEPT_BYTES:
+                return
+            try:
+                with self.log.open("rb") as log:
+                    log.seek(-LOG_KEPT_BYTES, os.SEEK_END)
+                    self.log.with_suffix(".log.1").write_bytes(log.read(LOG_KEPT_BYTES))
+            finally:
+                os.truncate(self.log, 0)
+                self._log_began_at = 0
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         uid, gid = self.user or (None, None)
-        with self.log.open("ab") as output:
-            self._log_began_at = output.tell()
+        with self._open_log() as output:
+            self._log_began_at = output.tell() if output.seekable() else 0
             return subprocess.Popen(  # noqa: S603 - our own words, and no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -166,13 +189,21 @@ class Child:
                 preexec_fn=_end_with_parent(self.stop_signal),  # noqa: PLW1509 - makes one system call
             )
 
+    def _open_log(self) -> IO[bytes]:
+        try:
+            return self.log.open("ab")
+        except OSError:
+            # No room for another file.
+            return Path(os.devnull).open("ab")
+
     def end_leftover(self) -> None:
         """End the process that an earlier run noted and left, if that very process still runs."""
         try:
             pid, _, known = self._note.read_text().partition(" ")
         except OSError:
             return
-        if known and identity(int(pid)) == known:
+        # A note that was cut short by a full disk names nobody.
+        if known and pid.isdigit() and identity(int(pid)) == known:
             end_process(int(pid), stop_signal=self.stop_signal, patience=self.patience)
         self._note.unlink(missing_ok=True)
 
@@ -201,6 +232,12 @@ class Child:
         self._process.wait()
         self._process = None
         self._note.unlink(missing_ok=True)
+
+    def why_it_ended(self) -> str:
+        """One sentence, with the last line that it wrote."""
+        last = self.last_words(lines=1).strip()[-300:].rstrip(".")
+        said = f": {last}" if last else ""
+        return f"{self.name} ended by itself (exit code {self.exit_code}){said}."
 
     def last_words(self, *, lines: int = 15) -> str:
         """The end of what it wrote since its last start."""

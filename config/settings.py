@@ -272,6 +272,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     # A tick that waited longer than its interval is stale: the next one does the same work.
@@ -283,6 +284,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     },
+    # One for each queue, with the name of who works it off; /readyz misses it when it is silent.
+    "heartbeat": {
+        "task": "site.heartbeat",
+        "schedule": 5.0,
+        "args": ("worker",),
+        "options": {"expires": 5},
+    },
+    "look": {"task": "site.look", "schedule": 10.0, "options": {"expires": 10}},
     "week": {
         "task": "quotas.reset_weekly_counters",
         "schedule": crontab(minute="0", hour="0", day_of_week="monday"),

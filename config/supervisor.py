@@ -7,18 +7,16 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from config.conditions import REPOSITORY, only_one, read_data_dir, read_port, require_free
 from config.embedded import EmbeddedPostgres, EmbeddedValkey
 from config.processes import CannotStart, Child
+from config.services import Service
+from config.terminal import Terminal
 
 READY_WITHIN_SECONDS = 60.0
-RESTARTS = 5
-RESTARTS_COUNTED_SECONDS = 300.0
-LONGEST_BACKOFF_SECONDS = 8.0
+LOGS_BOUNDED_SECONDS = 10.0
 # docs/decisions/0009-shortcut.md says why each. How long a client is waited for, and how many
 # there may be, stands in gate/limits.py.
 WEB_OPTIONS = [
@@ -30,53 +28,6 @@ WEB_OPTIONS = [
 
 class Interrupted(Exception):
     """Somebody asked us to stop while we were still starting."""
-
-
-class Terminal:
-    """Short lines for whoever started this; colour only where a terminal shows it."""
-
-    def __init__(self) -> None:
-        self._colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-        # A terminal without UTF-8 must not end the supervisor at the first tick mark.
-        for stream in (sys.stdout, sys.stderr):
-            getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
-
-    def say(self, text: str = "") -> None:
-        try:
-            print(text, flush=True)
-        except OSError:
-            # The terminal or pipe is gone: what is left to do is to stop in good order.
-            sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-
-    def done(self, text: str, *, since: float) -> None:
-        self.say(f"{self._paint('32', '✓')} {text} ({time.monotonic() - since:.1f} s)")
-
-    def wrong(self, text: str) -> None:
-        self.say(f"{self._paint('31', '✗')} {text}")
-
-    def strong(self, text: str) -> str:
-        return self._paint("1", text)
-
-    def _paint(self, code: str, text: str) -> str:
-        return f"\033[{code}m{text}\033[0m" if self._colour else text
-
-
-@dataclass
-class Service:
-    """Something to keep running: what starts it, and when it has failed lately."""
-
-    name: str
-    child: Child
-    start: Callable[[], None]
-    failed_at: list[float] = field(default_factory=list)
-    start_again_at: float | None = None
-
-    def note_failure(self, at: float) -> bool:
-        """Plan the next start; False when it failed too often to try again."""
-        recent = [past for past in self.failed_at if at - past < RESTARTS_COUNTED_SECONDS]
-        self.failed_at = [*recent, at]
-        self.start_again_at = at + min(0.5 * 2 ** len(recent), LONGEST_BACKOFF_SECONDS)
-        return len(self.failed_at) <= RESTARTS
 
 
 class Supervisor:
@@ -91,10 +42,14 @@ class Supervisor:
             "HOST": host,
             "PORT": str(port),
             "PYTHONUNBUFFERED": "1",
+            # What they write are logs: whoever's terminal this is, they are UTF-8.
+            "PYTHONUTF8": "1",
+            "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         self.environment["SITE_URL"] = os.environ.get("SITE_URL") or f"http://{self.address}"
         self.services: list[Service] = []
-        self._children: dict[str, Child] = {}
+        # In the order in which they end, those of one round together.
+        self._rounds: list[list[Child]] = []
         self._servers: list[EmbeddedPostgres | EmbeddedValkey] = []
         self._asked_to_stop = 0
 
@@ -122,6 +77,9 @@ class Supervisor:
             except CannotStart as error:
                 self.terminal.wrong(str(error))
                 return 0 if self._asked_to_stop else 1
+            except OSError as error:
+                self.terminal.wrong(f"This cannot be started: {error}.")
+                return 1
             finally:
                 self._stop()
 
@@ -136,8 +94,9 @@ class Supervisor:
     # Starting
 
     def _start(self) -> None:
-        self._children = {child.name: child for child in self._programs()}
-        for child in self._children.values():
+        self._rounds = self._programs()
+        programs = [child for together in self._rounds for child in together]
+        for child in programs:
             child.end_leftover()
         require_free(self.host, self.port)
         if not os.environ.get("DATABASE_URL"):
@@ -151,7 +110,7 @@ class Supervisor:
         self._write_services_file()
         admin = self._prepare()
         began = time.monotonic()
-        for child in self._children.values():
+        for child in programs:
             child.environment = self.environment
             child.start()
             self.services.append(Service(child.name, child, child.start))
@@ -167,36 +126,35 @@ class Supervisor:
         self.terminal.done(f"{name} ready", since=began)
         self._pause(0)
 
-    def _programs(self) -> list[Child]:
-        """The processes of our own code, in the order in which they start."""
+    def _programs(self) -> list[list[Child]]:
+        """The processes of our own code, in rounds: who gives work ends before who does it."""
         celery = (sys.executable, "-m", "celery", "-A", "config.celery")
-        return [
-            self._child(
-                "web",
-                [
-                    *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
-                    *("--host", self.host, "--port", str(self.port)),
-                    "config.asgi:application",
-                ],
-                patience=10.0,
-            ),
-            self._child(
-                "worker",
-                [
-                    *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
-                    *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-                ],
-                patience=20.0,
-            ),
-            self._child(
-                "beat",
-                [
-                    *(*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
-                    *("--schedule", str(self.data_dir / "beat-schedule")),
-                ],
-                patience=5.0,
-            ),
-        ]
+        web = self._child(
+            "web",
+            [
+                *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
+                *("--host", self.host, "--port", str(self.port)),
+                "config.asgi:application",
+            ],
+            patience=10.0,
+        )
+        worker = self._child(
+            "worker",
+            [
+                *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
+                *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+            ],
+            patience=20.0,
+        )
+        beat = self._child(
+            "beat",
+            [
+                *(*celery, "beat", "--loglevel", "INFO", "--pidfile", ""),
+                *("--schedule", str(self.data_dir / "beat-schedule")),
+            ],
+            patience=5.0,
+        )
+        return [[web, beat], [worker]]
 
     def _child(self, name: str, command: list[str], *, patience: float) -> Child:
         return Child(name, command, data_dir=self.data_dir, patience=patience, directory=REPOSITORY)
@@ -232,10 +190,8 @@ class Supervisor:
             answer.seek(0)
             printed = answer.read().decode(errors="replace").strip()
         if exit_code != 0:
-            raise CannotStart(
-                f"The data could not be prepared (exit code {exit_code}). "
-                f"The end of {child.log}:\n{child.last_words()}"
-            )
+            said = f"The data could not be prepared (exit code {exit_code})."
+            raise CannotStart(_last_words(said, child))
         self.terminal.done("Data prepared", since=began)
         try:
             admin: dict[str, str | None] = json.loads(printed.rpartition("\n")[2])
@@ -249,14 +205,14 @@ class Supervisor:
         while answer != "200":
             for service in self.services:
                 if not service.child.is_running:
-                    raise CannotStart(self._ended(service))
+                    raise CannotStart(_last_words(service.child.why_it_ended(), service.child))
             if time.monotonic() > deadline:
-                log = self._children["web"].log
-                raise CannotStart(
+                web = self._rounds[0][0]
+                said = (
                     f"http://{self.address}/readyz answered {answer} for "
-                    f"{READY_WITHIN_SECONDS:.0f} s. The end of {log}:\n"
-                    f"{self._children['web'].last_words()}"
+                    f"{READY_WITHIN_SECONDS:.0f} s."
                 )
+                raise CannotStart(_last_words(said, web))
             self._pause(0.05)
             answer = ask_readiness(self.address)
 
@@ -275,38 +231,18 @@ class Supervisor:
     # Watching
 
     def _watch(self) -> int:
+        """Keep everything running until somebody asks to stop."""
+        bound_logs_at = 0.0
         while not self._asked_to_stop:
+            now = time.monotonic()
             for service in self.services:
-                if not self._keep_running(service):
-                    self.terminal.wrong(
-                        f"{service.name} ended {len(service.failed_at)} times within "
-                        f"{RESTARTS_COUNTED_SECONDS / 60:.0f} minutes. Stopping everything."
-                    )
-                    return 1
+                service.keep_running(self.terminal, now=now)
+            if now >= bound_logs_at:
+                bound_logs_at = now + LOGS_BOUNDED_SECONDS
+                for service in self.services:
+                    service.child.bound_log()
             time.sleep(0.2)
         return 0
-
-    def _keep_running(self, service: Service) -> bool:
-        """Start an ended service again when its time has come; False to give up."""
-        now = time.monotonic()
-        if service.start_again_at is None:
-            if service.child.is_running:
-                return True
-            self.terminal.wrong(self._ended(service))
-            if not service.note_failure(now):
-                return False
-            self.terminal.say(f"Starting {service.name} again ({len(service.failed_at)}).")
-        elif now >= service.start_again_at:
-            service.start_again_at = None
-            service.start()
-        return True
-
-    def _ended(self, service: Service) -> str:
-        child = service.child
-        return (
-            f"{service.name} ended by itself (exit code {child.exit_code}). "
-            f"The end of {child.log}:\n{child.last_words()}"
-        )
 
     # Stopping
 
@@ -317,11 +253,10 @@ class Supervisor:
         if asked_before:
             self.terminal.say()
             self.terminal.say("Stopping …")
-        for names in (("web", "beat"), ("worker",)):
-            children = [self._children[name] for name in names if name in self._children]
-            for child in children:
+        for together in self._rounds:
+            for child in together:
                 child.ask_to_stop()
-            for child in children:
+            for child in together:
                 self._wait_for(child, asked_before)
         self.services_file.unlink(missing_ok=True)
         for server in reversed(self._servers):
@@ -339,6 +274,10 @@ class Supervisor:
         child.kill()
 
 
+def _last_words(said: str, child: Child) -> str:
+    return f"{said} The end of {child.log}:\n{child.last_words()}"
+
+
 def ask_readiness(address: str) -> str:
     """The status that /readyz answers with, or why there is none."""
     connection = http.client.HTTPConnection(address, timeout=5)
@@ -354,7 +293,9 @@ def ask_readiness(address: str) -> str:
 def write_private(path: Path, text: str) -> None:
     """Replace the file in one step, readable by us alone."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(
+        os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+    ) as file:
         file.write(text)
     fresh.replace(path)
 
@@ -373,7 +314,9 @@ def main() -> int:
         return supervisor.run()
     except CannotStart as error:
         terminal.wrong(str(error))
-        return 1
+    except OSError as error:
+        terminal.wrong(f"This cannot be started: {error}.")
+    return 1
 
 
 if __name__ == "__main__":

@@ -39,23 +39,23 @@ NewServer = Callable[[str], Awaitable[None]]
 
 
 @cache
-def sync_client(url: str) -> Redis | RedisCluster:
+def sync_client(url: str, *, patience: float | None = None) -> Redis | RedisCluster:
     """The client that pages, tasks and commands of this process share; safe among threads.
 
     Asks the server once whether it belongs to a cluster; RedisError when there is no answer.
+    patience: seconds that a server may take to answer, 2 unless told otherwise.
     """
+    timeout = _TIMEOUT_SECONDS if patience is None else patience
     single = Redis.from_url(
         url,
-        socket_timeout=_TIMEOUT_SECONDS,
-        socket_connect_timeout=_TIMEOUT_SECONDS,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
         retry=Retry(NoBackoff(), 0),
     )
     if not single.info("cluster").get("cluster_enabled"):
         return single
     single.close()
-    return RedisCluster.from_url(
-        url, socket_timeout=_TIMEOUT_SECONDS, socket_connect_timeout=_TIMEOUT_SECONDS
-    )
+    return RedisCluster.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
 
 
 class HotClient:

@@ -354,7 +354,7 @@ _AUTHORIZE = {
             "token, meter or another header of its own), which the operator finds in the log.",
             {**_RETRY_AFTER, **_REASON},
         ),
-            **_OF_HTTP,
+        **_OF_HTTP,
     },
 }
 

@@ -21,9 +21,8 @@ def close_ended_weeks(*, at: datetime) -> int:
     Rows are recomputed from the rollups, so repeating it changes nothing and a charge that was
     drained late is in after the next time.
     """
-    for index in range(hot_state.PARTITIONS):
-        # Waits for whoever is at it: the week counts in whole, or a slower closing would undo this.
-        rollups.drain_partition_fully(index)
+    # Waits for whoever is at it: the week counts in whole, or a slower closing would undo this.
+    rollups.drain_fully(range(hot_state.PARTITIONS))
     this_week = week.week_of(week.to_ms(at))
     with database.cursor() as cursor:
         cursor.execute(

@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 from accounts.models import Partition
 from accounts.partitions import partition_state, record_pushes
 from gate import connection, durability, hot_state, snapshots
+from gate.durability import Examined
 from quotas import catalogue, rollups
 
 logger = logging.getLogger(__name__)
@@ -45,20 +46,33 @@ def require_durable() -> None:
 
     A setting may allow it: then there is a warning.
     """
-    client = connection.sync_client(settings.REDIS_URL)
-    servers = (
-        [node.redis_connection for node in client.get_primaries()]  # type: ignore[no-untyped-call]
-        if isinstance(client, RedisCluster)
-        else [client]
-    )
-    for server in servers:
-        reasons = durability.why_forgetful(server)
+    for server in examine_servers():
+        reasons = server.forgetful
         if not reasons:
             continue
         message = f"REDIS_URL names a server that forgets: {'; '.join(reasons)}."
         if not settings.ALLOW_FORGETFUL_REDIS:
             raise CannotTrust(f"{message} Development may allow it with ALLOW_FORGETFUL_REDIS=yes.")
         logger.warning("%s Allowed by ALLOW_FORGETFUL_REDIS.", message)
+
+
+def examine_servers(*, patience: float | None = None) -> list[Examined]:
+    """What every server says of itself. RedisError or OSError when one gives no answer.
+
+    patience: seconds that a server may take to answer.
+    """
+    url = settings.REDIS_URL
+    client = (
+        connection.sync_client(url)
+        if patience is None
+        else connection.sync_client(url, patience=patience)
+    )
+    servers = (
+        [node.redis_connection for node in client.get_primaries()]  # type: ignore[no-untyped-call]
+        if isinstance(client, RedisCluster)
+        else [client]
+    )
+    return [durability.examine(server) for server in servers]
 
 
 def rebuild() -> int:

@@ -224,8 +224,8 @@ class Boost(models.Model):
 class CreditEntry(models.Model):
     """One line of the credit ledger. Rows are appended and never changed: the balance is their sum.
 
-    Mistakes are mended by another row, so that the past can always be added up again; a database
-    trigger refuses UPDATE and DELETE.
+    Mistakes are mended by another row, so that the past can always be added up again; database
+    triggers refuse UPDATE, DELETE and TRUNCATE.
     """
 
     class Kind(models.TextChoices):

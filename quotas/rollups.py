@@ -17,7 +17,6 @@ from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
-from redis.exceptions import ResponseError
 
 from accounts.models import Account, Partition
 from gate import connection, hot_state, week
@@ -38,7 +37,7 @@ def drain() -> int:
     drained = 0
     waiting = _partitions_with_entries()
     while waiting:
-        at_most = max(1, min(_OF_A_PARTITION, _BATCH // len(waiting)))
+        at_most = _at_most(waiting)
         moved = _drain(waiting, at_most=at_most)
         drained += sum(moved.values())
         # Those with as much as was asked for may have more.
@@ -46,39 +45,49 @@ def drain() -> int:
     return drained
 
 
-def drain_partition_fully(index: int) -> None:
-    """Drain what stands in a partition's stream now, waiting for whoever is at it."""
-    goal = order_of(newest_id(index))
-    while order_of(Partition.objects.get(pk=index).drained_id) < goal:
-        if drain_partition(index, wait=True) == 0:
-            # What the newest id belonged to is trimmed already.
-            return
+def drain_fully(indexes: Iterable[int], *, within_seconds: float | None = None) -> None:
+    """Drain what partitions hold now, after whoever is at them.
 
-
-def newest_id(index: int) -> str:
-    """The newest id that a partition's stream gave out, drained or not; "0-0" without a stream."""
-    client = connection.sync_client(settings.REDIS_URL)
-    try:
-        return newest_id_of(client.xinfo_stream(hot_state.stream_name(index)))
-    except ResponseError:
-        # Nothing was ever charged here, or Valkey was emptied.
-        return newest_id_of(None)
+    What another drain has read counts only once that has committed, and nothing in Valkey tells
+    that it is under way: the stream may have been emptied since. So this always waits for it.
+    within_seconds: OperationalError when the other drain takes longer.
+    """
+    waiting = sorted(indexes)
+    while waiting:
+        at_most = _at_most(waiting)
+        moved = _drain(waiting, at_most=at_most, wait=True, within_seconds=within_seconds)
+        waiting = [index for index, count in moved.items() if count == at_most]
 
 
 def newest_id_of(stream: dict[str, bytes] | None) -> str:
-    """The same of what XINFO STREAM says; None where there is no stream."""
+    """The newest id that a stream gave out, drained or not, of what XINFO STREAM says of it.
+
+    None where there is no stream: "0-0".
+    """
     return "0-0" if stream is None else stream["last-generated-id"].decode()
 
 
-def drain_partition(index: int, *, wait: bool = False) -> int:
+def drain_partition(index: int) -> int:
     """Drain one batch of one partition; 0 when there is nothing or another worker is at it."""
-    return _drain([index], at_most=_OF_A_PARTITION, wait=wait).get(index, 0)
+    return _drain([index], at_most=_OF_A_PARTITION).get(index, 0)
 
 
-def _drain(indexes: Sequence[int], *, at_most: int, wait: bool = False) -> dict[int, int]:
+def _at_most(indexes: Sequence[int]) -> int:
+    """How many entries of each partition a transaction takes."""
+    return max(1, min(_OF_A_PARTITION, _BATCH // len(indexes)))
+
+
+def _drain(
+    indexes: Sequence[int],
+    *,
+    at_most: int,
+    wait: bool = False,
+    within_seconds: float | None = None,
+) -> dict[int, int]:
     """Drain some entries of partitions together; answers how many of each that was free."""
     with transaction.atomic():
-        mine = Partition.objects.in_bulk(lock_drains(Drain.CHARGES, indexes, wait=wait))
+        ours = lock_drains(Drain.CHARGES, indexes, wait=wait, within_seconds=within_seconds)
+        mine = Partition.objects.in_bulk(ours)
         cursors = {index: partition.drained_id for index, partition in mine.items()}
         found = _raw_entries(cursors, at_most=at_most)
         moved = {index: len(entries) for index, entries in found.items()}
@@ -103,13 +112,26 @@ class Drain(IntEnum):
     REFUSALS = 2
 
 
-def lock_drains(what: Drain, indexes: Sequence[int], *, wait: bool = False) -> list[int]:
+def lock_drains(
+    what: Drain,
+    indexes: Sequence[int],
+    *,
+    wait: bool = False,
+    within_seconds: float | None = None,
+) -> list[int]:
     """Be the only one who drains these partitions until the transaction ends.
 
-    Answers those that nobody else is at; with `wait`, all of them. Not locks on the partitions'
-    rows: a push that counts itself there would wait for a whole batch.
+    Answers those that nobody else is at; with `wait`, all of them, or OperationalError when that
+    takes longer than `within_seconds` for one. Who waits names them in order, so that two who wait
+    do not wait for each other. Not locks on the partitions' rows: a push that counts itself there
+    would wait for a whole batch.
     """
     with database.cursor() as cursor:
+        if within_seconds is not None:
+            # Until the transaction ends, as the lock.
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true)", [f"{within_seconds * 1000:.0f}ms"]
+            )
         cursor.execute(_LOCK if wait else _LOCK_WHAT_IS_FREE, [what, list(indexes)])
         return [index for index, is_ours in cursor.fetchall() if wait or is_ours]
 

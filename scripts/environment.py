@@ -65,13 +65,13 @@ class _Environment:
     def _stamp(self, requirements: str) -> Path:
         return self.folder / f"installed-{requirements}"
 
-    def _fingerprint(self, requirements: str, version: str) -> str:
+    def _fingerprint(self, requirements: str, version: str) -> bytes:
         wanted = hashlib.sha256((REPOSITORY / requirements).read_bytes()).hexdigest()
-        return f"{wanted} {version} {self.folder}\n"
+        return os.fsencode(f"{wanted} {version} {self.folder}\n")
 
     def _is_installed(self) -> bool:
         try:
-            stamp = self._stamp(self.requirements).read_text()
+            stamp = self._stamp(self.requirements).read_bytes()
         except OSError:
             return False
         version = self._version()
@@ -174,7 +174,7 @@ class _Environment:
         )
         version = self._version()
         for contained in CONTAINS[self.requirements]:
-            self._stamp(contained).write_text(self._fingerprint(contained, version))
+            self._stamp(contained).write_bytes(self._fingerprint(contained, version))
         self.unfinished.unlink()
 
 

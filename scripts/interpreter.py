@@ -11,6 +11,7 @@ NAMES = ("python3.14", "python3.13", "python3.12", "python3.11")
 
 def require() -> None:
     """Go on, or go on with a newer Python where there is one, or say in a sentence what to do."""
+    speak_anywhere()
     if sys.version_info < OLDEST:
         for name in NAMES:
             program = shutil.which(name)
@@ -28,6 +29,20 @@ def require() -> None:
             "This Python cannot make virtual environments: its venv module is missing. "
             "On Debian and Ubuntu it is in a package of its own: apt install python3-venv"
         )
+
+
+def speak_anywhere() -> None:
+    """Let no terminal end us, or what we start: what it cannot show is a question mark there.
+
+    Files are UTF-8 for all of it, whatever the language settings say.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure:
+            reconfigure(errors="replace")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    os.environ["PYTHONIOENCODING"] = encoding + ":replace"
+    os.environ["PYTHONUTF8"] = "1"
 
 
 def _is_new_enough(program: str) -> bool:

@@ -8,9 +8,10 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from accounts.models import Account, Membership, User
 from gate import week
@@ -45,6 +46,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
     order = {name: at for at, name in enumerate(TOGETHER)}
     items.sort(key=lambda item: order.get(folder(item, TOGETHER) or "", len(order)))
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The tests' own database may be emptied between tests, which takes a TRUNCATE of the ledger.
+
+    `tests/quotas/test_ledger_truncate.py` has the trigger as it is everywhere else.
+    """
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate"
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.patience import LONGEST_SECONDS
@@ -38,9 +39,12 @@ def environment(data_dir: Path, port: int, **more: str) -> dict[str, str]:
 
 
 class RunningSite:
-    """A supervisor that was started and can be listened to, asked and ended."""
+    """A supervisor that was started and can be listened to, asked and ended.
 
-    def __init__(self, data_dir: Path, **more: str) -> None:
+    behind: a command that becomes the supervisor, in a place of its own.
+    """
+
+    def __init__(self, data_dir: Path, *, behind: Sequence[str] = (), **more: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -48,7 +52,7 @@ class RunningSite:
         self._printed = data_dir.parent / f"printed-{self.port}"
         with self._printed.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "config.supervisor"],
+                [*behind, sys.executable, "-m", "config.supervisor"],
                 cwd=REPOSITORY,
                 env=self._environment,
                 stdout=output,

@@ -1,6 +1,7 @@
 """Many cold accounts at once, among them any number that do not exist."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -146,13 +147,13 @@ def test_an_epoch_that_ends_while_accounts_are_read_is_noticed(
     account: Account, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was charged after the drain, and before the accounts became cold again, is not lost."""
-    drain = rollups.drain_partition_fully
+    drain = rollups.drain_fully
 
-    def drain_late(index: int) -> None:
-        drain(index)
-        epochs.raise_epoch(index)
+    def drain_late(indexes: Iterable[int], **more: Any) -> None:
+        drain(indexes, **more)
+        epochs.raise_epoch(account.partition_index)
 
-    monkeypatch.setattr(rollups, "drain_partition_fully", drain_late)
+    monkeypatch.setattr(rollups, "drain_fully", drain_late)
     snapshot = projection.load_accounts([account.handle])[account.handle]
     status, _ = hot_state.run(valkey, snapshots.put_account_call(snapshot))
     assert status == b"stale_epoch"

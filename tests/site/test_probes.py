@@ -9,7 +9,16 @@ from django.db import connections
 from django.test import Client
 from pytest_django import Settings
 
+from config import signs_of_life
+
 UNREACHABLE = "unix:///nonexistent/valkey.sock"
+
+
+@pytest.fixture(autouse=True)
+def _alive() -> None:
+    """Beat and worker have just given a sign."""
+    for name in signs_of_life.expected():
+        signs_of_life.give(name)
 
 
 @pytest.fixture
@@ -25,14 +34,14 @@ def test_a_process_that_answers_is_alive(client: Client) -> None:
     assert "no-store" in response["Cache-Control"]
 
 
-def test_it_is_ready_when_both_servers_answer(client: Client, db: None) -> None:
+def test_it_is_ready_when_both_servers_answer(client: Client, plans: None) -> None:
     response = client.get("/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ok", "problems": []})
     assert "no-store" in response["Cache-Control"]
 
 
 def test_without_valkey_it_is_not_ready_and_names_it(
-    client: Client, db: None, settings: Settings
+    client: Client, plans: None, settings: Settings
 ) -> None:
     settings.REDIS_URL = UNREACHABLE
     response = client.get("/readyz")
@@ -42,14 +51,14 @@ def test_without_valkey_it_is_not_ready_and_names_it(
 
 
 @pytest.mark.alone
-def test_a_valkey_that_hangs_is_named_within_three_seconds(
-    client: Client, db: None, settings: Settings, hung: str
+def test_a_valkey_that_hangs_is_named_within_a_second(
+    client: Client, plans: None, settings: Settings, hung: str
 ) -> None:
     settings.REDIS_URL = hung
     began = time.monotonic()
     response = client.get("/readyz")
     assert response.json()["problems"] == ["valkey"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 3  # a second, and a machine three times slower
 
 
 @pytest.mark.django_db(transaction=True)
@@ -70,7 +79,7 @@ def test_without_postgres_it_is_not_ready_and_names_it(
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_probes_may_ask_for_headers_only(client: Client, db: None, path: str) -> None:
+def test_probes_may_ask_for_headers_only(client: Client, plans: None, path: str) -> None:
     response = client.head(path)
     assert response.status_code == 200
     assert response.content == b""

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from accounts.first_admin import first_admin
 from billing.seed import seed_products
+from config import release
 from config.static_files import collect_static_files
 from quotas.seed import seed_catalogue
 
@@ -26,7 +27,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            release.refuse_newer_data()
+        except release.CannotUseData as error:
+            raise CommandError(str(error)) from None
         call_command("migrate", interactive=False, verbosity=1, stdout=self.stderr)
+        release.record()
         seed_catalogue(with_demo_prices=settings.IS_DEVELOPMENT)
         seed_products()
         collect_static_files()

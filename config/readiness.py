@@ -1,0 +1,125 @@
+"""What the site cannot do without, looked at again and again.
+
+`/readyz` and a task of every ten seconds look; what is lost is logged as an alarm, once, and once
+more when it is back.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import DatabaseError
+from redis.exceptions import RedisError
+
+from config import signs_of_life
+from quotas import epochs
+from quotas.models import Plan
+
+logger = logging.getLogger(__name__)
+
+CLOCK_SECONDS = 1.0
+# A probe must not hang where a server does.
+_PATIENCE_SECONDS = 0.4
+# Without these a process must not be asked anything; the rest is an alarm, and it goes on.
+STOPS = frozenset({"database", "valkey", "forgetful_valkey"})
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that is lost: a word that stays, and a sentence for the log."""
+
+    word: str
+    sentence: str
+
+
+class Alarms:
+    """Says once what is lost, and once that it is back."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+
+    def hear(self, problems: list[Problem]) -> None:
+        """Take the problems of now."""
+        now = {problem.word: problem for problem in problems}
+        if time.monotonic() - self._began < signs_of_life.KEPT_SECONDS:
+            # Who is started together with us has given no sign yet.
+            for name in signs_of_life.expected():
+                now.pop(name, None)
+        with self._lock:
+            lost, back = now.keys() - self._known, self._known - now.keys()
+            self._known = set(now)
+        for word in sorted(lost):
+            logger.error("alarm: %s: %s", word, now[word].sentence)
+        for word in sorted(back):
+            logger.warning("alarm over: %s", word)
+
+
+alarms = Alarms()
+
+
+def look() -> list[str]:
+    """The words of what is lost now; what is new among it is logged."""
+    problems = [*_of_database(), *_of_valkey()]
+    if all(problem.word != "valkey" for problem in problems):
+        problems += _of_signs()
+    # Several may have wrong clocks: one word.
+    problems = list({problem.word: problem for problem in problems}.values())
+    alarms.hear(problems)
+    return [problem.word for problem in problems]
+
+
+def _of_database() -> list[Problem]:
+    try:
+        has_default = Plan.objects.filter(is_default=True).exists()
+    except DatabaseError as error:
+        return [Problem("database", f"PostgreSQL gives no answer ({type(error).__name__})")]
+    if has_default:
+        return []
+    return [Problem("default_plan", "no plan is the default: new accounts cannot be served")]
+
+
+def _of_valkey() -> list[Problem]:
+    try:
+        servers = epochs.examine_servers(patience=_PATIENCE_SECONDS)
+    except (RedisError, OSError) as error:
+        return [Problem("valkey", f"Valkey gives no answer ({type(error).__name__})")]
+    problems = []
+    for server in servers:
+        if server.forgetful and not settings.ALLOW_FORGETFUL_REDIS:
+            sentence = f"Valkey may forget quota now: {'; '.join(server.forgetful)}"
+            problems.append(Problem("forgetful_valkey", sentence))
+        if server.evicted and not settings.ALLOW_FORGETFUL_REDIS:
+            sentence = (
+                f"Valkey threw {server.evicted} records away, so that requests may have been "
+                "charged twice: run manage.py rebuild_gate, then CONFIG RESETSTAT"
+            )
+            problems.append(Problem("records_lost", sentence))
+        problems += _of_clock("this process", server.clock_ahead_seconds)
+    return problems
+
+
+def _of_signs() -> list[Problem]:
+    try:
+        seen = signs_of_life.seen()
+    except (RedisError, OSError) as error:
+        return [Problem("cache", f"the cache gives no answer ({type(error).__name__})")]
+    problems = []
+    for name in signs_of_life.expected():
+        if name in seen:
+            problems += _of_clock(name, seen[name])
+        # Without beat nobody sends the workers anything: that they are silent says nothing.
+        elif name == signs_of_life.BEAT or signs_of_life.BEAT in seen:
+            sentence = f"no sign of {name} for {signs_of_life.KEPT_SECONDS} s"
+            problems.append(Problem(name, sentence))
+    return problems
+
+
+def _of_clock(whose: str, ahead_seconds: float) -> list[Problem]:
+    if abs(ahead_seconds) <= CLOCK_SECONDS:
+        return []
+    sentence = f"the clock of {whose} is {ahead_seconds:+.1f} s off Valkey's"
+    return [Problem("clock", sentence)]

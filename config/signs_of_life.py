@@ -1,0 +1,49 @@
+"""Signs that beat and workers give, so that the rest of the site knows that they are there.
+
+A sign lives for a while in the cache's server, and tells how far the clock of whoever gave it is
+ahead of that server's. No age is reckoned from clocks of two machines.
+"""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from redis import Redis, RedisCluster
+
+from gate import connection
+
+BEAT = "beat"
+KEPT_SECONDS = 30
+EVERY_SECONDS = 5.0
+_PATIENCE_SECONDS = 0.4
+_PREFIX = "alive:"
+
+
+def give(name: str) -> None:
+    """Show that somebody is alive. RedisError or OSError when the server gives no answer."""
+    client = _client()
+    asked_at = time.time()
+    seconds, microseconds = client.time()
+    ours = (asked_at + time.time()) / 2
+    ahead_ms = round((ours - seconds) * 1000 - microseconds / 1000)
+    client.set(_PREFIX + name, ahead_ms, ex=KEPT_SECONDS)
+
+
+def expected() -> list[str]:
+    """Who gives signs: beat, and whoever works off a queue to which it sends `site.heartbeat`."""
+    entries: Iterable[dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE.values()
+    return [BEAT, *(entry["args"][0] for entry in entries if entry["task"] == "site.heartbeat")]
+
+
+def seen() -> dict[str, float]:
+    """Who gave a sign lately, and how many seconds ahead its clock is. RedisError or OSError."""
+    names = expected()
+    signs = _client().mget([_PREFIX + name for name in names])
+    return {
+        name: int(sign) / 1000 for name, sign in zip(names, signs, strict=True) if sign is not None
+    }
+
+
+def _client() -> Redis | RedisCluster:
+    return connection.sync_client(settings.CACHE_URL, patience=_PATIENCE_SECONDS)

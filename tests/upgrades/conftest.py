@@ -1,0 +1,110 @@
+"""The data of a release in a database of its own, looked at by the code of today."""
+
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import time_machine
+from django.conf import settings as django_settings
+from django.core.management import call_command
+from django.db import connection, connections
+from pytest_django import DjangoDbBlocker, Settings
+from redis import Redis
+
+from gate.connection import sync_client
+from gate.digest import Pepper
+from tests.quotas.live_gate import LiveGate, live_gate
+from tests.site.collected import collected_static_files
+from tests.upgrades.kept import Kept, releases
+from tests.upgrades.story import Facts
+
+__all__ = ["collected_static_files"]
+
+_NAME = "data_of_a_release"
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords() -> None:
+    """Not here: people sign in with what the release stored."""
+
+
+def _address(database: str) -> str:
+    return urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}"))
+
+
+def _on_server(*statements: str) -> None:
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
+        for statement in statements:
+            server.execute(statement)
+
+
+def _use(database: str) -> None:
+    connections["default"].close()
+    connections["default"].close_pool()  # type: ignore[attr-defined]
+    connections["default"].settings_dict["NAME"] = database
+
+
+@pytest.fixture
+def empty_database(django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A database without tables, which all code uses meanwhile; its address."""
+    with django_db_blocker.unblock():
+        before = str(connection.settings_dict["NAME"])
+        _on_server(f"DROP DATABASE IF EXISTS {_NAME} WITH (FORCE)", f"CREATE DATABASE {_NAME}")
+        _use(_NAME)
+        try:
+            yield _address(_NAME)
+        finally:
+            _use(before)
+            _on_server(f"DROP DATABASE {_NAME} WITH (FORCE)")
+
+
+@pytest.fixture(params=releases(), ids=lambda kept: kept.release)
+def kept(request: pytest.FixtureRequest) -> Kept:
+    """One release after the other."""
+    found: Kept = request.param
+    return found
+
+
+@pytest.fixture
+def facts(kept: Kept) -> Facts:
+    """What is true of its data."""
+    return kept.facts
+
+
+@pytest.fixture
+def at(kept: Kept) -> Iterator[datetime]:
+    """The moment when it was kept, at which the test plays."""
+    with time_machine.travel(kept.made_at):
+        yield kept.made_at
+
+
+@pytest.fixture
+def valkey() -> Redis:
+    """The hot state itself."""
+    client = sync_client(django_settings.REDIS_URL)
+    assert isinstance(client, Redis)
+    return client
+
+
+@pytest.fixture
+def as_it_was(kept: Kept, at: datetime, empty_database: str, valkey: Redis) -> None:
+    """The data of the release, as it left it."""
+    kept.bring_back_database(empty_database)
+    kept.bring_back_valkey(valkey)
+
+
+@pytest.fixture
+def brought_up(as_it_was: None, kept: Kept, settings: Settings) -> None:
+    """The same, after the preparation of today."""
+    settings.KEY_PEPPERS = [Pepper(pepper_id="1", secret=kept.pepper.encode())]
+    call_command("prepare", verbosity=0)
+
+
+@pytest.fixture
+def gate(brought_up: None) -> Iterator[LiveGate]:
+    """The gate of today."""
+    with live_gate() as gate:
+        yield gate

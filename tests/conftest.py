@@ -1,6 +1,7 @@
 """A fixed cast: an owner, a team mate of the owner, and an outsider."""
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,6 +12,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account, Membership, Partition, User
+from config import reading
 from gate import week
 from gate.connection import sync_client
 from gate.hot_state import PARTITIONS
@@ -22,6 +24,13 @@ from quotas.seed import seed_catalogue
 
 PASSWORD = "correct horse battery staple"
 LONGEST_TEST_SECONDS = 30
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """The test database, which is not deleted while what decides is connected to it."""
+    yield
+    reading.close_pool()
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ class Supervisor:
             child.start()
             self.services.append(Service(child.name, child, child.start))
         self._wait_until_ready()
-        self.terminal.done("Web ready, worker and beat started", since=began)
+        self.terminal.done("Web ready, workers and beat started", since=began)
         self._announce(admin)
 
     def _start_server(self, name: str, server: EmbeddedPostgres | EmbeddedValkey) -> None:
@@ -182,6 +182,17 @@ class Supervisor:
                 "worker",
                 [
                     *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
+                    *("--queues", "celery", "--hostname", "worker@%h"),
+                    *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+                ],
+                patience=20.0,
+            ),
+            # Stripe and the mail server may hang: who waits for them holds nobody else up.
+            self._child(
+                "worker-waiting",
+                [
+                    *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
+                    *("--queues", "waiting", "--hostname", "waiting@%h"),
                     *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
                 ],
                 patience=20.0,
@@ -313,8 +324,13 @@ class Supervisor:
         if asked_before:
             self.terminal.say()
             self.terminal.say("Stopping …")
-        for names in (("web", "beat"), ("worker",)):
-            children = [self._children[name] for name in names if name in self._children]
+        # Workers last: others hand them work.
+        for is_worker in (False, True):
+            children = [
+                child
+                for name, child in self._children.items()
+                if name.startswith("worker") is is_worker
+            ]
             for child in children:
                 child.ask_to_stop()
             for child in children:

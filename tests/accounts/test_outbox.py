@@ -101,9 +101,9 @@ def test_mail_that_was_written_before_the_secret_key_changed_is_sent(settings: S
 
 
 def test_what_is_undone_sends_no_mail() -> None:
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         send_mail("s", "b", None, ["to@example.com"])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     assert not OutgoingMail.objects.exists()
 
 

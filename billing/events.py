@@ -8,7 +8,7 @@ from django.db import transaction
 
 from billing import fulfilment
 from billing.models import StripeEvent
-from billing.stripe_client import StripeUnavailable, UnknownToStripe
+from billing.stripe_client import StripeBusy, StripeUnavailable, UnknownToStripe
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +44,10 @@ def handle(event_pk: int, *, at: datetime) -> bool:
     except UnknownToStripe as error:
         logger.error("stripe event %s ends without effect: %s", event.event_id, error)
         event.mark_handled(at=at, reason=str(error))
+    except StripeBusy:
+        # Nothing failed: it is as due as before, and found by the sweep.
+        event.let_go()
+        return False
     except StripeUnavailable as error:
         event.mark_failed(error=f"Stripe gave no answer: {error}", at=at)
         return False

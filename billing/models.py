@@ -236,6 +236,11 @@ class StripeEvent(models.Model):
         rows = StripeEvent.objects.filter(free, pk=self.pk, handled_at=None)
         return bool(rows.update(claimed_until=until))
 
+    def let_go(self) -> None:
+        """Leave it to whoever comes next."""
+        self.claimed_until = None
+        self.save(update_fields=["claimed_until"])
+
     def mark_handled(self, *, at: datetime, reason: str = "") -> None:
         """Remember that nothing more is to be done, and why if nothing could be."""
         self.handled_at = at

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import stripe
 from django.conf import settings
 
-from accounts.outside import CannotCall, Line
+from accounts.outside import CannotCall, Line, TooManyCalls
 from billing.models import Purchase
 
 logger = logging.getLogger(__name__)
@@ -32,9 +32,10 @@ WORKER_SECONDS = 15.0
 # Of one try: a connection that says nothing for so long is given up.
 _SILENCE_SECONDS = 4
 _REPETITIONS = 1
-# Two lines: however many people look at a purchase, another can be begun.
+# Two lines: however many people look at a purchase, another can be begun. The second takes fewer
+# than the worker has threads: however long Stripe hangs, some are left for mail.
 _opening = Line("opening a payment page at Stripe", at_once=8)
-_looking = Line("asking Stripe about a session", at_once=4)
+_looking = Line("asking Stripe about a session", at_once=6)
 _PAGES_AT_MOST = 20
 _PAYMENT_STATES = {"paid", "unpaid", "no_payment_required"}
 _SESSION_STATES = {"open", "complete", "expired"}
@@ -42,6 +43,10 @@ _SESSION_STATES = {"open", "complete", "expired"}
 
 class StripeUnavailable(Exception):
     """Stripe gave no usable answer; trying again later may help."""
+
+
+class StripeBusy(StripeUnavailable):
+    """So many calls of this process are under way that Stripe was not asked."""
 
 
 class UnknownToStripe(Exception):
@@ -160,6 +165,8 @@ def _ask(call: Callable[[], Any], *, line: Line, within_seconds: float) -> Any:
     """The only way to Stripe. What is wrong with an answer, stripe-python says in many ways."""
     try:
         return line.call(call, within_seconds=within_seconds)
+    except TooManyCalls as error:
+        raise StripeBusy(str(error)) from None
     except CannotCall as error:
         raise StripeUnavailable(str(error)) from None
     except stripe.InvalidRequestError as error:

@@ -191,7 +191,7 @@ class Supervisor:
             self._child(
                 "worker-waiting",
                 [
-                    *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
+                    *(*celery, "worker", "--pool", "threads", "--concurrency", "8"),
                     *("--queues", "waiting", "--hostname", "waiting@%h"),
                     *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
                 ],

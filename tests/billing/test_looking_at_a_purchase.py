@@ -1,5 +1,6 @@
 """However many copies of a purchase's page are open, Stripe is asked seldom, and polls end."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -10,7 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import events, fulfilment
+from accounts.outside import Line
+from billing import events, fulfilment, stripe_client
 from billing.models import Purchase, StripeEvent
 from quotas.models import Boost
 from tests.billing.buyer import Buyer, delivered
@@ -143,3 +145,27 @@ def test_while_stripe_gives_no_answer_one_turn_is_one_try(
     stripe_away(False)
     assert events.handle_pending(at=at + timedelta(seconds=10)) == 4
     assert Boost.objects.count() == 4
+
+
+def test_an_event_that_is_one_call_too_many_is_not_a_failure_and_comes_next(
+    buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = delivered(buyer.bought())
+    monkeypatch.setattr(stripe_client, "_looking", Line("test", at_once=1))
+    at = timezone.now()
+    began, may_end = threading.Event(), threading.Event()
+
+    def somebody_elses_call() -> None:
+        began.set()
+        may_end.wait(30)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(stripe_client._looking.call, somebody_elses_call, within_seconds=30)
+        assert began.wait(20)
+        assert not events.handle(stored.pk, at=at)
+        may_end.set()
+        other.result(30)
+    stored.refresh_from_db()
+    assert (stored.attempts, stored.error, stored.claimed_until) == (0, "", None)
+    assert events.handle_pending(at=at) == 1
+    assert Boost.objects.count() == 1

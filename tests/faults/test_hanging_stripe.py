@@ -38,6 +38,7 @@ __all__ = ["collected_static_files"]
 pytestmark = pytest.mark.slow
 
 COPIES = 9
+EVENTS = 12
 PATIENCE = 90.0
 
 
@@ -193,7 +194,8 @@ def test_pages_checks_and_revocations_go_on_while_purchases_wait_for_stripe(
     asyncio.run(_check(service, revoked.key))
     calls_before = stripe.calls
     wait = Wait(browser, buyer)
-    until(lambda: stripe.calls - calls_before >= 4)
+    # As many as the process has connections for pages.
+    until(lambda: stripe.calls - calls_before >= 8)
 
     cold_check = asyncio.run(_check(service, cold.key))
     key = ApiKey.objects.get(account=revoked.account)
@@ -231,16 +233,16 @@ async def _check(service: Service, key: str) -> tuple[str, float]:
 def workers(shared: dict[str, str], tmp_path: Path) -> Iterator[list[Child]]:
     """A worker for each queue, as the supervisor starts them."""
     celery = (sys.executable, "-m", "celery", "-A", "config.celery", "worker")
-    more = ("--pool", "threads", "--concurrency", "4", "--without-gossip", "--without-mingle")
+    more = ("--pool", "threads", "--without-gossip", "--without-mingle")
     children = [
         Child(
             f"worker-{queue}",
-            [*celery, *more, "--queues", queue, "--hostname", f"{queue}@%h"],
+            [*celery, *more, "--concurrency", size, "--queues", queue, "--hostname", f"{queue}@%h"],
             data_dir=tmp_path,
             environment={**environment(tmp_path / queue, 9, **shared), "LOG_LEVEL": "WARNING"},
             directory=REPOSITORY,
         )
-        for queue in ("celery", "waiting")
+        for queue, size in (("celery", "4"), ("waiting", "8"))
     ]
     try:
         for child in children:
@@ -265,7 +267,7 @@ def test_the_drain_goes_on_while_events_wait_for_stripe(
         StripeEvent.objects.create(
             event_id=event["id"], type=event["type"], payload=event, received_at=timezone.now()
         )
-        for event in (event_of(f"cs_test_{number}") for number in range(6))
+        for event in (event_of(f"cs_test_{number}") for number in range(EVENTS))
     ]
     # Both workers are at work.
     quota_tasks.drain.delay()
@@ -279,13 +281,17 @@ def test_the_drain_goes_on_while_events_wait_for_stripe(
     until(lambda: UsageRollup.objects.filter(account=user.account).exists())
     seconds = time.monotonic() - began
     waiting = StripeEvent.objects.filter(handled_at=None, attempts=0).count()
-    figures(f"{waiting} events waited for a Stripe that hangs; the drain took {seconds:.2f} s")
+    figures(
+        f"{waiting} events of {EVENTS} waited for a Stripe that hangs; "
+        f"the drain took {seconds:.2f} s"
+    )
     assert waiting > 0, "no event waited any more"
     assert seconds < 3
-    # In the end each says what was wrong, and comes again.
-    until(lambda: not StripeEvent.objects.filter(attempts=0).exists())
-    assert not StripeEvent.objects.exclude(error__startswith="Stripe gave no answer").exists()
-    assert not StripeEvent.objects.exclude(claimed_until=None).exists()
+    # In the end each says what was wrong and comes again, except for those that were not tried:
+    # so many calls at once are enough, and they are left to the sweep.
+    until(lambda: not StripeEvent.objects.exclude(claimed_until=None).exists())
+    assert StripeEvent.objects.filter(error__startswith="Stripe gave no answer").count() >= 6
+    assert not StripeEvent.objects.filter(attempts=0).exclude(error="").exists()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
@@ -205,3 +206,36 @@ class Partition(models.Model):
 
     def __str__(self) -> str:
         return f"partition {self.index}"
+
+
+class OutgoingMail(models.Model):
+    """A mail that waits to be sent. Once it is sent, it is gone."""
+
+    sealed = models.TextField(help_text="Encrypted: a mail may hold a link that is a secret.")
+    written_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField(default=timezone.now, db_index=True)
+    claimed_until = models.DateTimeField(
+        null=True, help_text="A worker sends it until then; if it dies, another one does."
+    )
+    error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name_plural = "outgoing mail"
+
+    def __str__(self) -> str:
+        return f"mail {self.pk}"
+
+    def claim(self, *, at: datetime, until: datetime) -> bool:
+        """Take it from every other worker for a while; False when it is sent or taken."""
+        free = models.Q(claimed_until=None) | models.Q(claimed_until__lte=at)
+        rows = OutgoingMail.objects.filter(free, pk=self.pk)
+        return bool(rows.update(claimed_until=until))
+
+    def mark_failed(self, *, error: str, at: datetime) -> None:
+        """Remember what went wrong, and when to try again: 10 s, 20 s, … at most an hour."""
+        self.attempts += 1
+        self.error = error[:200]
+        self.retry_at = at + timedelta(seconds=min(3600, 10 * 2 ** min(self.attempts - 1, 9)))
+        self.claimed_until = None
+        self.save(update_fields=["attempts", "error", "retry_at", "claimed_until"])

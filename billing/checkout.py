@@ -1,12 +1,20 @@
 """Starting a purchase: the order is written down before the customer is sent to pay."""
 
+from datetime import datetime
+from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from accounts.models import Account, User
 from billing import stripe_client
 from billing.models import Product, Purchase
+from quotas import projection
+from quotas.models import Entitlement
+
+SUSPENDED = "This account is suspended: chats would be refused, so nothing can be bought for it."
+ENDED = "This order was completed or has expired. Start a new one."
 
 
 class CannotCheckout(Exception):
@@ -14,7 +22,11 @@ class CannotCheckout(Exception):
 
 
 def begin(*, account: Account, user: User, product: Product, submission: UUID) -> Purchase:
-    """Write the order down, once per submitted form, with the product's terms of now."""
+    """Write the order down, once per submitted form, with the product's terms of now.
+
+    Raises CannotCheckout.
+    """
+    require_sellable(projection.entitlement_of(account))
     try:
         with transaction.atomic():
             purchase, _ = Purchase.objects.get_or_create(
@@ -36,22 +48,40 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
     return purchase
 
 
-def payment_page(purchase: Purchase, *, email: str, success_url: str, cancel_url: str) -> str:
+def require_sellable(entitlement: Entitlement) -> None:
+    """Raises CannotCheckout where nothing is sold: what is bought could not be used."""
+    if entitlement.suspended_at is not None:
+        raise CannotCheckout(SUSPENDED)
+
+
+def payment_page(
+    purchase: Purchase, *, email: str, success_url: str, cancel_url: str, at: datetime
+) -> str:
     """The address where the purchase is paid. Raises CannotCheckout when Stripe is away."""
     if purchase.checkout_url:
         return purchase.checkout_url
+    waiting = Purchase.objects.filter(pk=purchase.pk, status=Purchase.Status.PENDING)
+    # Written down before the call: should its answer be lost, the sweep knows where to look.
+    if not waiting.update(opened_at=at):
+        raise CannotCheckout(ENDED)
     try:
         session = stripe_client.create_checkout_session(
             purchase, email=email, success_url=success_url, cancel_url=cancel_url
         )
-    except stripe_client.StripeUnavailable as error:
+    except (stripe_client.StripeUnavailable, stripe_client.UnknownToStripe) as error:
         raise CannotCheckout(
             "The payment page cannot be opened at the moment. Nothing was charged; "
             "try again in a minute."
         ) from error
-    if session.url is None:
-        raise CannotCheckout("This order was completed or has expired. Start a new one.")
     purchase.stripe_session_id = session.session_id
-    purchase.checkout_url = session.url
+    purchase.checkout_url = session.url or ""
     purchase.save(update_fields=["stripe_session_id", "checkout_url"])
+    if session.url is None:
+        raise CannotCheckout(ENDED)
     return session.url
+
+
+def is_where_forms_may_lead(url: str) -> bool:
+    """Whether browsers follow a form of ours to this address, as the content policy says."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}" == settings.STRIPE_CHECKOUT_ORIGIN

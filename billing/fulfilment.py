@@ -1,14 +1,16 @@
 """Turning a paid session into a grant, once.
 
 An event, the landing page or a sweep may ask for it, in any order and any number of times. What
-counts is what Stripe says of the session now, never what an old event said.
+counts is what Stripe says of the session now, never what an old event said. Stripe is asked first,
+with nothing held; what it said is written down in a transaction of its own after that.
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from billing import stripe_client
 from billing.models import Product, Purchase, StripeEvent
@@ -24,40 +26,62 @@ _SESSION_EVENTS = {
     "checkout.session.async_payment_failed",
     "checkout.session.expired",
 }
+# However many copies of its page are open, Stripe is asked about a purchase no more often.
+_LOOK_EVERY = timedelta(seconds=5)
 
 
-def handle(event: StripeEvent, *, at: datetime) -> None:
-    """Do what an event asks for. Raises StripeUnavailable when it must be repeated."""
-    if event.type in _SESSION_EVENTS:
-        session_id = event.payload.get("data", {}).get("object", {}).get("id")
-        if not isinstance(session_id, str):
-            logger.error("stripe event %s names no session", event.event_id)
-            return
-        settle(stripe_client.retrieve_checkout_session(session_id), at=at)
+def session_of(event: StripeEvent) -> CheckoutSession | None:
+    """The session that an event is about, as Stripe knows it now; None when it is about none.
+
+    Raises StripeUnavailable when it must be repeated, UnknownToStripe when that does not help.
+    """
+    if event.type not in _SESSION_EVENTS:
+        return None
+    data = event.payload.get("data")
+    thing = data.get("object") if isinstance(data, dict) else None
+    session_id = thing.get("id") if isinstance(thing, dict) else None
+    if not isinstance(session_id, str):
+        logger.error("stripe event %s names no session", event.event_id)
+        return None
+    return stripe_client.retrieve_checkout_session(
+        session_id, within_seconds=stripe_client.WORKER_SECONDS
+    )
 
 
-def settle_purchase(purchase: Purchase, *, at: datetime) -> Purchase:
-    """Bring one open purchase up to date with Stripe."""
-    if purchase.is_open and purchase.stripe_session_id:
-        settle(stripe_client.retrieve_checkout_session(purchase.stripe_session_id), at=at)
-        purchase.refresh_from_db()
+def look(purchase: Purchase, *, at: datetime) -> Purchase:
+    """Bring an open purchase up to date for a page, if nobody has just asked Stripe about it.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    if purchase.is_open and purchase.stripe_session_id and _claim_look(purchase, at=at):
+        session = stripe_client.retrieve_checkout_session(
+            purchase.stripe_session_id, within_seconds=stripe_client.PAGE_SECONDS
+        )
+        settle(session, at=at)
+    purchase.refresh_from_db()
     return purchase
+
+
+def _claim_look(purchase: Purchase, *, at: datetime) -> bool:
+    free = Q(looked_at=None) | Q(looked_at__lte=at - _LOOK_EVERY)
+    return bool(Purchase.objects.filter(free, pk=purchase.pk).update(looked_at=at))
 
 
 def settle(session: CheckoutSession, *, at: datetime) -> None:
     """Bring the purchase of a session up to date; grant what was bought if it is paid."""
     with transaction.atomic():
         purchase = _purchase_of(session)
-        if purchase is None or not purchase.is_open:
+        if purchase is None:
+            return
+        is_paid = session.payment_status == "paid"
+        # What Stripe calls paid is paid, also where we had given the order up.
+        if not (purchase.is_open or (purchase.ended_unpaid and is_paid)):
             return
         problem = _mismatch(purchase, session)
         if problem:
-            logger.error("purchase %s is not granted: %s", purchase.pk, problem)
-            purchase.problem = problem
-            purchase.save(update_fields=["problem"])
-            return
-        if session.payment_status == "paid":
-            _grant(purchase, at=at)
+            _needs_a_person(purchase, problem, session=session, at=at)
+        elif is_paid:
+            grant(purchase, at=at)
             purchase.mark(Purchase.Status.PAID, at=at)
         elif session.status == "expired":
             purchase.mark(Purchase.Status.EXPIRED, at=at)
@@ -68,6 +92,7 @@ def settle(session: CheckoutSession, *, at: datetime) -> None:
 
 
 def _purchase_of(session: CheckoutSession) -> Purchase | None:
+    """The purchase that this session is to pay, locked."""
     try:
         purchase_id = UUID(session.client_reference_id or "")
     except ValueError:
@@ -82,27 +107,84 @@ def _purchase_of(session: CheckoutSession) -> Purchase | None:
     )
     if purchase is None:
         logger.error("stripe session for an unknown purchase %s", purchase_id)
-    elif purchase.stripe_session_id not in {None, session.session_id}:
-        logger.error("purchase %s: another session claims it", purchase_id)
+    elif purchase.stripe_session_id is None:
+        # Its id was lost on the way here; see payment_page.
+        if session.account == purchase.account.handle:
+            purchase.stripe_session_id = session.session_id
+            purchase.save(update_fields=["stripe_session_id"])
+    elif purchase.stripe_session_id != session.session_id:
+        _note_claim(purchase, session)
         return None
     return purchase
 
 
+def _note_claim(purchase: Purchase, session: CheckoutSession) -> None:
+    """Another session says that it pays for the purchase, whose own may pay it still."""
+    logger.error("purchase %s: another session claims it", purchase.pk)
+    # A session that took no money and cannot take any is nobody's concern, and one alarm is enough.
+    if session.status == "complete" and session.session_id not in purchase.problem:
+        purchase.note_problem(
+            f"another session claims it: {session.session_id}",
+            received_cents=session.amount_cents if session.payment_status == "paid" else None,
+            received_currency=session.currency or "",
+        )
+
+
 def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
-    """Why the session does not pay for the purchase; empty when it does."""
-    if session.payment_status == "paid":
-        if session.amount_cents != purchase.amount_cents:
-            return f"paid {session.amount_cents} cents instead of {purchase.amount_cents}"
-        if session.currency != purchase.currency:
-            return f"paid in {session.currency} instead of {purchase.currency}"
-    if session.account != purchase.account.handle:
-        return "the session belongs to another account"
-    if session.is_live is not stripe_client.is_live():
-        return "test and live mode do not match"
-    return ""
+    """Why a completed session does not pay for the purchase; empty when it does, or may yet."""
+    is_paid = session.payment_status == "paid"
+    if session.status != "complete" and not is_paid:
+        return ""
+    found = (
+        (
+            is_paid and session.amount_cents != purchase.amount_cents,
+            f"paid {session.amount_cents} cents instead of {purchase.amount_cents}",
+        ),
+        (
+            is_paid and session.currency != purchase.currency,
+            f"paid in {session.currency} instead of {purchase.currency}",
+        ),
+        (session.payment_status == "no_payment_required", "completed without a payment"),
+        (
+            session.account != purchase.account.handle,
+            "the session belongs to another account",
+        ),
+        (session.is_live is not stripe_client.is_live(), "test and live mode do not match"),
+    )
+    return next((problem for is_so, problem in found if is_so), "")
 
 
-def _grant(purchase: Purchase, *, at: datetime) -> None:
+def _needs_a_person(
+    purchase: Purchase, problem: str, *, session: CheckoutSession, at: datetime
+) -> None:
+    is_paid = session.payment_status == "paid"
+    set_aside(
+        purchase,
+        problem,
+        received_cents=session.amount_cents if is_paid else None,
+        received_currency=(session.currency or "") if is_paid else "",
+        at=at,
+    )
+
+
+def set_aside(
+    purchase: Purchase,
+    problem: str,
+    *,
+    at: datetime,
+    received_cents: int | None = None,
+    received_currency: str = "",
+) -> None:
+    """Leave a locked purchase to a person: nothing is granted, and the alarm is open."""
+    logger.error("purchase %s is not granted: %s", purchase.pk, problem)
+    purchase.note_problem(
+        problem, received_cents=received_cents, received_currency=received_currency
+    )
+    purchase.mark(Purchase.Status.REVIEW, at=at)
+
+
+def grant(purchase: Purchase, *, at: datetime) -> None:
+    """Give what was bought, once for each purchase, whoever finds that it is paid."""
     if purchase.kind == Product.Kind.BOOST:
         grants.grant_boost(
             account=purchase.account,

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.models import Account, User
@@ -65,6 +66,14 @@ class Product(models.Model):
         return self.name
 
 
+class PurchaseManager(models.Manager["Purchase"]):
+    """Finds purchases."""
+
+    def alarms(self) -> models.QuerySet[Purchase]:
+        """The purchases that wait for a person."""
+        return self.exclude(problem="").filter(resolved_at=None)
+
+
 class Purchase(models.Model):
     """One checkout. Written before the customer is sent to pay, with the terms of that moment."""
 
@@ -74,6 +83,9 @@ class Purchase(models.Model):
         PAID = "paid", "Paid"
         FAILED = "failed", "Payment failed"
         EXPIRED = "expired", "Not paid in time"
+        ABANDONED = "abandoned", "Payment page never opened"
+        REVIEW = "review", "Needs a person"
+        CLOSED = "closed", "Closed by hand"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     account = models.ForeignKey(Account, models.PROTECT, related_name="purchases")
@@ -93,12 +105,44 @@ class Purchase(models.Model):
     problem = models.CharField(
         max_length=200, blank=True, help_text="Why a payment was not accepted as it is."
     )
+    received_cents = models.PositiveIntegerField(
+        null=True, help_text="What arrived at Stripe, where it is not what was ordered."
+    )
+    received_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True)
+    opened_at = models.DateTimeField(
+        null=True, help_text="When Stripe was last asked for a payment page."
+    )
+    looked_at = models.DateTimeField(
+        null=True, help_text="When a page last asked Stripe about it; the next one waits."
+    )
+    ask_at = models.DateTimeField(
+        default=timezone.now,
+        db_default=Now(),
+        help_text="When the sweep asks Stripe about it, while it is open.",
+    )
+    resolved_at = models.DateTimeField(null=True, help_text="When a person dealt with the problem.")
+    resolved_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    resolution = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    objects: ClassVar[PurchaseManager] = PurchaseManager()
 
     class Meta:
         ordering = ("-created_at",)
-        indexes: ClassVar = [models.Index(fields=["account", "-created_at"])]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "-created_at"]),
+            models.Index(
+                fields=["ask_at"],
+                condition=Q(status__in=["pending", "processing"]),
+                name="purchase_open",
+            ),
+            models.Index(
+                fields=["created_at"],
+                condition=~Q(problem="") & Q(resolved_at=None),
+                name="purchase_alarm",
+            ),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["account", "submission"], name="purchase_once_per_submission"
@@ -119,6 +163,16 @@ class Purchase(models.Model):
         return self.status in {self.Status.PENDING, self.Status.PROCESSING}
 
     @property
+    def ended_unpaid(self) -> bool:
+        """Whether it ended without a payment, as far as we knew."""
+        return self.status in {self.Status.FAILED, self.Status.EXPIRED, self.Status.ABANDONED}
+
+    @property
+    def is_alarm(self) -> bool:
+        """Whether a person has to look at it."""
+        return bool(self.problem) and self.resolved_at is None
+
+    @property
     def source_ref(self) -> str:
         """What the grant names as its source: one purchase, one grant."""
         return f"purchase:{self.pk}"
@@ -133,6 +187,21 @@ class Purchase(models.Model):
         self.paid_at = at if status == self.Status.PAID else None
         self.save(update_fields=["status", "paid_at"])
 
+    def note_problem(
+        self, problem: str, *, received_cents: int | None = None, received_currency: str = ""
+    ) -> None:
+        """Raise an alarm, again if an earlier one was dealt with; beside one that is still open."""
+        self.problem = (f"{problem}; {self.problem}" if self.is_alarm else problem)[:200]
+        self.received_cents = received_cents
+        self.received_currency = received_currency
+        self.resolved_at = None
+        self.save(update_fields=["problem", "received_cents", "received_currency", "resolved_at"])
+
+    def mark_resolved(self, *, by: User | None, resolution: str, at: datetime) -> None:
+        """Remember who dealt with the problem, when and how."""
+        self.resolved_at, self.resolved_by, self.resolution = at, by, resolution
+        self.save(update_fields=["resolved_at", "resolved_by", "resolution"])
+
 
 class StripeEvent(models.Model):
     """One event that Stripe delivered, at least once. The unique id is the idempotency."""
@@ -145,6 +214,9 @@ class StripeEvent(models.Model):
     attempts = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField(default=timezone.now)
     error = models.CharField(max_length=200, blank=True)
+    claimed_until = models.DateTimeField(
+        null=True, help_text="A worker handles it until then; if it dies, another one does."
+    )
 
     class Meta:
         ordering = ("-received_at",)
@@ -157,15 +229,31 @@ class StripeEvent(models.Model):
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
 
-    def mark_handled(self, *, at: datetime) -> None:
-        """Remember that nothing more is to be done."""
+    def claim(self, *, at: datetime, until: datetime) -> bool:
+        """Take it from every other worker for a while; False when it is done or taken.
+
+        No lock is held meanwhile: handling it asks Stripe, which may take its time.
+        """
+        free = Q(claimed_until=None) | Q(claimed_until__lte=at)
+        rows = StripeEvent.objects.filter(free, pk=self.pk, handled_at=None)
+        return bool(rows.update(claimed_until=until))
+
+    def let_go(self) -> None:
+        """Leave it to whoever comes next."""
+        self.claimed_until = None
+        self.save(update_fields=["claimed_until"])
+
+    def mark_handled(self, *, at: datetime, reason: str = "") -> None:
+        """Remember that nothing more is to be done, and why if nothing could be."""
         self.handled_at = at
-        self.error = ""
-        self.save(update_fields=["handled_at", "error"])
+        self.error = reason[:200]
+        self.claimed_until = None
+        self.save(update_fields=["handled_at", "error", "claimed_until"])
 
     def mark_failed(self, *, error: str, at: datetime) -> None:
         """Remember what went wrong, and when to try again: 10 s, 20 s, … at most an hour."""
         self.attempts += 1
         self.error = error[:200]
         self.retry_at = at + timedelta(seconds=min(3600, 10 * 2 ** min(self.attempts - 1, 9)))
-        self.save(update_fields=["attempts", "error", "retry_at"])
+        self.claimed_until = None
+        self.save(update_fields=["attempts", "error", "retry_at", "claimed_until"])

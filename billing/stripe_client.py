@@ -1,26 +1,56 @@
 """Everything that is said to Stripe, and how its events are told from forgeries.
 
 With the sandbox the same client speaks to our own stand-in over HTTP: no code path is special.
+Stripe is somebody else's server: it is asked through `_ask` alone, see accounts.outside. What it
+answers is either exactly what we know how to read, or StripeUnavailable.
 """
 
 import json
+import logging
+import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from datetime import datetime
+from functools import cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import stripe
 from django.conf import settings
 
+from accounts.outside import CannotCall, Line, TooManyCalls
 from billing.models import Purchase
+
+logger = logging.getLogger(__name__)
 
 # As Stripe's own libraries: a signature older than this is a replay.
 _TOLERANCE_SECONDS = 300
-_TIMEOUT_SECONDS = 10
+# How long a person waits for a page, and how long a worker waits for Stripe, repetitions included.
+PAGE_SECONDS = 5.0
+WORKER_SECONDS = 15.0
+# Of one try: a connection that says nothing for so long is given up.
+_SILENCE_SECONDS = 4
+_REPETITIONS = 1
+# Two lines: however many people look at a purchase, another can be begun. The second takes fewer
+# than the worker has threads: however long Stripe hangs, some are left for mail.
+_opening = Line("opening a payment page at Stripe", at_once=8)
+_looking = Line("asking Stripe about a session", at_once=6)
+_PAGES_AT_MOST = 20
+_PAYMENT_STATES = {"paid", "unpaid", "no_payment_required"}
+_SESSION_STATES = {"open", "complete", "expired"}
 
 
 class StripeUnavailable(Exception):
     """Stripe gave no usable answer; trying again later may help."""
+
+
+class StripeBusy(StripeUnavailable):
+    """So many calls of this process are under way that Stripe was not asked."""
+
+
+class UnknownToStripe(Exception):
+    """Stripe says that there is no such session; asking again does not help."""
 
 
 class ForgedEvent(Exception):
@@ -49,8 +79,8 @@ def _client() -> stripe.StripeClient:
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         base_addresses={"api": base} if base else {},
-        max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=_TIMEOUT_SECONDS),
+        max_network_retries=_REPETITIONS,
+        http_client=stripe.RequestsClient(timeout=_SILENCE_SECONDS),
     )
 
 
@@ -58,65 +88,225 @@ def create_checkout_session(
     purchase: Purchase, *, email: str, success_url: str, cancel_url: str
 ) -> CheckoutSession:
     """Open a Checkout session for a purchase; repeating it answers the same session."""
+    params: Any = {
+        "mode": "payment",
+        "client_reference_id": str(purchase.pk),
+        "customer_email": email,
+        "metadata": {"purchase": str(purchase.pk), "account": purchase.account.handle},
+        "payment_intent_data": {"metadata": {"purchase": str(purchase.pk)}},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": purchase.currency,
+                    "unit_amount": purchase.amount_cents,
+                    "product_data": {"name": purchase.product_name},
+                },
+            }
+        ],
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+    }
+    sessions = _client().v1.checkout.sessions
+    key = f"checkout-{purchase.pk}"
+    answer = _ask(
+        lambda: sessions.create(params=params, options={"idempotency_key": key}),
+        line=_opening,
+        within_seconds=PAGE_SECONDS,
+    )
+    session = _read_session(answer)
+    if session.client_reference_id != str(purchase.pk):
+        raise _unusable("a session of something else")
+    return session
+
+
+def retrieve_checkout_session(session_id: str, *, within_seconds: float) -> CheckoutSession:
+    """The session as Stripe knows it now, which counts more than any event about it.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    sessions = _client().v1.checkout.sessions
+    answer = _ask(
+        lambda: sessions.retrieve(session_id, params={"expand": ["payment_intent"]}),
+        line=_looking,
+        within_seconds=within_seconds,
+    )
+    session = _read_session(answer)
+    if session.session_id != session_id:
+        raise _unusable("another session than was asked for")
+    return session
+
+
+def sessions_of(purchase: Purchase, *, since: datetime, until: datetime) -> list[str]:
+    """The ids of the sessions that were made for a purchase between two moments.
+
+    For an order whose session may exist although its id never reached us. Raises StripeUnavailable.
+    """
+    sessions = _client().v1.checkout.sessions
+    params: Any = {
+        "limit": 100,
+        "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp()) + 1},
+    }
+    found: list[str] = []
+    for _ in range(_PAGES_AT_MOST):
+        asked: Any = {**params}
+        call = partial(sessions.list, params=asked)
+        page = _read_page(_ask(call, line=_looking, within_seconds=WORKER_SECONDS))
+        found += [
+            session_id for session_id, reference in page.sessions if reference == str(purchase.pk)
+        ]
+        if not page.has_more:
+            return found
+        params["starting_after"] = page.sessions[-1][0]
+    raise StripeUnavailable("too many sessions to look through")
+
+
+def _ask(call: Callable[[], Any], *, line: Line, within_seconds: float) -> Any:
+    """The only way to Stripe. What is wrong with an answer, stripe-python says in many ways."""
     try:
-        session = _client().v1.checkout.sessions.create(
-            params={
-                "mode": "payment",
-                "client_reference_id": str(purchase.pk),
-                "customer_email": email,
-                "metadata": {"purchase": str(purchase.pk), "account": purchase.account.handle},
-                "payment_intent_data": {"metadata": {"purchase": str(purchase.pk)}},
-                "line_items": [
-                    {
-                        "quantity": 1,
-                        "price_data": {
-                            "currency": purchase.currency,
-                            "unit_amount": purchase.amount_cents,
-                            "product_data": {"name": purchase.product_name},
-                        },
-                    }
-                ],
-                "success_url": success_url,
-                "cancel_url": cancel_url,
-            },
-            options={"idempotency_key": f"checkout-{purchase.pk}"},
-        )
+        return line.call(call, within_seconds=within_seconds)
+    except TooManyCalls as error:
+        raise StripeBusy(str(error)) from None
+    except CannotCall as error:
+        raise StripeUnavailable(str(error)) from None
+    except stripe.InvalidRequestError as error:
+        if error.code == "resource_missing" and error.http_status == 404:
+            raise UnknownToStripe("Stripe does not know this session") from None
+        raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
         raise StripeUnavailable(type(error).__name__) from error
-    return _read_session(session)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        raise _unusable(type(error).__name__) from error
 
 
-def retrieve_checkout_session(session_id: str) -> CheckoutSession:
-    """The session as Stripe knows it now, which counts more than any event about it."""
-    try:
-        session = _client().v1.checkout.sessions.retrieve(
-            session_id, params={"expand": ["payment_intent"]}
-        )
-    except stripe.StripeError as error:
-        raise StripeUnavailable(type(error).__name__) from error
-    return _read_session(session)
+# --- reading answers: exactly as documented, or not at all --------------------------------------
 
 
-def _read_session(session: Any) -> CheckoutSession:
-    intent = session.payment_intent
+@dataclass(frozen=True, slots=True)
+class _Page:
+    sessions: list[tuple[str, object]]  # id, client_reference_id
+    has_more: bool
+
+
+def _unusable(why: str) -> StripeUnavailable:
+    logger.error("an answer of Stripe cannot be used: %s", why)
+    return StripeUnavailable(f"unusable answer: {why}")
+
+
+def _fields(answer: object, kind: str) -> Mapping[str, Any]:
+    fields = answer.to_dict() if isinstance(answer, stripe.StripeObject) else None
+    if not isinstance(fields, dict) or fields.get("object") != kind:
+        raise _unusable(f"not a {kind}")
+    return fields
+
+
+def _read_session(answer: object) -> CheckoutSession:
+    fields = _fields(answer, "checkout.session")
+    status = _one_of(fields, "status", _SESSION_STATES)
+    intent = fields.get("payment_intent")
+    if not isinstance(intent, str | dict | None):
+        raise _unusable("payment_intent")
     # After a completed session the intent falls back to this state only if the payment failed.
     failed = (
-        session.status == "complete"
-        and not isinstance(intent, str | None)
-        and intent.status in {"requires_payment_method", "canceled"}
+        status == "complete"
+        and isinstance(intent, dict)
+        and intent.get("status") in {"requires_payment_method", "canceled"}
     )
     return CheckoutSession(
-        session_id=session.id,
-        url=session.url,
-        client_reference_id=session.client_reference_id,
-        account=None if session.metadata is None else session.metadata.to_dict().get("account"),
-        status=session.status,
-        payment_status=session.payment_status,
+        session_id=_session_id(fields),
+        url=_web_address(fields, "url"),
+        client_reference_id=_optional_text(fields, "client_reference_id"),
+        account=_metadata(fields).get("account"),
+        status=status,
+        payment_status=_one_of(fields, "payment_status", _PAYMENT_STATES),
         payment_failed=failed,
-        amount_cents=session.amount_total,
-        currency=session.currency,
-        is_live=session.livemode,
+        amount_cents=_amount(fields, "amount_total"),
+        currency=_currency(fields),
+        is_live=_flag(fields, "livemode"),
     )
+
+
+def _read_page(answer: object) -> _Page:
+    fields = _fields(answer, "list")
+    sessions = fields.get("data")
+    if not isinstance(sessions, list) or not all(isinstance(one, dict) for one in sessions):
+        raise _unusable("data")
+    has_more = _flag(fields, "has_more")
+    if has_more and not sessions:
+        raise _unusable("has_more")
+    return _Page(
+        sessions=[(_session_id(one), one.get("client_reference_id")) for one in sessions],
+        has_more=has_more,
+    )
+
+
+def _session_id(fields: Mapping[str, Any]) -> str:
+    value = fields.get("id")
+    if not isinstance(value, str) or not re.fullmatch(r"cs_[A-Za-z0-9_]{1,252}", value):
+        raise _unusable("id")
+    return value
+
+
+def _optional_text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if not isinstance(value, str | None):
+        raise _unusable(name)
+    return value
+
+
+def _one_of(fields: Mapping[str, Any], name: str, choices: set[str]) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or value not in choices:
+        raise _unusable(name)
+    return value
+
+
+def _flag(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name)
+    if not isinstance(value, bool):
+        raise _unusable(name)
+    return value
+
+
+def _amount(fields: Mapping[str, Any], name: str) -> int | None:
+    value = fields.get(name)
+    if value is not None and (type(value) is not int or not 0 <= value < 2**31):
+        raise _unusable(name)
+    return value
+
+
+def _currency(fields: Mapping[str, Any]) -> str | None:
+    value = _optional_text(fields, "currency")
+    if value is not None and not re.fullmatch(r"[a-z]{3}", value):
+        raise _unusable("currency")
+    return value
+
+
+def _metadata(fields: Mapping[str, Any]) -> Mapping[str, str]:
+    value = fields.get("metadata") or {}
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise _unusable("metadata")
+    return value
+
+
+def _web_address(fields: Mapping[str, Any], name: str) -> str | None:
+    value = _optional_text(fields, name)
+    if value is not None and not _is_web_address(value):
+        raise _unusable(name)
+    return value
+
+
+def _is_web_address(value: str) -> bool:
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        return False
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+# --- events -------------------------------------------------------------------------------------
 
 
 def verify_event(payload: bytes, signature: str) -> dict[str, Any]:
@@ -124,9 +314,7 @@ def verify_event(payload: bytes, signature: str) -> dict[str, Any]:
     try:
         # Checked here, for the library lets timestamps of the future pass and fails on other text.
         _verify_time(signature)
-        stripe.WebhookSignature.verify_header(
-            payload.decode(), signature, settings.STRIPE_WEBHOOK_SECRET, _TOLERANCE_SECONDS
-        )
+        _verify_signature(payload.decode(), signature)
         event = json.loads(payload)
     except (stripe.SignatureVerificationError, ValueError, TypeError, RecursionError) as error:
         raise ForgedEvent(type(error).__name__) from None
@@ -153,6 +341,18 @@ def _is_name(value: object, *, longest: int) -> bool:
 def is_live() -> bool:
     """Whether real money moves."""
     return settings.STRIPE_SECRET_KEY.startswith(("sk_live_", "rk_live_"))
+
+
+def _verify_signature(payload: str, signature: str) -> None:
+    """Any of the secrets will do: while one is rotated, Stripe signs with the old or the new."""
+    *others, last = settings.STRIPE_WEBHOOK_SECRETS
+    for secret in others:
+        try:
+            stripe.WebhookSignature.verify_header(payload, signature, secret, _TOLERANCE_SECONDS)
+        except stripe.SignatureVerificationError:
+            continue
+        return
+    stripe.WebhookSignature.verify_header(payload, signature, last, _TOLERANCE_SECONDS)
 
 
 def _verify_time(signature: str) -> None:

@@ -1,7 +1,9 @@
+"""Work that waits for Stripe: it has a queue and a worker of its own (CELERY_TASK_ROUTES)."""
+
 from celery import shared_task
 from django.utils import timezone
 
-from billing import events
+from billing import events, open_orders
 
 
 @shared_task(name="billing.handle_event", ignore_result=True)
@@ -14,3 +16,9 @@ def handle_event(event_pk: int) -> None:
 def handle_pending_events() -> None:
     """Handle events whose first try failed or never came."""
     events.handle_pending(at=timezone.now())
+
+
+@shared_task(name="billing.ask_about_open_orders", ignore_result=True)
+def ask_about_open_orders() -> None:
+    """Bring orders to an end of which no event told us."""
+    open_orders.ask_about_due(at=timezone.now())

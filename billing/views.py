@@ -17,14 +17,16 @@ from accounts.current import AccountRequest, account_required
 from accounts.site_address import site_address
 from billing import checkout, fulfilment
 from billing.models import Product, Purchase
-from billing.stripe_client import StripeUnavailable
+from billing.stripe_client import StripeUnavailable, UnknownToStripe
 from quotas import grants, projection
-from quotas.models import CreditEntry, Pack
-from quotas.standing import standing_of
+from quotas.models import CreditEntry, Entitlement, Pack
+from quotas.standing import Outlook, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
 
 _LINES = 20
+# A page that waits for a payment looks again: so many times after so many seconds, then no more.
+_LOOKS = ((10, 3), (20, 10), (30, 30))
 
 
 class CheckoutForm(forms.Form):
@@ -47,6 +49,7 @@ def billing(request: AccountRequest) -> HttpResponse:
         product.submission = uuid4()
     context = {
         "standing": standing_of(account),
+        "not_sold": _not_sold(entitlement),
         "entitlement": entitlement,
         "packs": [
             {
@@ -66,6 +69,15 @@ def billing(request: AccountRequest) -> HttpResponse:
     return render(request, "billing/billing.html", context)
 
 
+def _not_sold(entitlement: Entitlement) -> str:
+    """Why nothing can be bought, in words; empty when it can."""
+    try:
+        checkout.require_sellable(entitlement)
+    except checkout.CannotCheckout as error:
+        return str(error)
+    return ""
+
+
 @require_POST
 @account_required
 def begin_checkout(request: AccountRequest) -> HttpResponse:
@@ -77,25 +89,29 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
         else:
             messages.error(request, "The form was incomplete. Choose again.")
         return redirect("billing")
-    purchase = checkout.begin(
-        account=request.account,
-        user=request.user,
-        product=form.cleaned_data["product"],
-        submission=form.cleaned_data["submission"],
-    )
-    if not purchase.is_open:
-        return redirect("purchase", purchase_id=purchase.pk)
-    landing = site_address(reverse("purchase", args=[purchase.pk]))
     try:
+        purchase = checkout.begin(
+            account=request.account,
+            user=request.user,
+            product=form.cleaned_data["product"],
+            submission=form.cleaned_data["submission"],
+        )
+        if not purchase.is_open:
+            return redirect("purchase", purchase_id=purchase.pk)
+        landing = site_address(reverse("purchase", args=[purchase.pk]))
         url = checkout.payment_page(
             purchase,
             email=request.user.email,
             success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
             cancel_url=site_address(reverse("billing_cancelled")),
+            at=timezone.now(),
         )
     except checkout.CannotCheckout as error:
         messages.error(request, str(error))
         return redirect("billing")
+    if not checkout.is_where_forms_may_lead(url):
+        logger.error("payment pages are not at STRIPE_CHECKOUT_ORIGIN: set it to their origin")
+        return render(request, "billing/continue.html", {"purchase": purchase, "url": url})
     response = HttpResponse(status=303)
     response["Location"] = url
     return response
@@ -108,11 +124,28 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     """Where a customer lands after paying. Asks Stripe itself, so no webhook has to come first."""
     bought = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
     try:
-        bought = fulfilment.settle_purchase(bought, at=timezone.now())
-    except StripeUnavailable:
-        logger.warning("purchase %s could not be brought up to date", bought.pk)
-    context = {"purchase": bought, "standing": standing_of(request.account)}
+        bought = fulfilment.look(bought, at=timezone.now())
+    except (StripeUnavailable, UnknownToStripe) as error:
+        logger.warning("purchase %s could not be brought up to date: %s", bought.pk, error)
+    if bought.status == Purchase.Status.PAID:
+        # A worker may have granted it this very moment.
+        projection.push_if_behind(request.account)
+    standing = standing_of(request.account)
+    looks = _looks(request)
+    context = {
+        "purchase": bought,
+        "standing": standing,
+        "outlook": outlook_of(standing),
+        "next_look": looks + 1,
+        "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
+    }
     return render(request, "billing/purchase.html", context)
+
+
+def _looks(request: AccountRequest) -> int:
+    """How often this page has replaced itself, as it says."""
+    said = request.GET.get("looks", "")
+    return int(said) if said.isdecimal() and said.isascii() and len(said) < 4 else 0
 
 
 @require_GET
@@ -137,6 +170,8 @@ def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
     except grants.CannotSwitchPack:
         messages.error(request, f"Your plan does not include the {pack.name}.")
     else:
-        state = "on. It counts for the very next chat." if wanted == "true" else "off."
+        outlook = outlook_of(standing_of(request.account))
+        counts = " It counts for the very next chat." if outlook is Outlook.ACCEPTED else ""
+        state = f"on.{counts}" if wanted == "true" else "off."
         messages.success(request, f"{pack.name} is {state}")
     return redirect("billing")

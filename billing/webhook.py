@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from accounts import outside
 from billing import events, stripe_client, tasks
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ def webhook(request: HttpRequest) -> HttpResponse:
         # JSON can spell a zero byte, half a character or NaN; PostgreSQL does not keep those.
         return JsonResponse({"error": "this event cannot be stored"}, status=400)
     if stored is not None:
+        # The broker may be slow to take it.
+        outside.let_go()
         try:
             tasks.handle_event.delay(stored.pk)
         except (OperationalError, RedisError, OSError):

@@ -110,7 +110,7 @@ def _compose() -> "Application":
             public_url=settings.SITE_URL,
             webhook_url=f"http://127.0.0.1:{settings.PORT}/stripe/webhook",
             secret_key=settings.STRIPE_SECRET_KEY,
-            webhook_secret=settings.STRIPE_WEBHOOK_SECRET,
+            webhook_secret=settings.STRIPE_WEBHOOK_SECRETS[0],
         )
         mounts.append((settings.SANDBOX_MOUNT + "/", sandbox))
 

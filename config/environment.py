@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -78,6 +79,39 @@ def host_of(url: str) -> str:
     """The host of an address, as ALLOWED_HOSTS spells it: without a port, IPv6 in brackets."""
     host = urlsplit(url).hostname or ""
     return f"[{host}]" if ":" in host else host
+
+
+def origin(name: str, default: str) -> str:
+    """The origin of an http or https address: what a browser calls the same place."""
+    parts = urlsplit(address(name, default))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def stripe_secret_key(name: str, default: str | None = None) -> str:
+    """A secret or restricted key of Stripe, whole; the value is never shown."""
+    value = text(name, default)
+    if not value.startswith(("sk_", "rk_")):
+        raise ImproperlyConfigured(f"{name} must begin with sk_ or rk_.")
+    if not re.fullmatch(r"[sr]k_(live|test)_[A-Za-z0-9_-]{16,}", value):
+        raise ImproperlyConfigured(
+            f"{name} is not a whole key: sk_live_, sk_test_, rk_live_ or rk_test_ and at least 16 "
+            "letters and digits. Copy it again from Stripe's dashboard."
+        )
+    return value
+
+
+def stripe_webhook_secrets(name: str, default: str | None = None) -> tuple[str, ...]:
+    """Signing secrets of Stripe's webhook endpoint, with commas between; never shown."""
+    values = tuple(word.strip() for word in text(name, default).split(","))
+    for value in values:
+        if not value.startswith("whsec_"):
+            raise ImproperlyConfigured(f"{name} must begin with whsec_, each of several too.")
+        if not re.fullmatch(r"whsec_[A-Za-z0-9_+/=-]{16,}", value):
+            raise ImproperlyConfigured(
+                f"{name} is not whole: whsec_ and at least 16 letters and digits. Copy it again "
+                "from the webhook endpoint in Stripe's dashboard; put a comma between several."
+            )
+    return values
 
 
 def database(url: str) -> dict[str, object]:

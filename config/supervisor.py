@@ -115,7 +115,7 @@ class Supervisor:
             child.start()
             self.services.append(Service(child.name, child, child.start))
         self._wait_until_ready()
-        self.terminal.done("Web ready, worker and beat started", since=began)
+        self.terminal.done("Web ready, workers and beat started", since=began)
         self._announce(admin)
 
     def _start_server(self, name: str, server: EmbeddedPostgres | EmbeddedValkey) -> None:
@@ -138,14 +138,6 @@ class Supervisor:
             ],
             patience=10.0,
         )
-        worker = self._child(
-            "worker",
-            [
-                *(*celery, "worker", "--pool", "threads", "--concurrency", "4"),
-                *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
-            ],
-            patience=20.0,
-        )
         beat = self._child(
             "beat",
             [
@@ -154,7 +146,22 @@ class Supervisor:
             ],
             patience=5.0,
         )
-        return [[web, beat], [worker]]
+        worker = self._worker("worker", queue="celery", threads=4)
+        # Stripe and the mail server may hang: who waits for them holds nobody else up.
+        waiting = self._worker("worker-waiting", queue="waiting", threads=8)
+        return [[web, beat], [worker, waiting]]
+
+    def _worker(self, name: str, *, queue: str, threads: int) -> Child:
+        return self._child(
+            name,
+            [
+                *(sys.executable, "-m", "celery", "-A", "config.celery", "worker"),
+                *("--pool", "threads", "--concurrency", str(threads)),
+                *("--queues", queue, "--hostname", f"{name}@%h"),
+                *("--loglevel", "INFO", "--without-gossip", "--without-mingle"),
+            ],
+            patience=20.0,
+        )
 
     def _child(self, name: str, command: list[str], *, patience: float) -> Child:
         return Child(name, command, data_dir=self.data_dir, patience=patience, directory=REPOSITORY)

@@ -155,7 +155,7 @@ class Gate:
         `hold_seconds` the charge is held: it counts until it is settled or the time is over.
         address: the customer's, as 32 hex digits (`addresses.to_hex`); a key may be bound to some.
         at_ms: when it happens. Only tests tell it; without it Valkey's clock counts for everybody
-        (docs/decisions/0010).
+        (docs/decisions/0014).
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
         content before.
         """

@@ -210,6 +210,15 @@ def push(account: Account) -> bool:
     return True
 
 
+def push_if_behind(account: Account) -> None:
+    """Tell the gate what is committed, if whoever committed it has not done so yet.
+
+    For a page that is about to say what the gate accepts.
+    """
+    if Entitlement.objects.filter(account=account, pushed_version__lt=F("version")).exists():
+        push(account)
+
+
 def _put(
     client: Redis | RedisCluster, snapshot: AccountSnapshot, *, seed: bool
 ) -> tuple[bytes, int]:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -53,11 +54,38 @@ class Standing:
         return max(0, self.credits_left) // self.credits_per_chat
 
     @property
+    def pays_next(self) -> str:
+        """What pays for the next chat: allowance, boost or credits; empty when it is refused."""
+        if self.suspended:
+            return ""
+        if self.left is None or self.left > 0:
+            return "allowance"
+        if self.boost_left > 0:
+            return "boost"
+        return "credits" if self.chats_from_credits > 0 else ""
+
+    @property
     def can_chat(self) -> bool:
         """Whether the next chat is accepted."""
-        if self.suspended:
-            return False
-        return self.left is None or self.left + self.boost_left + self.chats_from_credits > 0
+        return bool(self.pays_next)
+
+
+class Outlook(StrEnum):
+    """What may be promised of the next chat."""
+
+    ACCEPTED = "accepted"
+    SUSPENDED = "suspended"
+    USED_UP = "used_up"
+    UNKNOWN = "unknown"
+
+
+def outlook_of(standing: Standing | None) -> Outlook:
+    """What any page may promise of the next chat. None: the gate gives no answer."""
+    if standing is None:
+        return Outlook.UNKNOWN
+    if standing.suspended:
+        return Outlook.SUSPENDED
+    return Outlook.ACCEPTED if standing.can_chat else Outlook.USED_UP
 
 
 def standing_of(account: Account, *, at: datetime | None = None) -> Standing | None:

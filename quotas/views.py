@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from accounts.current import AccountRequest, account_required
 from accounts.models import Account
 from quotas.models import UsageRollup
-from quotas.standing import standing_of
+from quotas.standing import outlook_of, standing_of
 from quotas.usage import week_usage
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def _now(account: Account) -> dict[str, Any]:
             standing = None
     return {
         "standing": standing,
+        "outlook": outlook_of(standing),
         "days": week.days if week else [],
         "days_peak": week.peak if week else 0,
         "week_total": week.total if week else 0,

@@ -1,7 +1,7 @@
 """A fixed cast: an owner, a team mate of the owner, and an outsider."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
 
 from accounts.models import Account, Membership, User
+from config import reading
 from gate import week
 from gate.connection import sync_client
 from keys.issue import issue_api_key
@@ -49,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """The tests' own database may be emptied between tests, which takes a TRUNCATE of the ledger.
 
     `tests/quotas/test_ledger_truncate.py` has the trigger as it is everywhere else.
@@ -58,6 +59,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         cursor.execute(
             "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate"
         )
+    yield
+    # The test database cannot be deleted while what decides is connected to it.
+    reading.close_pool()
 
 
 @pytest.fixture(autouse=True)

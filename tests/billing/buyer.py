@@ -55,6 +55,10 @@ class Buyer:
         page: HttpResponse = self.client.get(f"/account/billing/purchases/{purchase.pk}")  # type: ignore[assignment]
         return page
 
+    def wait(self, purchase: Purchase) -> None:
+        """Let the seconds pass in which pages do not ask Stripe about a purchase again."""
+        Purchase.objects.filter(pk=purchase.pk).update(looked_at=None)
+
     def debit_is_decided(self, purchase: Purchase) -> None:
         """Let the days pass that a bank debit takes."""
         session_id = purchase.stripe_session_id or ""

@@ -50,10 +50,11 @@ def shop_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 def stripe_at(settings: Settings) -> Iterator[Callable[[str], None]]:
     """Points the shop at the Stripe that is reached at an origin."""
     settings.STRIPE_SECRET_KEY = KEY
-    settings.STRIPE_WEBHOOK_SECRET = WEBHOOK_SECRET
+    settings.STRIPE_WEBHOOK_SECRETS = (WEBHOOK_SECRET,)
 
     def point(origin: str) -> None:
         settings.STRIPE_API_BASE = origin + MOUNT
+        settings.STRIPE_CHECKOUT_ORIGIN = origin
         stripe_client._client.cache_clear()
 
     yield point
@@ -92,7 +93,7 @@ def buyer(
 @pytest.fixture
 def webhook_secret(settings: Settings) -> str:
     """The secret that events are signed with."""
-    settings.STRIPE_WEBHOOK_SECRET = WEBHOOK_SECRET
+    settings.STRIPE_WEBHOOK_SECRETS = (WEBHOOK_SECRET,)
     return WEBHOOK_SECRET
 
 

@@ -98,5 +98,5 @@ def test_a_purchase_with_a_problem_can_be_found(buyer: Buyer, admin_client: Clie
     purchase = buyer.order()
     Purchase.objects.update(problem="paid 500 cents instead of 900")
     buyer.order()
-    page = admin_client.get("/admin/billing/purchase/?problem__isempty=0")
+    page = admin_client.get("/admin/billing/purchase/?alarm=open")
     assert [row.pk for row in page.context["cl"].result_list] == [purchase.pk]

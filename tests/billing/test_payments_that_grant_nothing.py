@@ -115,7 +115,7 @@ def test_the_wrong_currency_grants_nothing_and_is_written_down(buyer: Buyer) -> 
 def test_test_money_buys_nothing_in_live_mode(buyer: Buyer, settings: Settings) -> None:
     purchase = buyer.bought()
     settings.STRIPE_SECRET_KEY = "sk_live_0123456789"
-    fulfilment.settle_purchase(purchase, at=timezone.now())
+    fulfilment.look(purchase, at=timezone.now())
     purchase.refresh_from_db()
     assert granted() == 0
     assert purchase.problem == "test and live mode do not match"

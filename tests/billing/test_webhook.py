@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
+from billing.stripe_client import CheckoutSession
 from gate.connection import sync_client
 from quotas.models import Boost
 from tests.billing.buyer import WEBHOOK, Buyer, deliver, delivered, event_of
@@ -31,7 +32,7 @@ def test_an_event_is_stored_and_handed_to_a_worker(webhook_secret: str) -> None:
     assert stored.payload == event
     assert (stored.handled_at, stored.attempts) == (None, 0)
     broker = sync_client(settings.REDIS_URL.partition("?")[0] + "?db=1")
-    (message,) = broker.lrange("celery", 0, -1)
+    (message,) = broker.lrange("waiting", 0, -1)
     assert b"billing.handle_event" in message
 
 
@@ -174,15 +175,15 @@ def test_an_event_that_our_own_fault_fails_does_not_hold_up_the_next(
     buyer: Buyer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = delivered(buyer.bought()), delivered(buyer.bought())
-    handle = fulfilment.handle
+    settle = fulfilment.settle
 
-    def fails_on_the_first(event: StripeEvent, **more: object) -> None:
-        if event == first:
+    def fails_on_the_first(session: CheckoutSession, **more: object) -> None:
+        if session.session_id == first.payload["data"]["object"]["id"]:
             Purchase.objects.update(product_name="half done")
             raise ZeroDivisionError
-        handle(event, **more)  # type: ignore[arg-type]
+        settle(session, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(fulfilment, "handle", fails_on_the_first)
+    monkeypatch.setattr(fulfilment, "settle", fails_on_the_first)
     assert events.handle_pending(at=timezone.now()) == 2
     first.refresh_from_db()
     second.refresh_from_db()
@@ -196,9 +197,9 @@ def test_an_event_that_another_worker_handles_is_left_to_it(
     buyer: Buyer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = delivered(buyer.bought())
-    handle, nested = fulfilment.handle, []
+    session_of, nested = fulfilment.session_of, []
 
-    def meanwhile(event: StripeEvent, **more: object) -> None:
+    def meanwhile(event: StripeEvent) -> CheckoutSession | None:
         def other_worker() -> None:
             try:
                 events.handle(stored.pk, at=timezone.now())
@@ -208,9 +209,9 @@ def test_an_event_that_another_worker_handles_is_left_to_it(
 
         with ThreadPoolExecutor(1) as pool:
             pool.submit(other_worker).result(10)
-        handle(event, **more)  # type: ignore[arg-type]
+        return session_of(event)
 
-    monkeypatch.setattr(fulfilment, "handle", meanwhile)
+    monkeypatch.setattr(fulfilment, "session_of", meanwhile)
     events.handle(stored.pk, at=timezone.now())
     assert nested == [0]
     assert Boost.objects.count() == 1

@@ -148,7 +148,7 @@ def test_a_length_that_is_no_number_is_refused(webhook_secret: str) -> None:
 def test_after_the_secret_was_changed_the_old_one_is_a_forgery(
     webhook_secret: str, settings: Any
 ) -> None:
-    settings.STRIPE_WEBHOOK_SECRET = "whsec_the_new_one"
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_the_new_one",)
     refused(post(BODY, signed(BODY)))
     assert post(BODY, signed(BODY, secret="whsec_the_new_one")).status_code == 200
 
@@ -158,3 +158,12 @@ def test_five_minutes_of_travel_and_of_clocks_that_differ_are_no_forgery(
 ) -> None:
     for ago in (290, -290):
         assert post(BODY, signed(BODY, ago=ago)).status_code == 200
+
+
+def test_while_a_secret_is_rotated_events_signed_with_either_are_taken_and_no_others(
+    webhook_secret: str, settings: Any
+) -> None:
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_the_new_one", webhook_secret, "whsec_a_third")
+    refused(post(BODY, signed(BODY, secret="whsec_nobodys")))
+    for secret in settings.STRIPE_WEBHOOK_SECRETS:
+        assert post(BODY, signed(BODY, secret=secret)).status_code == 200

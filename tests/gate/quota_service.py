@@ -73,7 +73,7 @@ class Served:
             for connection in list(self._state.connections):
                 connection.transport.abort()
 
-    def _connect(self) -> ShortcutProtocol:
+    def _connect(self) -> GuardedProtocol:
         self.connections_made += 1
         return self._protocol(self._config, self._state, {})
 

@@ -22,7 +22,7 @@ from tests.patience import LONGEST_SECONDS, until
 from tests.running_site import RunningSite, environment, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAMES = ("postgres", "valkey", "web", "worker", "beat")
+NAMES = ("postgres", "valkey", "web", "worker", "worker-waiting", "beat")
 
 
 def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:

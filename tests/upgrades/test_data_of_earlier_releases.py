@@ -14,7 +14,7 @@ from redis import Redis
 from accounts.models import Account
 from gate import addresses, digest
 from gate.check import Decision
-from keys.projection import valid_service_token_digests
+from keys.projection import valid_service_tokens
 from quotas import refusals, rollups
 from quotas.models import WeekClose
 from quotas.standing import standing_of
@@ -108,7 +108,7 @@ def test_what_may_be_given_back_settled_or_repeated_still_may(
 
 def test_its_service_token_is_accepted(brought_up: None, facts: Facts) -> None:
     shown = digest.digests(facts.service_token, django_settings.KEY_PEPPERS)
-    assert set(shown) & set(valid_service_token_digests())
+    assert set(shown) & set(valid_service_tokens())
 
 
 def test_its_ledger_cannot_be_emptied_any_more(brought_up: None, facts: Facts) -> None:

@@ -1,0 +1,58 @@
+"""What a person does about a purchase that did not go as ordered. The alarm ends, with a reason."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import User
+from billing import fulfilment
+from billing.models import Purchase
+
+
+class CannotResolve(Exception):
+    """Nothing was done; the message says why."""
+
+
+def grant_anyway(*, purchase: Purchase, by: User | None, reason: str, at: datetime) -> None:
+    """Accept the payment as it is: give what was ordered, once."""
+    with transaction.atomic():
+        locked = _locked(purchase)
+        if locked.status == Purchase.Status.PAID:
+            raise CannotResolve(
+                "What was ordered was given already. If more is due, grant a boost or credits."
+            )
+        fulfilment.grant(locked, at=at)
+        locked.mark(Purchase.Status.PAID, at=at)
+        locked.mark_resolved(by=by, resolution=reason, at=at)
+
+
+def dismiss(*, purchase: Purchase, by: User | None, reason: str, at: datetime) -> None:
+    """End the alarm and give nothing; a purchase that waited for a person is closed."""
+    with transaction.atomic():
+        locked = _locked(purchase)
+        if locked.status == Purchase.Status.REVIEW:
+            locked.mark(Purchase.Status.CLOSED, at=at)
+        locked.mark_resolved(by=by, resolution=reason, at=at)
+
+
+def ask_again(*, purchase: Purchase, by: User | None, reason: str, at: datetime) -> None:
+    """Take a purchase that waits for a person back among the open ones: Stripe is asked anew."""
+    with transaction.atomic():
+        locked = _locked(purchase)
+        if locked.status != Purchase.Status.REVIEW:
+            raise CannotResolve("Only a purchase that needs a person can be asked about again.")
+        locked.mark_resolved(by=by, resolution=reason, at=at)
+        locked.mark(Purchase.Status.PENDING, at=at)
+        locked.ask_at = at
+        locked.save(update_fields=["ask_at"])
+
+
+def _locked(purchase: Purchase) -> Purchase:
+    locked = (
+        Purchase.objects.select_for_update(of=("self",))
+        .select_related("account")
+        .get(pk=purchase.pk)
+    )
+    if not locked.is_alarm:
+        raise CannotResolve("This was dealt with already.")
+    return locked

@@ -23,6 +23,7 @@ def in_thread(read: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
     """The same read as a coroutine: it runs in a thread, and gives its connection back."""
 
     def reading(*args: P.args, **more: P.kwargs) -> T:
+        connections[DEFAULT_DB_ALIAS] = _own_connection()
         try:
             return read(*args, **more)
         finally:
@@ -37,18 +38,12 @@ def close_pool() -> None:
 
 
 def _own_connection() -> Any:
-    """The default connection, but from a pool of its own: pools go by alias."""
-    own: Any = connections[DEFAULT_DB_ALIAS].copy(alias=_POOL)
+    """A connection to the default database, but from a pool of its own: pools go by alias."""
+    own: Any = connections.create_connection(DEFAULT_DB_ALIAS).copy(alias=_POOL)
     options = own.settings_dict["OPTIONS"]
     if isinstance(options.get("pool"), dict):
         options["pool"] = {**options["pool"], "max_size": AT_ONCE}
     return own
 
 
-def _use_own_connection() -> None:
-    connections[DEFAULT_DB_ALIAS] = _own_connection()
-
-
-_threads = ThreadPoolExecutor(
-    AT_ONCE, thread_name_prefix="deciding", initializer=_use_own_connection
-)
+_threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="deciding")

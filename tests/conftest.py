@@ -1,5 +1,6 @@
 """A fixed cast: an owner, a team mate of the owner, and an outsider."""
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -68,6 +69,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 def _empty_valkey() -> None:
     """Every test begins with an empty hot state, cache and broker."""
     sync_client(django_settings.REDIS_URL).flushall()
+
+
+@pytest.fixture(autouse=True)
+def _log_level_stays() -> Iterator[None]:
+    """A worker that a test starts raises the level for everybody."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
 
 
 @pytest.fixture(autouse=True)

@@ -14,6 +14,7 @@ from django.db import connection, connections
 from pytest_django import DjangoDbBlocker, Settings
 from redis import Redis
 
+from config import reading
 from gate.connection import sync_client
 from gate.digest import Pepper
 from tests.quotas.live_gate import LiveGate, live_gate
@@ -44,6 +45,7 @@ def _on_server(*statements: str) -> None:
 def _use(database: str) -> None:
     connections["default"].close()
     connections["default"].close_pool()  # type: ignore[attr-defined]
+    reading.close_pool()
     connections["default"].settings_dict["NAME"] = database
 
 

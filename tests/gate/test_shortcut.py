@@ -88,18 +88,16 @@ OTHER = b"GET /quota/v1/openapi.json HTTP/1.1\r\nhost: quota\r\n\r\n"
 Ask = Callable[[Callable[[Line], Awaitable[Any]]], Any]
 
 
-def test_a_check_in_plain_words_never_reaches_asgi(service: QuotaService) -> None:
-    async def story() -> Any:
-        async with service.served() as served, served.connection() as streams:
-            line = Line(*streams)
-            await line.send(check(service))  # warms the account up, by ASGI
-            await line.answer()
-            before = served.app.asgi_requests
-            await line.send(check(service))
-            status, headers, body = await line.answer()
-            return served.app.asgi_requests - before, status, headers, json.loads(body)
-
-    by_asgi, status, headers, decision = asyncio.run(story())
+async def test_a_check_in_plain_words_never_reaches_asgi(service: QuotaService) -> None:
+    async with service.served() as served, served.connection() as streams:
+        line = Line(*streams)
+        await line.send(check(service))  # warms the account up, by ASGI
+        await line.answer()
+        before = served.app.asgi_requests
+        await line.send(check(service))
+        status, headers, body = await line.answer()
+        by_asgi = served.app.asgi_requests - before
+    decision = json.loads(body)
     assert (by_asgi, status, decision["allowed"]) == (0, 200, True)
     assert decision["remaining"]["allowance"] == 48
     assert headers["content-type"] == "application/json"
@@ -273,19 +271,17 @@ def test_a_request_behind_another_is_not_silence(
     assert ask(story) == [200, 200]
 
 
-def test_a_check_under_way_is_answered_before_the_server_stops(service: QuotaService) -> None:
-    async def story() -> Any:
-        async with service.served() as served, served.connection() as streams:
-            line = Line(*streams)
-            await line.send(check(service))  # opens the connection to Valkey
-            await line.answer()
-            sync_client(settings.REDIS_URL).client_pause(300)
-            await line.send(check(service))
-            served.shut_down()
-            status, headers, _ = await line.answer()
-            return status, headers["connection"], await line.is_closed()
-
-    assert asyncio.run(story()) == (200, "close", True)
+async def test_a_check_under_way_is_answered_before_the_server_stops(service: QuotaService) -> None:
+    async with service.served() as served, served.connection() as streams:
+        line = Line(*streams)
+        await line.send(check(service))  # opens the connection to Valkey
+        await line.answer()
+        sync_client(settings.REDIS_URL).client_pause(300)
+        await line.send(check(service))
+        served.shut_down()
+        status, headers, _ = await line.answer()
+        assert (status, headers["connection"]) == (200, "close")
+        assert await line.is_closed()
 
 
 def test_the_shortcut_does_read_plain_requests(service: QuotaService) -> None:

@@ -54,27 +54,24 @@ def test_the_test_numbers_of_our_own_pass_the_checksum() -> None:
     assert not passes_luhn("9000000000000002")
 
 
-def test_it_starts_at_the_first_request_where_no_lifespan_is_sent(
+async def test_it_starts_at_the_first_request_where_no_lifespan_is_sent(
     tmp_path: Path, receiver: Receiver
 ) -> None:
-    async def scenario() -> list[int]:
-        app = create_app(
-            mount=MOUNT,
-            store_path=tmp_path / "s.sqlite3",
-            public_url="http://127.0.0.1:8000",
-            webhook_url=receiver.url,
-            secret_key=KEY,
-            webhook_secret=WEBHOOK_SECRET,
-        )
-        transport = httpx.ASGITransport(app=app)
-        headers = {"Authorization": f"Bearer {KEY}"}
-        base = f"http://sandbox{MOUNT}/v1/checkout/sessions"
-        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
-            made = await client.post(base, data=FLAT_BOOST)
-            ended = await client.post(f"{base}/{json.loads(made.content)['id']}/expire")
-            await asyncio.to_thread(receiver.wait_for, "checkout.session.expired")
-        await app.stop()
-        return [made.status_code, ended.status_code]
-
-    assert asyncio.run(scenario()) == [200, 200]
+    app = create_app(
+        mount=MOUNT,
+        store_path=tmp_path / "s.sqlite3",
+        public_url="http://127.0.0.1:8000",
+        webhook_url=receiver.url,
+        secret_key=KEY,
+        webhook_secret=WEBHOOK_SECRET,
+    )
+    transport = httpx.ASGITransport(app=app)
+    headers = {"Authorization": f"Bearer {KEY}"}
+    base = f"http://sandbox{MOUNT}/v1/checkout/sessions"
+    async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+        made = await client.post(base, data=FLAT_BOOST)
+        ended = await client.post(f"{base}/{json.loads(made.content)['id']}/expire")
+        await asyncio.to_thread(receiver.wait_for, "checkout.session.expired")
+    await app.stop()
+    assert [made.status_code, ended.status_code] == [200, 200]
     assert receiver.types() == ["checkout.session.expired"]

@@ -58,6 +58,15 @@ def sync_client(url: str, *, patience: float | None = None) -> Redis | RedisClus
     return RedisCluster.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout)
 
 
+def server_ms(client: Redis | RedisCluster, name: str) -> int:
+    """Milliseconds since 1970 by the clock of the server that holds a name."""
+    server: Any = client
+    if isinstance(client, RedisCluster):
+        server = client.get_node_from_key(name).redis_connection  # type: ignore[no-untyped-call]
+    seconds, microseconds = server.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 class HotClient:
     """Runs script calls for one event loop, many in one round trip.
 

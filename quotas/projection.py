@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.conf import settings
-from django.db.models import F, Q, Sum
+from django.db.models import BooleanField, ExpressionWrapper, F, Q, Sum
 from django.utils import timezone
 from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
@@ -51,7 +51,13 @@ def load_accounts(handles: Iterable[str]) -> dict[str, AccountSnapshot]:
     accounts = list(Account.objects.filter(handle__in=handles))
     partitions = _partitions_of(accounts)
     rollups.drain_fully(partitions, within_seconds=_DRAIN_WITHIN_SECONDS)
-    return _snapshots(accounts, partitions, at=timezone.now())
+    if not accounts:
+        return {}
+    name = hot_state.stream_name(min(partitions))
+    servers_ms = connection.server_ms(connection.sync_client(settings.REDIS_URL), name)
+    return _snapshots(
+        accounts, partitions, at=timezone.now(), servers_week=week.week_of(servers_ms)
+    )
 
 
 def account_snapshot(account: Account, *, at: datetime | None = None) -> AccountSnapshot:
@@ -65,9 +71,15 @@ def _partitions_of(accounts: Iterable[Account]) -> dict[int, Partition]:
 
 
 def _snapshots(
-    accounts: Sequence[Account], partitions: Mapping[int, Partition], *, at: datetime
+    accounts: Sequence[Account],
+    partitions: Mapping[int, Partition],
+    *,
+    at: datetime,
+    servers_week: int | None = None,
 ) -> dict[str, AccountSnapshot]:
     """What PostgreSQL says of accounts, by handle, in as many queries for many as for one.
+
+    servers_week: by Valkey's clock. What an account used in it counts, whatever week we believe in.
 
     The versions are read first: what changes while the rest is read comes again with a higher one.
     """
@@ -75,7 +87,8 @@ def _snapshots(
     with_people = attended(entitlements)
     this_week = week.week_of(week.to_ms(at))
     credits = _credits(accounts)
-    used, used_by_key = _used(accounts, this_week)
+    servers_week = this_week if servers_week is None else servers_week
+    weeks_used = _used(accounts, {this_week, servers_week})
     boosts = _by_account(
         Boost.objects.filter(account__in=accounts, expires_at__gt=at - _CLOCKS_APART)
     )
@@ -90,6 +103,13 @@ def _snapshots(
         partition = partitions[account.partition_index]
         entitlement = entitlements[account.pk]
         granted, spent = credits.get(account.pk, (0, 0))
+        by_week = weeks_used[account.pk]
+        # Without anything used the earlier one: a check enters the next week by itself.
+        counts = next(
+            (number for number in (servers_week, this_week) if number in by_week),
+            min(servers_week, this_week),
+        )
+        allowance, by_key = by_week.get(counts, _NOTHING)
         found[account.handle] = AccountSnapshot(
             handle=account.handle,
             epoch=partition.epoch,
@@ -102,9 +122,9 @@ def _snapshots(
             credits=granted,
             credits_spent=spent,
             boosts=tuple(_grant(boost) for boost in boosts[account.pk]),
-            week=this_week,
-            used=max(0, used[account.pk]),
-            keys=tuple(key.state(used=used_by_key[key.pk]) for key in keys[account.pk]),
+            week=counts,
+            used=max(0, allowance),
+            keys=tuple(key.state(used=by_key.get(key.pk, 0)) for key in keys[account.pk]),
             marks=tuple(
                 Mark(charge_ref=mark.charge_ref, content=mark.content) for mark in marks[account.pk]
             ),
@@ -144,24 +164,36 @@ def _credits(accounts: Sequence[Account]) -> dict[int, tuple[int, int]]:
     return {account_id: (granted, -spent) for account_id, granted, spent in rows}
 
 
-def _used(accounts: Sequence[Account], this_week: int) -> tuple[dict[int, int], dict[int, int]]:
-    """Chats of the week, as far as drained: of the allowance by account, of every source by key."""
+# Chats of a week, as far as drained: of the allowance, and of every source by key.
+_Used = tuple[int, Mapping[int, int]]
+
+
+_NOTHING: _Used = (0, {})
+
+
+def _used(accounts: Sequence[Account], weeks: set[int]) -> dict[int, dict[int, _Used]]:
+    """What was used in some weeks, by account and week. Only weeks with something are there."""
+    is_in_one = Q()
+    for number in weeks:
+        is_in_one |= Q(hour__gte=week.starts_at(number), hour__lt=week.ends_at(number))
+    latest = week.starts_at(max(weeks))
     rows = (
-        UsageRollup.objects.filter(
-            account__in=accounts,
-            hour__gte=week.starts_at(this_week),
-            hour__lt=week.ends_at(this_week),
-        )
-        .values_list("account_id", "key_id", "source")
+        UsageRollup.objects.filter(is_in_one, account__in=accounts)
+        .annotate(is_of_latest=ExpressionWrapper(Q(hour__gte=latest), BooleanField()))
+        .values_list("account_id", "key_id", "source", "is_of_latest")
         .annotate(total=Sum("chats"))
     )
-    allowance: dict[int, int] = defaultdict(int)
-    by_key: dict[int, int] = defaultdict(int)
-    for account_id, key_id, source, chats in rows:
-        by_key[key_id] += chats
+    allowance: dict[tuple[int, int], int] = defaultdict(int)
+    by_key: dict[tuple[int, int], dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for account_id, key_id, source, is_of_latest, chats in rows:
+        at = account_id, max(weeks) if is_of_latest else min(weeks)
+        by_key[at][key_id] += chats
         if source == UsageRollup.Source.ALLOWANCE:
-            allowance[account_id] += chats
-    return allowance, by_key
+            allowance[at] += chats
+    found: dict[int, dict[int, _Used]] = defaultdict(dict)
+    for (account_id, number), keys in by_key.items():
+        found[account_id][number] = allowance[account_id, number], keys
+    return found
 
 
 def _grant(boost: Boost) -> BoostGrant:

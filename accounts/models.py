@@ -11,9 +11,9 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.names import NameField, name_check
-from gate.digest import new_handle
-from gate.hot_state import PARTITIONS, partition_of
-from gate.names import mend_name
+from gate.store.hot_state import PARTITIONS, partition_of
+from gate.terms.key_text import new_handle
+from gate.terms.names import mend_name
 
 
 class UserManager(BaseUserManager["User"]):

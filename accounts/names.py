@@ -1,4 +1,4 @@
-"""Fields for names that people choose, on a model or a form: one rule, see `gate.names`."""
+"""Fields for names that people choose, on a model or a form: one rule, see `gate.terms.names`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 
-from gate.names import CannotName, clean_name, mend_name
+from gate.terms.names import CannotName, clean_name, mend_name
 
 # A character that people see may have several code points: a family of emoji has seven.
 _PARTS = 8

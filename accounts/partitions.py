@@ -1,7 +1,7 @@
 """What PostgreSQL remembers of the partitions in Valkey."""
 
 from accounts.models import Partition
-from gate.snapshots import PartitionState
+from gate.store.snapshots import PartitionState
 
 
 def record_pushes(index: int, pushes: int) -> None:

@@ -4,11 +4,9 @@ import logging
 
 from api import chat
 from api.model import ChatModel
-from gate import week
-from gate.addresses import known_to_hex
-from gate.alarms import Alarms
-from gate.check import Gate, QuotaUnavailable
-from gate.http import (
+from gate.decision.check import Gate, QuotaUnavailable
+from gate.service.alarms import Alarms
+from gate.service.http import (
     App,
     ClientGone,
     Message,
@@ -24,8 +22,10 @@ from gate.http import (
     send_json,
     send_problem,
 )
-from gate.rate_headers import rate_headers
-from gate.refusals import invalid_key, refusal, unavailable
+from gate.service.rate_headers import rate_headers
+from gate.service.refusals import invalid_key, refusal, unavailable
+from gate.terms import week
+from gate.terms.addresses import known_to_hex
 
 logger = logging.getLogger(__name__)
 

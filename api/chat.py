@@ -7,8 +7,17 @@ from contextlib import aclosing
 from typing import Any
 
 from api.model import CannotAnswer, ChatModel, Usage
-from gate.check import Gate, QuotaUnavailable
-from gate.http import ClientGone, Headers, Message, Problem, Receive, Send, invalid, send_json
+from gate.decision.check import Gate, QuotaUnavailable
+from gate.service.http import (
+    ClientGone,
+    Headers,
+    Message,
+    Problem,
+    Receive,
+    Send,
+    invalid,
+    send_json,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -22,12 +22,12 @@ from api.model import ChatModel, DemoModel, OpenAIModel  # noqa: E402
 from billing.sandbox.app import create_app as create_sandbox  # noqa: E402
 from config import release  # noqa: E402
 from config.reading import in_thread  # noqa: E402
-from gate.asgi import QuotaApp  # noqa: E402
-from gate.check import Gate  # noqa: E402
-from gate.connection import HotClient  # noqa: E402
-from gate.http import App, Message, Receive, Scope, Send, request_id_of  # noqa: E402
-from gate.service import QuotaService  # noqa: E402
-from gate.service_tokens import ServiceTokens  # noqa: E402
+from gate.decision.check import Gate  # noqa: E402
+from gate.service.asgi import QuotaApp  # noqa: E402
+from gate.service.http import App, Message, Receive, Scope, Send, request_id_of  # noqa: E402
+from gate.service.service import QuotaService  # noqa: E402
+from gate.service.service_tokens import ServiceTokens  # noqa: E402
+from gate.store.connection import HotClient  # noqa: E402
 from keys.projection import record_ignored_headers, valid_service_tokens  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, require_durable, verify  # noqa: E402
@@ -122,7 +122,7 @@ def _compose() -> "Application":
 class Application:
     """The whole site as one ASGI application.
 
-    quota_service: for a server that asks it more directly than by ASGI (`gate.shortcut`).
+    quota_service: for a server that asks it more directly than by ASGI (`gate.service.shortcut`).
     """
 
     def __init__(

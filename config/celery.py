@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from gate import redaction
+from gate.terms import redaction
 
 # Before anything logs, Celery itself included.
 redaction.install()

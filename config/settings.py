@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
 from config import environment
-from gate import limits
-from gate.digest import Pepper
+from gate.service import limits
+from gate.terms.key_text import Pepper
 
 django_stubs_ext.monkeypatch()
 
@@ -384,7 +384,7 @@ LOG_LEVEL = environment.one_of(
     "LOG_LEVEL", {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}, "INFO"
 )
 # Whatever handlers stand below, and whatever else logs: records are made without secrets.
-LOGGING_CONFIG = "gate.redaction.configure"
+LOGGING_CONFIG = "gate.terms.redaction.configure"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

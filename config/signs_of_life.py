@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from redis import Redis, RedisCluster
 
-from gate import connection
+from gate.store import connection
 
 BEAT = "beat"
 KEPT_SECONDS = 30

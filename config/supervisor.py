@@ -18,9 +18,9 @@ from config.terminal import Terminal
 READY_WITHIN_SECONDS = 60.0
 LOGS_BOUNDED_SECONDS = 10.0
 # docs/decisions/0009-shortcut.md says why each. How long a client is waited for, and how many
-# there may be, stands in gate/limits.py.
+# there may be, stands in gate/service/limits.py.
 WEB_OPTIONS = [
-    *("--http", "gate.shortcut:ShortcutProtocol", "--loop", "uvloop", "--ws", "none"),
+    *("--http", "gate.service.shortcut:ShortcutProtocol", "--loop", "uvloop", "--ws", "none"),
     *("--lifespan", "on", "--no-proxy-headers", "--no-access-log", "--no-server-header"),
     *("--backlog", "4096", "--timeout-graceful-shutdown", "8"),
 ]

@@ -5,7 +5,7 @@ from uuid import uuid4
 from django import forms
 
 from accounts.names import NameFormField
-from gate import addresses
+from gate.terms import addresses
 from keys.issue import KeyLimits
 
 ADDRESSES_AT_MOST = 20

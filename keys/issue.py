@@ -14,8 +14,8 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account, User
-from gate import digest
-from gate.trust import Trust
+from gate.service.trust import Trust
+from gate.terms import key_text
 from keys import projection
 from keys.models import ONE_WAY_TO_KNOW_THE_ADDRESS, ApiKey, ServiceToken
 
@@ -75,7 +75,7 @@ def issue_api_key(
 
     show: prepares or prints the text; if it raises, there is no key.
     """
-    plaintext = digest.new_api_key(account.handle)
+    plaintext = key_text.new_api_key(account.handle)
     pepper = settings.KEY_PEPPERS[0]
     with transaction.atomic():
         # The account's row is the lock that makes counting and adding one act.
@@ -91,7 +91,7 @@ def issue_api_key(
         key = ApiKey.objects.create(
             account=account,
             name=name,
-            digest=digest.digest(plaintext, pepper),
+            digest=key_text.digest(plaintext, pepper),
             pepper_id=pepper.pepper_id,
             last_four=plaintext[-4:],
             submission=submission,
@@ -120,12 +120,12 @@ def issue_service_token(
     """
     if trust.client_ip and trust.forwarded_hops:
         raise CannotTrust(ONE_WAY_TO_KNOW_THE_ADDRESS)
-    plaintext = digest.new_service_token()
+    plaintext = key_text.new_service_token()
     try:
         with transaction.atomic():
             token = ServiceToken.objects.create(
                 name=name,
-                digest=digest.digest(plaintext, settings.KEY_PEPPERS[0]),
+                digest=key_text.digest(plaintext, settings.KEY_PEPPERS[0]),
                 last_four=plaintext[-4:],
                 trusts_request_id=trust.request_id,
                 trusts_units=trust.units,

@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.names import NameField, name_check
-from gate import addresses, snapshots, week
-from gate.snapshots import KeyState
-from gate.trust import Trust
+from gate.service.trust import Trust
+from gate.store import snapshots
+from gate.store.snapshots import KeyState
+from gate.terms import addresses, week
 
 
 class ApiKey(models.Model):

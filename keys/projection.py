@@ -10,8 +10,8 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from accounts.partitions import partition_state, record_pushes
-from gate import connection, hot_state, snapshots
-from gate.trust import Trust
+from gate.service.trust import Trust
+from gate.store import connection, hot_state, snapshots
 from keys.models import ApiKey, ServiceToken
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django.conf import settings
 
 from accounts.models import Partition
-from gate import connection, hot_state
+from gate.store import connection, hot_state
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from django.db.models import F
 from redis.exceptions import RedisError
 
 from accounts.partitions import partition_state, partition_states, record_pushes
-from gate import connection, hot_state, snapshots
-from gate.snapshots import CatalogueSnapshot, PartitionState
+from gate.store import connection, hot_state, snapshots
+from gate.store.snapshots import CatalogueSnapshot, PartitionState
 from quotas.models import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)

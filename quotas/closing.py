@@ -8,7 +8,8 @@ from datetime import datetime
 
 from django.db import connection as database
 
-from gate import hot_state, week
+from gate.store import hot_state
+from gate.terms import week
 from quotas import rollups
 
 # How far back a late closing reaches.

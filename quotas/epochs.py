@@ -16,8 +16,8 @@ from redis.exceptions import ResponseError
 
 from accounts.models import Partition
 from accounts.partitions import partition_state, record_pushes
-from gate import connection, durability, hot_state, snapshots
-from gate.durability import Examined
+from gate.store import connection, durability, hot_state, snapshots
+from gate.store.durability import Examined
 from quotas import catalogue, rollups
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,10 @@ from redis.exceptions import RedisError
 from accounts.access import attended
 from accounts.models import Account, Partition
 from accounts.partitions import record_pushes
-from gate import connection, hot_state, snapshots, week
-from gate.hot_state import REFUND_WINDOW_MS, Mark
-from gate.snapshots import AccountSnapshot, BoostGrant
+from gate.store import connection, hot_state, snapshots
+from gate.store.hot_state import REFUND_WINDOW_MS, Mark
+from gate.store.snapshots import AccountSnapshot, BoostGrant
+from gate.terms import week
 from keys.models import ApiKey
 from quotas import catalogue, rollups
 from quotas.models import Boost, ChargeMark, CreditEntry, Entitlement, UsageRollup

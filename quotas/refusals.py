@@ -15,7 +15,7 @@ from django.db import transaction
 from redis.exceptions import ResponseError
 
 from accounts.models import Account, Partition
-from gate import connection, hot_state
+from gate.store import connection, hot_state
 from quotas import rollups
 
 _BATCH_FIELD = b"batch"

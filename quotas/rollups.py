@@ -19,8 +19,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Partition
-from gate import connection, hot_state, week
-from gate.hot_state import HOUR_MS, Entry, RawEntry
+from gate.store import connection, hot_state
+from gate.store.hot_state import HOUR_MS, Entry, RawEntry
+from gate.terms import week
 from quotas.models import ChargeMark, CreditEntry, UsageRollup
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.models import Partition
-from gate.hot_state import PARTITIONS
+from gate.store.hot_state import PARTITIONS
 from quotas import catalogue
 from quotas.models import Meter, Pack, Plan, QuotaPolicy
 

@@ -9,8 +9,9 @@ from django.conf import settings
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from gate import charges, connection, hot_state, week
-from gate.charges import Answer
+from gate.store import charges, connection, hot_state
+from gate.store.charges import Answer
+from gate.terms import week
 from quotas import projection
 from quotas.models import Boost, Plan
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from accounts.models import Account, Partition
-from gate import hot_state, week
+from gate.store import hot_state
+from gate.terms import week
 from keys.models import ApiKey
 from quotas import rollups
 from quotas.models import UsageRollup

@@ -16,8 +16,8 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from accounts.models import Account, Membership, User
 from config import reading
-from gate import week
-from gate.connection import sync_client
+from gate.store.connection import sync_client
+from gate.terms import week
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants

@@ -10,7 +10,7 @@ from statistics import median
 import hiredis
 
 from benchmark.target import Target, check_script, packed
-from gate import connection
+from gate.store import connection
 
 _AT_ONCE = 500
 

@@ -15,8 +15,9 @@ from django.utils import timezone  # noqa: E402
 
 from accounts.models import Account, Membership, Partition, User  # noqa: E402
 from benchmark.target import Target, load_scripts  # noqa: E402
-from gate import connection, digest, hot_state, week  # noqa: E402
-from gate.snapshots import AccountSnapshot, put_account_call  # noqa: E402
+from gate.store import connection, hot_state  # noqa: E402
+from gate.store.snapshots import AccountSnapshot, put_account_call  # noqa: E402
+from gate.terms import key_text, week  # noqa: E402
 from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
 from quotas import catalogue, rollups  # noqa: E402
@@ -98,12 +99,12 @@ def _make_keys(accounts: int) -> tuple[str, ...]:
         Entitlement.objects.bulk_create(
             Entitlement(account=account, plan=plan, pushed_version=1) for account in made
         )
-        texts = tuple(digest.new_api_key(account.handle) for account in made)
+        texts = tuple(key_text.new_api_key(account.handle) for account in made)
         keys = ApiKey.objects.bulk_create(
             ApiKey(
                 account=account,
                 name="benchmark",
-                digest=digest.digest(text, pepper),
+                digest=key_text.digest(text, pepper),
                 pepper_id=pepper.pepper_id,
                 last_four=text[-4:],
                 submission=uuid4(),

@@ -7,14 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 
 from benchmark.hot_accounts import PEPPER
-from gate import digest
-from gate.asgi import QuotaApp
-from gate.check import Gate
-from gate.connection import HotClient
-from gate.service import QuotaService
-from gate.service_tokens import ServiceTokens
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
-from gate.trust import Trust
+from gate.decision.check import Gate
+from gate.service.asgi import QuotaApp
+from gate.service.service import QuotaService
+from gate.service.service_tokens import ServiceTokens
+from gate.service.trust import Trust
+from gate.store.connection import HotClient
+from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.terms import key_text
 
 
 async def _no_accounts(handles: Sequence[str]) -> Mapping[str, AccountSnapshot]:
@@ -26,7 +26,7 @@ async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapsh
 
 
 async def _service_tokens() -> Mapping[str, Trust]:
-    return {digest.digest(os.environ["SERVICE_TOKEN"], PEPPER): Trust()}
+    return {key_text.digest(os.environ["SERVICE_TOKEN"], PEPPER): Trust()}
 
 
 application = QuotaApp(

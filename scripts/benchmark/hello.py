@@ -1,6 +1,6 @@
 """The least that an ASGI application can do: the floor under everything else on that server."""
 
-from gate.http import Message, Receive, Scope, Send, lifespan
+from gate.service.http import Message, Receive, Scope, Send, lifespan
 
 _START: Message = {
     "type": "http.response.start",

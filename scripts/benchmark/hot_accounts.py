@@ -9,12 +9,13 @@ from redis import Redis
 
 from benchmark.backlog import used_memory
 from benchmark.target import SITE, Target, load_scripts
-from gate import connection, digest, hot_state, snapshots, week
-from gate.hot_state import PARTITIONS, Call
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, KeyState, PartitionState
+from gate.store import connection, hot_state, snapshots
+from gate.store.hot_state import PARTITIONS, Call
+from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, KeyState, PartitionState
+from gate.terms import key_text, week
 
 # Nobody else knows these accounts, so it need not be secret.
-PEPPER = digest.Pepper(pepper_id="1", secret=b"benchmark" * 4)
+PEPPER = key_text.Pepper(pepper_id="1", secret=b"benchmark" * 4)
 _PLAN = "unlimited"
 _AT_ONCE = 1_000
 # Accounts that are asked about, spread over all; the others have keys that nobody knows.
@@ -36,7 +37,7 @@ class HotAccounts:
         # A connection stays open while we look, and so does what it takes.
         client.connection_pool.connection_kwargs["socket_timeout"] = 60.0
         self.url = url
-        self.service_token = digest.new_service_token()
+        self.service_token = key_text.new_service_token()
         # Of the server that asks this Valkey (`gate_alone`).
         self.port = 0
         # Not for secrets: the same accounts in every run.
@@ -80,8 +81,8 @@ class HotAccounts:
 
     def add_keys(self, count: int) -> None:
         """More keys of one account, which all are asked about."""
-        handle = digest.handle_of(self.keys[0]) if self.keys else self._text(8)
-        made = [digest.new_api_key(handle) for _ in range(count)]
+        handle = key_text.handle_of(self.keys[0]) if self.keys else self._text(8)
+        made = [key_text.new_api_key(handle) for _ in range(count)]
         self.keys += made
         if self.accounts == 0:
             self._run([_account(handle, [_key(text) for text in made])])
@@ -121,12 +122,12 @@ class HotAccounts:
     def _put(self, handle: str, *, is_asked: bool) -> Call:
         if not is_asked:
             return _account(handle, [_state(self._text(22), self._random.randrange(10**6))])
-        text = digest.new_api_key(handle)
+        text = key_text.new_api_key(handle)
         self.keys.append(text)
         return _account(handle, [_key(text)])
 
     def _text(self, length: int) -> str:
-        return "".join(self._random.choices(digest.BASE62, k=length))
+        return "".join(self._random.choices(key_text.BASE62, k=length))
 
     def _run(self, calls: Iterable[Call]) -> None:
         waiting = iter(calls)
@@ -150,7 +151,7 @@ def _this_week() -> int:
 
 
 def _key(text: str) -> KeyState:
-    return _state(snapshots.hot_digests([digest.digest(text, PEPPER)])[0], 12345)
+    return _state(snapshots.hot_digests([key_text.digest(text, PEPPER)])[0], 12345)
 
 
 def _state(key_digest: str, key_id: int) -> KeyState:

@@ -2,7 +2,7 @@
 
 from django.core.handlers.asgi import ASGIHandler
 
-from gate.http import App, Receive, Scope, Send, lifespan
+from gate.service.http import App, Receive, Scope, Send, lifespan
 
 
 def with_lifespan(django: ASGIHandler) -> App:

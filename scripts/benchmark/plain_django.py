@@ -22,19 +22,20 @@ if not settings.configured:
 from django.core.asgi import get_asgi_application
 
 from benchmark.lifespan import with_lifespan
-from gate import charges, connection, digest, hot_state, snapshots
+from gate.store import charges, connection, hot_state, snapshots
+from gate.terms import key_text
 
 
 def check(request: HttpRequest) -> HttpResponse:
     """Charge one chat to the key in the Authorization header."""
     key = request.headers.get("Authorization", "").removeprefix("Bearer ")
     try:
-        handle = digest.handle_of(key)
-    except digest.MalformedKey:
+        handle = key_text.handle_of(key)
+    except key_text.MalformedKey:
         return _json({"allowed": False, "reason": "invalid_key"})
     call = charges.check_call(
         handle=handle,
-        digests=snapshots.hot_digests(digest.digests(key, site.KEY_PEPPERS)),
+        digests=snapshots.hot_digests(key_text.digests(key, site.KEY_PEPPERS)),
         meter="chat",
         units=1,
         request_id=None,

@@ -14,9 +14,9 @@ from time import perf_counter
 from benchmark.callers import get, measure, over_http, over_socket, post, with_warm_up
 from benchmark.sample import Sample, Stretch
 from benchmark.target import SITE, Target, check_script, packed
-from gate.check import Gate
-from gate.connection import HotClient
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.decision.check import Gate
+from gate.store.connection import HotClient
+from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
 HELLO = "benchmark.hello:application"
 DJANGO = "benchmark.plain_django:application"

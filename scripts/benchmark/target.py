@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from gate import charges, connection, digest, snapshots
-from gate.hot_state import Call
+from gate.store import charges, connection, snapshots
+from gate.store.hot_state import Call
+from gate.terms import key_text
 
 SITE = "config.asgi:application"
 
@@ -17,7 +18,7 @@ class Target:
     redis_url: str
     keys: tuple[str, ...]
     service_token: str
-    peppers: tuple[digest.Pepper, ...]
+    peppers: tuple[key_text.Pepper, ...]
     usual_keys: tuple[str, ...] = ()  # of the stack that we are compared with
 
     @property
@@ -29,8 +30,8 @@ class Target:
 def check_script(target: Target, key: str) -> Call:
     """The script call that a check of this key makes."""
     return charges.check_call(
-        handle=digest.handle_of(key),
-        digests=snapshots.hot_digests(digest.digests(key, target.peppers)),
+        handle=key_text.handle_of(key),
+        digests=snapshots.hot_digests(key_text.digests(key, target.peppers)),
         meter="chat",
         units=1,
         request_id=None,

@@ -14,7 +14,7 @@ from django.test import Client
 from accounts.models import Account, User
 from accounts.names import NameField, NameFormField, mend_names
 from billing.models import Product
-from gate.names import CannotName, clean_name, mend_name, visible_length
+from gate.terms.names import CannotName, clean_name, mend_name, visible_length
 from keys.issue import issue_api_key, issue_service_token
 from keys.models import ApiKey, ServiceToken
 from quotas.models import Meter, Pack, Plan

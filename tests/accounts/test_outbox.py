@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from accounts import outbox, tasks
 from accounts.models import OutgoingMail, User
-from gate.connection import sync_client
+from gate.store.connection import sync_client
 from tests.accounts.acts import sign_up
 from tests.odd_servers import Hanging, hanging
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gate import addresses, digest
-from gate.week import week_of
+from gate.terms import addresses, key_text
+from gate.terms.week import week_of
 from tests.api.conftest import BILLING_URL, Api
 from tests.gate.world import now_ms
 
@@ -148,7 +148,7 @@ def test_a_request_without_a_valid_key_is_401(api: Api, authorization: str | Non
 
 
 def test_unknown_and_revoked_keys_look_alike(api: Api) -> None:
-    unknown = api.request(key=digest.new_api_key("Unknown0"), json={"messages": []})
+    unknown = api.request(key=key_text.new_api_key("Unknown0"), json={"messages": []})
     api.world.grant(keys=(api.world.key_state(version=2, is_active=False),))
     revoked = api.chat()
     assert unknown.status_code == revoked.status_code == 401
@@ -156,7 +156,7 @@ def test_unknown_and_revoked_keys_look_alike(api: Api) -> None:
 
 
 def test_a_stranger_learns_nothing_about_the_body(api: Api) -> None:
-    answer = api.request(key=digest.new_api_key(api.world.handle), content=b"{")
+    answer = api.request(key=key_text.new_api_key(api.world.handle), content=b"{")
     assert answer.status_code == 401
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import addresses, digest
+from gate.terms import addresses, key_text
 from tests.api.conftest import Api
 
 BODIES: list[dict[str, Any]] = [
@@ -25,7 +25,7 @@ def test_a_chat_answers_as_of_an_unknown_key_whatever_the_body(
     api: Api, body: dict[str, Any]
 ) -> None:
     bind(api, "192.0.2.0/24")
-    unknown = api.request(key=digest.new_api_key(api.world.handle), **body)
+    unknown = api.request(key=key_text.new_api_key(api.world.handle), **body)
     answer = api.request(**body)
     assert answer.status_code == 401
     assert (answer.content, answer.headers) == (unknown.content, unknown.headers)
@@ -40,7 +40,7 @@ def test_where_the_key_is_known_a_bad_body_is_told(api: Api, body: dict[str, Any
 def test_the_quota_answers_as_of_an_unknown_key(api: Api) -> None:
     bind(api, "192.0.2.0/24")
     asked = {"method": "GET", "path": "/api/v1/quota"}
-    unknown = api.request(key=digest.new_api_key(api.world.handle), **asked)
+    unknown = api.request(key=key_text.new_api_key(api.world.handle), **asked)
     answer = api.request(**asked)
     assert answer.status_code == 401
     assert (answer.content, answer.headers) == (unknown.content, unknown.headers)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
 from billing.stripe_client import CheckoutSession
-from gate.connection import sync_client
+from gate.store.connection import sync_client
 from quotas.models import Boost
 from tests.billing.buyer import WEBHOOK, Buyer, deliver, delivered, event_of
 from tests.billing.conftest import nobody_listens

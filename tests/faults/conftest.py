@@ -14,7 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from gate import digest, week
+from gate.terms import key_text, week
 from keys.models import ServiceToken
 from tests.faults.caller import Caller
 from tests.faults.servers import Valkey, Web
@@ -150,7 +150,7 @@ class Service:
 @pytest.fixture(scope="session")
 def token_text() -> str:
     """One token for every test: a process reads the accepted ones only every two seconds."""
-    return digest.new_service_token()
+    return key_text.new_service_token()
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def service(webs: list[Web], plans: None, token_text: str) -> Service:
     """The service, which accepts the token."""
     ServiceToken.objects.create(
         name="faults",
-        digest=digest.digest(token_text, django_settings.KEY_PEPPERS[0]),
+        digest=key_text.digest(token_text, django_settings.KEY_PEPPERS[0]),
         last_four=token_text[-4:],
     )
     service = Service(webs, token_text)

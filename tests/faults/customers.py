@@ -11,9 +11,10 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from accounts.models import Account, User
-from gate import digest, hot_state
-from gate.connection import sync_client
-from gate.hot_state import Entry
+from gate.store import hot_state
+from gate.store.connection import sync_client
+from gate.store.hot_state import Entry
+from gate.terms import key_text
 from keys.models import ApiKey
 from quotas import grants
 from quotas.models import Boost, CreditEntry, Plan, UsageRollup
@@ -85,13 +86,13 @@ def customer(
     """A new customer. boosts: chats and days that they live."""
     user = User.objects.create_user(f"{uuid4()}@example.com")
     account = user.personal_account
-    texts = [digest.new_api_key(account.handle) for _ in range(keys)]
+    texts = [key_text.new_api_key(account.handle) for _ in range(keys)]
     pepper = settings.KEY_PEPPERS[0]
     ApiKey.objects.bulk_create(
         ApiKey(
             account=account,
             name=f"key {number}",
-            digest=digest.digest(text, pepper),
+            digest=key_text.digest(text, pepper),
             pepper_id=pepper.pepper_id,
             last_four=text[-4:],
             submission=uuid4(),

@@ -19,8 +19,9 @@ from redis import Redis
 from config.conditions import REPOSITORY
 from config.embedded import EmbeddedPostgres
 from config.processes import CannotStart, Child
-from gate import charges, digest, hot_state, snapshots
-from gate.hot_state import PARTITIONS, stream_name
+from gate.store import charges, hot_state, snapshots
+from gate.store.hot_state import PARTITIONS, stream_name
+from gate.terms import key_text
 from tests.faults.conftest import peppers
 from tests.faults.draining import ALLOWANCE, BOOSTS, CREDITS, CUSTOMERS
 from tests.faults.servers import Valkey
@@ -106,8 +107,8 @@ def _charge(client: Redis, keys: list[str]) -> None:
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         call = charges.check_call(
-            handle=digest.handle_of(key),
-            digests=snapshots.hot_digests([digest.digest(key, pepper)]),
+            handle=key_text.handle_of(key),
+            digests=snapshots.hot_digests([key_text.digest(key, pepper)]),
             meter="chat",
             units=1,
             request_id=None,
@@ -117,9 +118,9 @@ def _charge(client: Redis, keys: list[str]) -> None:
     assert {reply[0] for reply in replies} == {b"ok"}
 
 
-def _pepper() -> digest.Pepper:
+def _pepper() -> key_text.Pepper:
     pepper_id, _, secret = peppers().split(",")[0].partition(":")
-    return digest.Pepper(pepper_id=pepper_id, secret=secret.encode())
+    return key_text.Pepper(pepper_id=pepper_id, secret=secret.encode())
 
 
 def _waiting(client: Redis) -> int:

@@ -10,9 +10,9 @@ from uuid import uuid4
 import pytest
 from django.conf import settings
 
-from gate import hot_state
-from gate.connection import sync_client
-from gate.hot_state import Entry
+from gate.store import hot_state
+from gate.store.connection import sync_client
+from gate.store.hot_state import Entry
 from quotas import refusals, rollups
 from quotas.models import Boost, RefusalRollup
 from tests.faults.caller import Caller, Reply

@@ -21,7 +21,7 @@ from billing.seed import seed_products
 from config.celery import app
 from config.conditions import REPOSITORY
 from config.processes import Child
-from gate import digest
+from gate.terms import key_text
 from keys.models import ApiKey, ServiceToken
 from quotas import tasks as quota_tasks
 from quotas.models import UsageRollup
@@ -83,7 +83,7 @@ def service(web: Web, plans: None, token_text: str) -> Service:
     """The quota check of that process, which accepts the token."""
     ServiceToken.objects.create(
         name="faults",
-        digest=digest.digest(token_text, django_settings.KEY_PEPPERS[0]),
+        digest=key_text.digest(token_text, django_settings.KEY_PEPPERS[0]),
         last_four=token_text[-4:],
     )
     service = Service([web], token_text)

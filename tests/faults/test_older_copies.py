@@ -14,8 +14,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
-from gate import digest
-from gate.hot_state import partition_of
+from gate.store.hot_state import partition_of
+from gate.terms import key_text
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
@@ -142,7 +142,7 @@ def _buy_boost(buyer: Customer) -> None:
 
 def _neighbour_buys_boost(buyer: Customer) -> None:
     """Somebody whose account lives in the same partition."""
-    handles = iter(digest.new_handle, None)
+    handles = iter(key_text.new_handle, None)
     handle = next(h for h in handles if partition_of(h) == buyer.account.partition_index)
     Customer(Account.objects.create(name="neighbour", handle=handle), []).buy_boost(5)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from gate import digest, limits
+from gate.service import limits
+from gate.terms import key_text
 from keys.models import ServiceToken
 from tests.faults.caller import Caller
 from tests.faults.conftest import Service, database_url, peppers
@@ -63,7 +64,7 @@ def service(web: Web, token_text: str) -> Service:
     """The service in that process, which accepts the token."""
     ServiceToken.objects.create(
         name="slow clients",
-        digest=digest.digest(token_text, settings.KEY_PEPPERS[0]),
+        digest=key_text.digest(token_text, settings.KEY_PEPPERS[0]),
         last_four=token_text[-4:],
     )
     service = Service([web], token_text)

@@ -12,9 +12,9 @@ from django.db import connection, transaction
 
 from accounts.models import Partition
 from config.reading import in_thread
-from gate import week
-from gate.check import Decision, Gate
-from gate.connection import HotClient
+from gate.decision.check import Decision, Gate
+from gate.store.connection import HotClient
+from gate.terms import week
 from quotas import closing, rollups
 from quotas.catalogue import partition_snapshot
 from quotas.models import Boost, UsageRollup, WeekClose

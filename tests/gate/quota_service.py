@@ -14,15 +14,16 @@ from redis.exceptions import RedisError
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gate import digest, service
-from gate.asgi import QuotaApp
-from gate.guarded import GuardedProtocol
-from gate.http import Receive, Scope, Send
-from gate.service_tokens import ServiceTokens
-from gate.shortcut import ShortcutProtocol
-from gate.snapshots import BoostGrant
-from gate.trust import Trust
-from gate.week import week_of
+from gate.service import service
+from gate.service.asgi import QuotaApp
+from gate.service.guarded import GuardedProtocol
+from gate.service.http import Receive, Scope, Send
+from gate.service.service_tokens import ServiceTokens
+from gate.service.shortcut import ShortcutProtocol
+from gate.service.trust import Trust
+from gate.store.snapshots import BoostGrant
+from gate.terms import key_text
+from gate.terms.week import week_of
 from tests.gate.world import HOUR_MS, PEPPER, OpenGate, World, now_ms
 
 BILLING_URL = "https://sansxel.example/account/billing"
@@ -101,8 +102,8 @@ class QuotaService:
     def __init__(self, world: World, *, by_shortcut: bool = False) -> None:
         self.world = world
         self.by_shortcut = by_shortcut
-        self.token = digest.new_service_token()
-        self.tokens = {digest.digest(self.token, PEPPER): Trust(token_id=1, name="gateway")}
+        self.token = key_text.new_service_token()
+        self.tokens = {key_text.digest(self.token, PEPPER): Trust(token_id=1, name="gateway")}
         self.ignored: Counter[int] = Counter()
 
     async def load_tokens(self) -> dict[str, Trust]:

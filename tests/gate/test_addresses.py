@@ -2,7 +2,7 @@
 
 import pytest
 
-from gate import addresses
+from gate.terms import addresses
 from tests.gate.quota_service import QuotaService, assert_problem
 
 V4 = "0" * 20 + "ffffc0000207"

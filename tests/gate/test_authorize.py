@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import digest
+from gate.terms import key_text
 from tests.gate.quota_service import (
     BILLING_URL,
     RATE_HEADERS,
@@ -79,8 +79,8 @@ def test_without_a_key_the_customer_is_401(
 
 def test_unknown_revoked_and_expired_keys_look_alike(service: QuotaService) -> None:
     answers = [
-        service.authorize(key=digest.new_api_key(digest.new_handle())),
-        service.authorize(key=digest.new_api_key(service.world.handle)),
+        service.authorize(key=key_text.new_api_key(key_text.new_handle())),
+        service.authorize(key=key_text.new_api_key(service.world.handle)),
         service.authorize(key="noise"),
     ]
     limited: list[dict[str, Any]] = [{"is_active": False}, {"expires_ms": 1}]

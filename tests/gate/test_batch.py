@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gate import digest
+from gate.terms import key_text
 from tests.gate.quota_service import QuotaService, assert_problem
 
 
@@ -74,7 +74,7 @@ def test_an_account_that_cannot_be_loaded_holds_up_no_other(
     service: QuotaService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load_accounts = service.world.load_accounts
-    other = digest.new_handle()
+    other = key_text.new_handle()
 
     async def half_broken(handles: Sequence[str]) -> Any:
         found = dict(await load_accounts(handles))
@@ -82,14 +82,14 @@ def test_an_account_that_cannot_be_loaded_holds_up_no_other(
         return found | {other: replace(found[service.world.handle], handle=other, epoch=0)}
 
     monkeypatch.setattr(service.world, "load_accounts", half_broken)
-    checks = [{"key": digest.new_api_key(other)}, {"key": service.world.key}]
+    checks = [{"key": key_text.new_api_key(other)}, {"key": service.world.key}]
     broken, fine = _decide(service, checks)
     assert fine["allowed"]
     assert (broken["problem"]["status"], broken["problem"]["code"]) == (503, "quota_unavailable")
 
 
 def test_accounts_that_are_cold_are_loaded_together(service: QuotaService) -> None:
-    unknown = [{"key": digest.new_api_key(digest.new_handle())} for _ in range(50)]
+    unknown = [{"key": key_text.new_api_key(key_text.new_handle())} for _ in range(50)]
     decisions = _decide(service, [*unknown, {"key": service.world.key}])
     assert [decision["reason"] for decision in decisions] == ["invalid_key"] * 50 + ["ok"]
     assert service.world.account_loads <= 4

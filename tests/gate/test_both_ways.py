@@ -19,10 +19,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from gate import hot_state, limits
-from gate.connection import sync_client
-from gate.guarded import GuardedProtocol
-from gate.shortcut import ShortcutProtocol
+from gate.service import limits
+from gate.service.guarded import GuardedProtocol
+from gate.service.shortcut import ShortcutProtocol
+from gate.store import hot_state
+from gate.store.connection import sync_client
 from tests.gate.quota_service import QuotaService, Served
 from tests.gate.world import World
 

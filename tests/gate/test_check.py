@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 from django.conf import settings
 
-from gate import digest, snapshots, week
-from gate.check import CannotRefund, RequestIdConflict
-from gate.connection import sync_client
+from gate.decision.check import CannotRefund, RequestIdConflict
+from gate.store import snapshots
+from gate.store.connection import sync_client
+from gate.terms import key_text, week
 from tests.gate.world import HOUR_MS, NOW_MS, World
 
 WEEK_MS = week.WEEK_MS
@@ -139,13 +140,13 @@ async def test_a_suspended_account_is_refused_and_can_look(world: World) -> None
 
 async def test_another_key_of_the_same_account_handle_is_invalid(world: World) -> None:
     async with world.gate() as gate:
-        stranger = digest.new_api_key(world.handle)
+        stranger = key_text.new_api_key(world.handle)
         assert (await gate.gate.check(key=stranger)).reason == "invalid_key"
 
 
 async def test_an_unknown_account_is_asked_for_once(world: World) -> None:
     async with world.gate() as gate:
-        unknown = digest.new_api_key("Unknown0")
+        unknown = key_text.new_api_key("Unknown0")
         for _ in range(20):
             assert (await gate.gate.check(key=unknown)).reason == "invalid_key"
         assert world.account_loads == 1

@@ -10,16 +10,17 @@ from dataclasses import replace
 import pytest
 from django.conf import settings
 
-from gate import cold, digest
-from gate.cold import (
+from gate.decision import cold
+from gate.decision.cold import (
     ACCOUNTS_AT_ONCE,
     ACCOUNTS_IN_A_BATCH,
     BATCHES_AT_ONCE,
     ColdAccounts,
     QuotaUnavailable,
 )
-from gate.connection import HotClient
-from gate.snapshots import AccountSnapshot
+from gate.store.connection import HotClient
+from gate.store.snapshots import AccountSnapshot
+from gate.terms import key_text
 from tests.gate.world import PATIENCE, World
 
 
@@ -67,7 +68,7 @@ class Database:
 
 
 def _handles(count: int) -> list[str]:
-    return [digest.new_handle() for _ in range(count)]
+    return [key_text.new_handle() for _ in range(count)]
 
 
 def _ask(accounts: ColdAccounts, handles: Sequence[str]) -> list["asyncio.Task[bool]"]:
@@ -95,7 +96,7 @@ async def test_who_waits_is_looked_up_together_in_the_order_they_came() -> None:
 async def test_who_comes_when_enough_wait_is_refused_at_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.WARNING, logger="gate.cold")
+    caplog.set_level(logging.WARNING, logger="gate.decision.cold")
     world = World()
     database = Database(world)
 
@@ -210,7 +211,7 @@ async def test_a_failure_that_nobody_waits_for_any_more_is_one_line_too(
         await asyncio.sleep(0.02)
     # asyncio complains of errors that nobody asked for when they are thrown away.
     gc.collect()
-    assert [record.name for record in caplog.records] == ["gate.cold"]
+    assert [record.name for record in caplog.records] == ["gate.decision.cold"]
 
 
 async def test_who_does_not_exist_is_not_looked_up_again_for_a_while(

@@ -3,8 +3,8 @@
 import httpx
 import pytest
 
-from gate import addresses
-from gate.alarms import Alarm, Alarms
+from gate.service.alarms import Alarm, Alarms
+from gate.terms import addresses
 from tests.gate.quota_service import QuotaService
 
 REQUEST_ID, UNITS = "X-Quota-Request-Id", "X-Quota-Units"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import digest
+from gate.terms import key_text
 from tests.gate.quota_service import BILLING_URL, QuotaService, assert_problem
 
 
@@ -16,7 +16,7 @@ def assert_operators_fault(
     assert "not your fault" in problem["detail"]
     assert int(answer.headers["retry-after"]) > 0
     assert answer.headers["x-quota-reason"] == "gateway_misconfigured"
-    (alarm,) = [record for record in caplog.records if record.name == "gate.alarms"]
+    (alarm,) = [record for record in caplog.records if record.name == "gate.service.alarms"]
     assert alarm.levelname == "ERROR"
     for word in words:
         assert word in alarm.getMessage()
@@ -42,7 +42,7 @@ def assert_operators_fault(
 def test_a_wrong_service_token(
     service: QuotaService, caplog: pytest.LogCaptureFixture, token: str | None, said: str
 ) -> None:
-    unknown = digest.new_service_token()
+    unknown = key_text.new_service_token()
     headers: list[tuple[str, Any]] = [("Authorization", f"Bearer {service.world.key}")]
     if token is not None:
         sent = token.replace("{token}", service.token).replace("{unknown}", unknown)
@@ -135,7 +135,7 @@ def test_an_api_server_is_told_its_own_faults(
     wrong = service.post("check", {"key": service.world.key}, token="svc_wrong")
     assert_problem(wrong, 401, "invalid_service_token")
     assert_problem(service.check(meter="nonsense"), 400, "invalid_request", "meter")
-    assert not [record for record in caplog.records if record.name == "gate.alarms"]
+    assert not [record for record in caplog.records if record.name == "gate.service.alarms"]
 
 
 # --- what gateways pass on without a body -----------------------------------------------------

@@ -11,9 +11,9 @@ import pytest_asyncio
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gate import limits
-from gate.guarded import GuardedProtocol
-from gate.http import ClientGone, Receive, Scope, Send, read_body
+from gate.service import limits
+from gate.service.guarded import GuardedProtocol
+from gate.service.http import ClientGone, Receive, Scope, Send, read_body
 
 MANY = 10 * limits.BODY_BYTES
 

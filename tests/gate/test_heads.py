@@ -6,10 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gate import limits
-from gate.bodies import body_of
-from gate.heads import Head, read_head
-from gate.http import Headers, Problem
+from gate.service import limits
+from gate.service.bodies import body_of
+from gate.service.heads import Head, read_head
+from gate.service.http import Headers, Problem
 
 
 class Understood:

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from gate import week
-from gate.check import CannotSettle
+from gate.decision.check import CannotSettle
+from gate.terms import week
 from tests.gate.world import NOW_MS, World
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gate import addresses, week
+from gate.terms import addresses, week
 from tests.gate.world import HOUR_MS, NOW_MS, World
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import addresses, digest
+from gate.terms import addresses, key_text
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
 
@@ -27,7 +27,7 @@ def test_from_elsewhere_a_check_answers_as_of_an_unknown_key(
     service: QuotaService, ip: str | None, asked: dict[str, Any]
 ) -> None:
     bind(service.world)
-    unknown = digest.new_api_key(service.world.handle)
+    unknown = key_text.new_api_key(service.world.handle)
     expected = service.post("check", {"key": unknown, "ip": ip, **asked})
     answer = service.check(ip=ip, **asked)
     assert answer.json() == {"allowed": False, "reason": "invalid_key"}
@@ -53,7 +53,7 @@ def test_from_elsewhere_a_request_id_opens_nothing(service: QuotaService) -> Non
 
 def test_a_gateway_answers_401_from_elsewhere(service: QuotaService) -> None:
     bind(service.world)
-    unknown = service.authorize(key=digest.new_api_key(service.world.handle))
+    unknown = service.authorize(key=key_text.new_api_key(service.world.handle))
     answer = service.authorize()
     assert answer.status_code == 401
     assert (answer.content, answer.headers) == (unknown.content, unknown.headers)

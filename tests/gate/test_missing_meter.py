@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from gate import charges
+from gate.store import charges
 from tests.gate.world import World
 
 

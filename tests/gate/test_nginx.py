@@ -16,8 +16,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from config.conditions import REPOSITORY
-from gate import addresses
-from gate.http import Receive, Scope, Send
+from gate.service.http import Receive, Scope, Send
+from gate.terms import addresses
 from tests.gate.quota_service import BILLING_URL, QuotaService, Served
 from tests.gate.world import World
 from tests.running_site import free_port

@@ -11,8 +11,9 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from gate import receipt, week
-from gate.check import CannotRefund, CannotSettle
+from gate.decision import receipt
+from gate.decision.check import CannotRefund, CannotSettle
+from gate.terms import week
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import HOUR_MS, PEPPER, World, now_ms
 

@@ -8,10 +8,10 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 import gate
-from gate import checking
-from gate.http import Problem
-from gate.openapi import DOCUMENT
-from gate.refusals import _REFUSALS
+from gate.service import checking
+from gate.service.http import Problem
+from gate.service.openapi import DOCUMENT
+from gate.service.refusals import _REFUSALS
 from tests.gate.quota_service import QuotaService, assert_problem
 
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]

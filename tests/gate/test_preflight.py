@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import digest
+from gate.terms import key_text
 from tests.gate.quota_service import QuotaService, assert_problem
 
 ORIGIN = ("Origin", "https://app.example")
@@ -53,5 +53,5 @@ def test_with_a_key_it_is_judged_like_any_request(service: QuotaService) -> None
 
 
 def test_a_stranger_gets_no_preflight_through(service: QuotaService) -> None:
-    answer = ask(service, "OPTIONS", ORIGIN, METHOD, token=digest.new_service_token())
+    answer = ask(service, "OPTIONS", ORIGIN, METHOD, token=key_text.new_service_token())
     assert_problem(answer, 503, "gateway_misconfigured")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from gate import receipt
-from gate.digest import Pepper
+from gate.decision import receipt
+from gate.terms.key_text import Pepper
 
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
 PAID = receipt.Receipt(

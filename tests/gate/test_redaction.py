@@ -11,13 +11,14 @@ import pytest
 from django.conf import settings
 
 from config.conditions import REPOSITORY
-from gate import checking, digest, redaction
-from gate.http import Problem, json_object, request_id_of
+from gate.service import checking
+from gate.service.http import Problem, json_object, request_id_of
+from gate.terms import key_text, redaction
 
 HANDLE = "AbCd1234"
 # The same in every process that runs tests.
-KEY = digest._with_checksum(f"sk_{HANDLE}" + "Zx9" * 10 + "Zx")
-TOKEN = digest._with_checksum("svc_" + "Yw8" * 10 + "Yw")
+KEY = key_text._with_checksum(f"sk_{HANDLE}" + "Zx9" * 10 + "Zx")
+TOKEN = key_text._with_checksum("svc_" + "Yw8" * 10 + "Yw")
 STRIPE = [
     # In two parts each, so that nobody takes them for real ones.
     "sk_live_" + "51AbCdEfGhIjKl",
@@ -190,7 +191,7 @@ def _environment() -> dict[str, str]:
 
 def test_settings_cannot_name_a_handler_that_gets_secrets() -> None:
     """Records are made without secrets, so a handler needs no filter that could be forgotten."""
-    assert settings.LOGGING_CONFIG == "gate.redaction.configure"
+    assert settings.LOGGING_CONFIG == "gate.terms.redaction.configure"
     assert isinstance(logging.getLogRecordFactory(), redaction._RedactingFactory)
     before = logging.getLogRecordFactory()
     redaction.install()

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from redis.exceptions import ClusterDownError, RedisError, ResponseError
 
-from gate.connection import HotClient
-from gate.hot_state import Call, partition_of_call, script
+from gate.store.connection import HotClient
+from gate.store.hot_state import Call, partition_of_call, script
 
 # Said instead of an answer.
 CLOSE = b""

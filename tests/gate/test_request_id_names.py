@@ -4,12 +4,13 @@ from typing import Any
 
 from django.conf import settings
 
-from gate import digest, hot_state
-from gate.charges import check_call
-from gate.connection import sync_client
+from gate.store import hot_state
+from gate.store.charges import check_call
+from gate.store.connection import sync_client
+from gate.terms import key_text
 from tests.gate.world import World
 
-KEY = digest._with_checksum("sk_AbCd1234" + "Zx9" * 10 + "Zx")
+KEY = key_text._with_checksum("sk_AbCd1234" + "Zx9" * 10 + "Zx")
 
 
 def _names() -> str:

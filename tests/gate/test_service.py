@@ -8,9 +8,9 @@ import httpx
 import pytest
 from pytest_django import Settings
 
-from gate import digest
-from gate.trust import Trust
-from gate.week import WEEK_MS
+from gate.service.trust import Trust
+from gate.terms import key_text
+from gate.terms.week import WEEK_MS
 from tests.gate.quota_service import RATE_HEADERS, QuotaService, assert_problem
 from tests.gate.world import PEPPER, now_ms
 
@@ -119,7 +119,7 @@ def test_without_a_service_token_there_is_no_answer(
     sent: dict[str, str | bytes] = dict(headers)
     if authorization is not None:
         text = authorization.replace("{token}", service.token)
-        sent["Authorization"] = text.replace("{unknown}", digest.new_service_token()).encode()
+        sent["Authorization"] = text.replace("{unknown}", key_text.new_service_token()).encode()
     answer = service.request("POST", f"/quota/v1/{path}", headers=sent, content=b"{")
     assert_problem(answer, 401, "invalid_service_token")
     assert answer.headers["www-authenticate"] == 'Bearer realm="quota"'
@@ -163,8 +163,8 @@ def test_a_revoked_token_is_refused_within_five_seconds(service: QuotaService) -
 
 
 def test_a_new_token_is_accepted(service: QuotaService) -> None:
-    token = digest.new_service_token()
-    service.tokens[digest.digest(token, PEPPER)] = Trust()
+    token = key_text.new_service_token()
+    service.tokens[key_text.digest(token, PEPPER)] = Trust()
     assert service.post("check", {"key": service.world.key}, token=token).status_code == 200
 
 
@@ -272,7 +272,7 @@ def test_a_bug_is_500_and_tells_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("gate.checking.read_check", broken)
+    monkeypatch.setattr("gate.service.checking.read_check", broken)
     answer = service.check()
     assert_problem(answer, 500, "internal_error")
     assert b"secret" not in answer.content

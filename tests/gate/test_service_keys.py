@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gate import addresses, digest
+from gate.terms import addresses, key_text
 from tests.gate.quota_service import RATE_HEADERS, QuotaService
 from tests.gate.world import now_ms
 
@@ -12,8 +12,8 @@ from tests.gate.world import now_ms
 def _invalid_keys(service: QuotaService) -> dict[str, str]:
     return {
         "noise": "hello",
-        "of no account": digest.new_api_key(digest.new_handle()),
-        "of the account, never made": digest.new_api_key(service.world.handle),
+        "of no account": key_text.new_api_key(key_text.new_handle()),
+        "of the account, never made": key_text.new_api_key(service.world.handle),
         "with a typing error": service.world.key[:-1] + "?",
         "a service token": service.token,
         "not ASCII": "sk_" + "é" * 46,
@@ -40,7 +40,7 @@ def test_what_is_no_key_is_a_decision_that_tells_nothing(service: QuotaService) 
 def test_revoked_and_expired_keys_look_like_unknown_ones(
     service: QuotaService, limits: dict[str, Any]
 ) -> None:
-    stranger = service.post("check", {"key": digest.new_api_key(digest.new_handle())})
+    stranger = service.post("check", {"key": key_text.new_api_key(key_text.new_handle())})
     service.world.grant(keys=(service.world.key_state(version=2, **limits),))
     answer = service.check()
     assert answer.content == stranger.content

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gate import hot_state, receipt
+from gate.decision import receipt
+from gate.store import hot_state
 from tests.gate.quota_service import QuotaService, assert_problem
 from tests.gate.world import PEPPER, now_ms
 

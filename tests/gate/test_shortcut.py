@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from gate import limits, shortcut
-from gate.connection import sync_client
+from gate.service import limits, shortcut
+from gate.store.connection import sync_client
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
 from tests.patience import LONGEST_SECONDS

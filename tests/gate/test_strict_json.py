@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gate import strict_json
-from gate.strict_json import NotJSON
+from gate.service import strict_json
+from gate.service.strict_json import NotJSON
 
 texts = st.sampled_from(["", "key", "units", 'a"b', "\\", "é", "\u2028", "\0"]) | st.text(
     max_size=4

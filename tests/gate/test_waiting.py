@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gate import week
-from gate.snapshots import BoostGrant
+from gate.store.snapshots import BoostGrant
+from gate.terms import week
 from tests.gate.quota_service import BILLING_URL, QuotaService, assert_problem
 from tests.gate.world import NOW_MS, World, now_ms
 

@@ -8,17 +8,18 @@ from typing import Any
 
 from django.conf import settings
 
-from gate import charges, digest, hot_state, snapshots, week
-from gate.check import Gate
-from gate.connection import HotClient, sync_client
-from gate.digest import Pepper
-from gate.snapshots import (
+from gate.decision.check import Gate
+from gate.store import charges, hot_state, snapshots
+from gate.store.connection import HotClient, sync_client
+from gate.store.snapshots import (
     AccountSnapshot,
     BoostGrant,
     CatalogueSnapshot,
     KeyState,
     PartitionState,
 )
+from gate.terms import key_text, week
+from gate.terms.key_text import Pepper
 from tests.patience import LONGEST_SECONDS
 
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
@@ -38,8 +39,8 @@ class World:
     """What PostgreSQL would say, and how often it was asked."""
 
     def __init__(self) -> None:
-        self.handle = digest.new_handle()
-        self.key = digest.new_api_key(self.handle)
+        self.handle = key_text.new_handle()
+        self.key = key_text.new_api_key(self.handle)
         self.epoch = 1
         self.account_loads = 0
         self.catalogue_loads = 0
@@ -67,7 +68,7 @@ class World:
 
     def key_state(self, *, version: int = 1, is_active: bool = True, **limits: Any) -> KeyState:
         return KeyState(
-            digest=digest.digest(self.key, PEPPER)[:22],
+            digest=key_text.digest(self.key, PEPPER)[:22],
             version=version,
             key_id=7,
             is_active=is_active,

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from config.reading import in_thread
-from gate.check import Decision, Gate
-from gate.connection import HotClient
+from gate.decision.check import Decision, Gate
+from gate.store.connection import HotClient
 from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
 from tests.site.answer import Answer

@@ -10,7 +10,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account, User
-from gate import digest
+from gate.terms import key_text
 from keys.issue import ACTIVE_KEYS_LIMIT
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
@@ -28,7 +28,7 @@ def test_the_form_on_the_page_makes_a_key(owner_client: Client, account: Account
     assert key.name == "production"
     assert str(key.submission) == found[1]
     assert key.created_by == account.members.get()
-    assert digest.handle_of(shown_key(response)) == account.handle
+    assert key_text.handle_of(shown_key(response)) == account.handle
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from gate.snapshots import hot_digests
+from gate.store.snapshots import hot_digests
 from keys.models import ApiKey
 from quotas.tasks import drain
 from tests.keys.acts import ask_gate, shown_key, submit_key

@@ -7,7 +7,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from gate import addresses
+from gate.terms import addresses
 from keys.models import ApiKey
 from tests.keys.acts import ask_gate, shown_key, submit_key
 

@@ -16,12 +16,12 @@ from django.urls import reverse
 
 from accounts.models import Account, User
 from config.reading import in_thread
-from gate.asgi import QuotaApp
-from gate.check import Gate
-from gate.connection import HotClient
-from gate.service import QuotaService
-from gate.service_tokens import ServiceTokens
-from gate.trust import Trust
+from gate.decision.check import Gate
+from gate.service.asgi import QuotaApp
+from gate.service.service import QuotaService
+from gate.service.service_tokens import ServiceTokens
+from gate.service.trust import Trust
+from gate.store.connection import HotClient
 from keys.issue import issue_api_key, issue_service_token
 from keys.models import ServiceToken
 from keys.projection import record_ignored_headers, valid_service_tokens

@@ -17,9 +17,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from config.reading import in_thread
-from gate import digest
-from gate.check import QuotaUnavailable
-from gate.service_tokens import ServiceTokens
+from gate.decision.check import QuotaUnavailable
+from gate.service.service_tokens import ServiceTokens
+from gate.terms import key_text
 from keys.issue import issue_service_token
 from keys.models import ServiceToken
 from keys.projection import valid_service_tokens
@@ -46,10 +46,10 @@ def test_the_admin_shows_a_new_token_once(admin_client: Client) -> None:
     shown = TOKEN.findall(response.content.decode())
     assert response.status_code == 201
     assert len(shown) == 1
-    digest.verify_service_token(shown[0])
+    key_text.verify_service_token(shown[0])
     assert "no-store" in response["Cache-Control"]
     token = ServiceToken.objects.get()
-    assert token.digest == digest.digest(shown[0], django_settings.KEY_PEPPERS[0])
+    assert token.digest == key_text.digest(shown[0], django_settings.KEY_PEPPERS[0])
     assert shown[0][-4:] == token.last_four
     page = admin_client.get(reverse("admin:keys_servicetoken_changelist")).content.decode()
     assert f"svc_…{token.last_four}" in page
@@ -108,7 +108,7 @@ def test_a_token_is_never_renamed_or_deleted(admin_client: Client) -> None:
 def test_the_command_prints_nothing_but_the_token(db: None) -> None:
     printed = command("gateway")
     assert TOKEN.fullmatch(printed.strip())
-    expected = digest.digest(printed.strip(), django_settings.KEY_PEPPERS[0])
+    expected = key_text.digest(printed.strip(), django_settings.KEY_PEPPERS[0])
     assert valid_service_tokens().keys() == {expected}
 
 
@@ -160,12 +160,12 @@ def postgres_fails(transactional_db: None) -> Iterator[None]:
 
 
 def test_a_valid_token_is_accepted_and_others_are_not(text: str) -> None:
-    other = digest.new_service_token()
+    other = key_text.new_service_token()
     issue_service_token(name="unrelated")
 
     async def asking() -> list[bool]:
         tokens = accepting()
-        asked = (text, other, text[:-1], text[:-1] + "!", "svc_" + "ü" * 38, "", digest.BASE62)
+        asked = (text, other, text[:-1], text[:-1] + "!", "svc_" + "ü" * 38, "", key_text.BASE62)
         return [await accepts(tokens, token) for token in asked]
 
     assert asyncio.run(asking()) == [True] + [False] * 6
@@ -192,7 +192,7 @@ def test_a_revoked_token_is_refused_within_five_seconds(text: str) -> None:
 def test_a_new_token_is_accepted_within_five_seconds(transactional_db: None) -> None:
     async def until_accepted() -> None:
         tokens = accepting()
-        assert not await accepts(tokens, digest.new_service_token())
+        assert not await accepts(tokens, key_text.new_service_token())
         _, text = await in_thread(lambda: issue_service_token(name="new"))()
         began = time.monotonic()
         while not await accepts(tokens, text):
@@ -224,4 +224,4 @@ def test_when_postgres_fails_the_last_copy_stays_in_use(
 @pytest.mark.usefixtures("postgres_fails")
 def test_without_any_copy_nobody_can_know_and_nobody_is_accepted() -> None:
     with pytest.raises(QuotaUnavailable):
-        asyncio.run(accepts(accepting(), digest.new_service_token()))
+        asyncio.run(accepts(accepting(), key_text.new_service_token()))

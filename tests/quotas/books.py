@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from gate.check import Decision
+from gate.decision.check import Decision
 
 CAPS = {"small": 3, "large": 6, "endless": None}
 PACK_CAP = 9

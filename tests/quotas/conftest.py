@@ -12,7 +12,7 @@ from pytest_django.fixtures import Settings
 from redis import Redis
 
 from accounts.models import Account, User
-from gate.connection import sync_client
+from gate.store.connection import sync_client
 from keys.issue import issue_api_key
 from quotas.standing import Standing, standing_of
 from tests.quotas.live_gate import LiveGate, live_gate

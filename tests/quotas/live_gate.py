@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 from django.conf import settings
 
 from config.reading import in_thread
-from gate import week
-from gate.charges import Kept
-from gate.check import Decision, Gate
-from gate.connection import HotClient
-from gate.snapshots import AccountSnapshot
+from gate.decision.check import Decision, Gate
+from gate.store.charges import Kept
+from gate.store.connection import HotClient
+from gate.store.snapshots import AccountSnapshot
+from gate.terms import week
 from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
 from tests.patience import LONGEST_SECONDS

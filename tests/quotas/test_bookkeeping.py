@@ -19,9 +19,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from redis import Redis
 
 from accounts.models import Account, User
-from gate import hot_state, snapshots
-from gate.charges import Kept
-from gate.check import CannotRefund, CannotSettle
+from gate.decision.check import CannotRefund, CannotSettle
+from gate.store import hot_state, snapshots
+from gate.store.charges import Kept
 from keys.issue import KeyLimits, issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key

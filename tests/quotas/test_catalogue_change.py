@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from accounts.models import Account, User
-from gate import hot_state
+from gate.store import hot_state
 from keys.issue import issue_api_key
 from quotas import catalogue, grants
 from quotas.models import CreditEntry, Meter, Pack, Plan, QuotaPolicy

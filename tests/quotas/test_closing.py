@@ -9,7 +9,7 @@ import time_machine
 from django.db import connection
 
 from accounts.models import Account, User
-from gate import week
+from gate.terms import week
 from keys.issue import issue_api_key
 from quotas.closing import close_ended_weeks
 from quotas.models import WeekClose

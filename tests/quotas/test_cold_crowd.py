@@ -11,8 +11,9 @@ from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account, User
-from gate import digest, hot_state, snapshots
-from gate.cold import ACCOUNTS_IN_A_BATCH
+from gate.decision.cold import ACCOUNTS_IN_A_BATCH
+from gate.store import hot_state, snapshots
+from gate.terms import key_text
 from keys.issue import issue_api_key
 from quotas import catalogue, epochs, grants, projection, rollups
 from quotas.models import Entitlement, Pack, Plan
@@ -48,7 +49,7 @@ def neighbours(owner: User, count: int) -> list[Account]:
     """New accounts that live in one partition: each partition is drained for itself."""
     handles: list[str] = []
     while len(handles) < count:
-        handle = digest.new_handle()
+        handle = key_text.new_handle()
         if hot_state.partition_of(handle) == 0:
             handles.append(handle)
     return [Account.objects.open_for(owner, name=handle, handle=handle) for handle in handles]
@@ -60,7 +61,7 @@ def test_a_flood_of_accounts_that_do_not_exist_holds_up_nobody(
     accounts = [Account.objects.open_for(owner, name=f"account {number}") for number in range(20)]
     honest = {issue(account, owner): account.handle for account in accounts}
     valkey.flushall()
-    keys = [digest.new_api_key(digest.new_handle()) for _ in range(FLOOD)]
+    keys = [key_text.new_api_key(key_text.new_handle()) for _ in range(FLOOD)]
     for at, key in enumerate(honest):
         keys.insert((at + 1) * FLOOD // len(honest), key)
     # Long enough for the flood to rise: the slower PostgreSQL is, the fuller are the batches.
@@ -80,7 +81,7 @@ def test_a_flood_of_accounts_that_do_not_exist_holds_up_nobody(
 
 def test_accounts_that_do_not_exist_cost_one_query(owner: User) -> None:
     with CaptureQueriesContext(connection) as asked:
-        assert projection.load_accounts([digest.new_handle() for _ in range(64)]) == {}
+        assert projection.load_accounts([key_text.new_handle() for _ in range(64)]) == {}
     assert len(asked) == 1
 
 
@@ -117,7 +118,7 @@ def test_accounts_that_are_loaded_together_keep_to_themselves(owner: User, gate:
     gate.refund(gate.use(issue(plain, owner), 50)[0])
 
     handles = [account.handle for account in accounts]
-    together = projection.load_accounts([*handles, digest.new_handle()])
+    together = projection.load_accounts([*handles, key_text.new_handle()])
 
     assert together == {handle: projection.load_accounts([handle])[handle] for handle in handles}
     of_rich, of_plain, of_closed = (together[handle] for handle in handles)

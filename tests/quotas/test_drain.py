@@ -9,9 +9,9 @@ import pytest
 from redis import Redis
 
 from accounts.models import Account, Partition, User
-from gate import hot_state
-from gate.check import Decision
-from gate.hot_state import read_boosts
+from gate.decision.check import Decision
+from gate.store import hot_state
+from gate.store.hot_state import read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants, rollups

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.exceptions import ConnectionError as ValkeyGone
 
 from accounts.models import Account, Partition, User
-from gate import hot_state
+from gate.store import hot_state
 from keys.issue import issue_api_key
 from quotas import grants, rollups
 from quotas.models import Boost, CreditEntry, UsageRollup

@@ -7,8 +7,8 @@ import time_machine
 from django.utils import timezone
 
 from accounts.models import Account
-from gate import week
-from gate.hot_state import Mark
+from gate.store.hot_state import Mark
+from gate.terms import week
 from quotas import grants
 from quotas.models import ChargeMark
 from quotas.projection import load_accounts

@@ -9,7 +9,7 @@ from redis import Redis
 
 from accounts.models import Account
 from accounts.partitions import partition_state
-from gate import hot_state, snapshots
+from gate.store import hot_state, snapshots
 from quotas import catalogue, grants, projection
 from quotas.models import Boost, CreditEntry, Entitlement, Plan, QuotaPolicy
 from quotas.standing import Standing

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
-from gate import week
+from gate.terms import week
 from quotas import grants
 from quotas.models import Boost, CreditEntry, Plan
 from quotas.standing import Standing, standing_of

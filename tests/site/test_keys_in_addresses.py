@@ -3,11 +3,11 @@
 import pytest
 from django.test import Client
 
-from gate import digest
+from gate.terms import key_text
 
 HANDLE = "AbCd1234"
 # The same in every process that runs tests.
-KEY = digest._with_checksum(f"sk_{HANDLE}" + "Zx9" * 10 + "Zx")
+KEY = key_text._with_checksum(f"sk_{HANDLE}" + "Zx9" * 10 + "Zx")
 
 
 def test_a_key_in_a_path_reaches_no_log(

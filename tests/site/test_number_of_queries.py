@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from billing.models import Product, Purchase
 from billing.seed import seed_products
-from gate import week
+from gate.terms import week
 from keys.models import ApiKey
 from quotas import grants
 from quotas.models import CreditEntry, Pack, Plan, UsageRollup

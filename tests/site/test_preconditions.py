@@ -16,7 +16,7 @@ from redis import Redis
 from config import readiness, signs_of_life, tasks
 from config.beat import Scheduler
 from config.celery import app
-from gate.connection import sync_client
+from gate.store.connection import sync_client
 from quotas.models import Plan
 from tests.faults.servers import Valkey
 

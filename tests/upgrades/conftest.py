@@ -15,8 +15,8 @@ from pytest_django import DjangoDbBlocker, Settings
 from redis import Redis
 
 from config import reading
-from gate.connection import sync_client
-from gate.digest import Pepper
+from gate.store.connection import sync_client
+from gate.terms.key_text import Pepper
 from tests.quotas.live_gate import LiveGate, live_gate
 from tests.site.collected import collected_static_files
 from tests.upgrades.kept import Kept, releases

@@ -34,7 +34,7 @@ from django.core.management import call_command
 
 from config import __version__, release
 from config.embedded import EmbeddedPostgres
-from gate.connection import sync_client
+from gate.store.connection import sync_client
 from tests.upgrades import story
 from tests.upgrades.kept import RELEASES
 

@@ -16,8 +16,8 @@ from django.db.models import Sum
 from accounts.models import Account, Membership, Partition, User
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
-from gate import hot_state
-from gate.check import Decision
+from gate.decision.check import Decision
+from gate.store import hot_state
 from keys.issue import KeyLimits, issue_api_key, issue_service_token
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key

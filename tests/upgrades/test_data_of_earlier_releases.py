@@ -12,8 +12,8 @@ from django.test import Client
 from redis import Redis
 
 from accounts.models import Account
-from gate import addresses, digest
-from gate.check import Decision
+from gate.decision.check import Decision
+from gate.terms import addresses, key_text
 from keys.projection import valid_service_tokens
 from quotas import refusals, rollups
 from quotas.models import WeekClose
@@ -107,7 +107,7 @@ def test_what_may_be_given_back_settled_or_repeated_still_may(
 
 
 def test_its_service_token_is_accepted(brought_up: None, facts: Facts) -> None:
-    shown = digest.digests(facts.service_token, django_settings.KEY_PEPPERS)
+    shown = key_text.digests(facts.service_token, django_settings.KEY_PEPPERS)
     assert set(shown) & set(valid_service_tokens())
 
 

@@ -6,7 +6,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.views.decorators.debug import sensitive_variables
 
-from gate.trust import Trust
+from gate.service.trust import Trust
 from keys.issue import CannotTrust, NameTaken, issue_service_token
 from keys.models import FORWARDED_HOPS_AT_MOST, ServiceToken
 

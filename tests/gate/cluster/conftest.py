@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gate import hot_state
-from gate.check import Decision, Gate, QuotaUnavailable
-from gate.connection import HotClient, NewServer, sync_client
-from gate.snapshots import AccountSnapshot, BoostGrant, CatalogueSnapshot, PartitionState
-from gate.week import week_of
+from gate.decision.check import Decision, Gate, QuotaUnavailable
+from gate.store import hot_state
+from gate.store.connection import HotClient, NewServer, sync_client
+from gate.store.snapshots import AccountSnapshot, BoostGrant, CatalogueSnapshot, PartitionState
+from gate.terms.week import week_of
 from tests.gate.cluster.shards import Cluster
 from tests.gate.world import HOUR_MS, NOW_MS, PEPPER, World
 
@@ -155,5 +155,5 @@ def crowd(cluster: Cluster) -> Crowd:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time for a slow machine, so that only what a server says can make a check fail."""
-    monkeypatch.setattr("gate.check.ANSWER_WITHIN_SECONDS", 5.0)
-    monkeypatch.setattr("gate.connection._HOT_TIMEOUT_SECONDS", 5.0)
+    monkeypatch.setattr("gate.decision.check.ANSWER_WITHIN_SECONDS", 5.0)
+    monkeypatch.setattr("gate.store.connection._HOT_TIMEOUT_SECONDS", 5.0)

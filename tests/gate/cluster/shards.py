@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from config import embedded
-from gate.hot_state import PARTITIONS
+from gate.store.hot_state import PARTITIONS
 
 SLOTS = 16_384
 SHARDS = 3

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from gate import hot_state
-from gate.check import Gate, QuotaUnavailable
-from gate.connection import sync_client
+from gate.decision.check import Gate, QuotaUnavailable
+from gate.store import hot_state
+from gate.store.connection import sync_client
 from tests.gate.cluster.conftest import EACH_HAS, Crowd, Member
 from tests.gate.cluster.shards import Cluster
 from tests.gate.world import NOW_MS

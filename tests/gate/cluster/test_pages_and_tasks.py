@@ -11,9 +11,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account, Partition, User
-from gate import hot_state
-from gate.check import Decision, Gate
-from gate.connection import HotClient, sync_client
+from gate.decision.check import Decision, Gate
+from gate.store import hot_state
+from gate.store.connection import HotClient, sync_client
 from keys.issue import issue_api_key
 from keys.revoke import revoke_api_key
 from quotas import backlog, catalogue, epochs, grants, projection, refusals, rollups

@@ -8,7 +8,7 @@ with that trust; otherwise it is ignored, and counted so that the operator can s
 from collections import Counter
 from dataclasses import dataclass
 
-from gate.alarms import Alarm, Alarms
+from gate.service.alarms import Alarm, Alarms
 
 
 @dataclass(frozen=True, slots=True)

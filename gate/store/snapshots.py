@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gate.hot_state import (
+from gate.store.hot_state import (
     REFUND_WINDOW_MS,
     UNLIMITED,
     Call,

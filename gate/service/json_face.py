@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from gate import checking, week
-from gate.check import Decision, Gate
-from gate.faces import Asked
-from gate.http import (
+from gate.decision.check import Decision, Gate
+from gate.service import checking
+from gate.service.faces import Asked
+from gate.service.http import (
     Problem,
     Request,
     Response,
@@ -15,8 +15,9 @@ from gate.http import (
     json_response,
     problem_response,
 )
-from gate.rate_headers import rate_headers
-from gate.trust import Trust
+from gate.service.rate_headers import rate_headers
+from gate.service.trust import Trust
+from gate.terms import week
 
 
 class JsonFace:

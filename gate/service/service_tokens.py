@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from gate import digest
-from gate.alarms import Alarms
-from gate.check import QuotaUnavailable
-from gate.trust import IgnoredHeaders, Trust
+from gate.decision.check import QuotaUnavailable
+from gate.service.alarms import Alarms
+from gate.service.trust import IgnoredHeaders, Trust
+from gate.terms import key_text
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ class ServiceTokens:
     def __init__(
         self,
         *,
-        peppers: Sequence[digest.Pepper],
+        peppers: Sequence[key_text.Pepper],
         load: LoadTokens,
         record_ignored: RecordIgnored | None = None,
     ) -> None:
@@ -62,10 +62,10 @@ class ServiceTokens:
         candidates = self._known.get(token)
         if candidates is None:
             try:
-                digest.verify_service_token(token)
-            except digest.MalformedKey:
+                key_text.verify_service_token(token)
+            except key_text.MalformedKey:
                 return None
-            candidates = tuple(digest.digests(token, self._peppers))
+            candidates = tuple(key_text.digests(token, self._peppers))
         if self._tokens is None:
             raise QuotaUnavailable
         for candidate in candidates:

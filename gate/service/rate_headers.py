@@ -6,9 +6,9 @@
 
 from functools import lru_cache
 
-from gate import week
-from gate.check import Decision
-from gate.http import Headers
+from gate.decision.check import Decision
+from gate.service.http import Headers
+from gate.terms import week
 
 _POLICY = b"week"
 

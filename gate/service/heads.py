@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote
 
-from gate import limits
-from gate.http import Headers, Problem
+from gate.service import limits
+from gate.service.http import Headers, Problem
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb'{1,32}) ([!"$-~]+) HTTP/1\.([01])')

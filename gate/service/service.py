@@ -5,9 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gate import checking
-from gate.authorize import AuthorizeFace
-from gate.check import (
+from gate.decision.check import (
     CannotRefund,
     CannotSettle,
     Decision,
@@ -16,8 +14,10 @@ from gate.check import (
     RequestIdConflict,
     TooManyHolds,
 )
-from gate.faces import Asked, Face
-from gate.http import (
+from gate.service import checking
+from gate.service.authorize import AuthorizeFace
+from gate.service.faces import Asked, Face
+from gate.service.http import (
     ClientGone,
     Problem,
     Request,
@@ -29,11 +29,11 @@ from gate.http import (
     require_method,
     require_size,
 )
-from gate.json_face import JsonFace, decision_body
-from gate.openapi import DOCUMENT
-from gate.refusals import unavailable
-from gate.service_tokens import ServiceTokens
-from gate.trust import Trust
+from gate.service.json_face import JsonFace, decision_body
+from gate.service.openapi import DOCUMENT
+from gate.service.refusals import unavailable
+from gate.service.service_tokens import ServiceTokens
+from gate.service.trust import Trust
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gate.digest import HANDLE_LENGTH, KEY_LENGTH, TOKEN_LENGTH
+from gate.terms.key_text import HANDLE_LENGTH, KEY_LENGTH, TOKEN_LENGTH
 
 _SHOWN_CHARACTERS = 300
 # Where a name ends: not in the middle of a word. In an address “_” may be written %5F.

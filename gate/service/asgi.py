@@ -2,12 +2,21 @@
 
 from functools import partial
 
-from gate.http import ClientGone, Receive, Request, Scope, Send, lifespan, read_body, send_response
-from gate.service import QuotaService
+from gate.service.http import (
+    ClientGone,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    lifespan,
+    read_body,
+    send_response,
+)
+from gate.service.service import QuotaService
 
 
 class QuotaApp:
-    """The service for any ASGI server; ours asks `quota_service` itself (`gate.shortcut`)."""
+    """The service for any ASGI server; ours asks `quota_service` itself (see `shortcut`)."""
 
     def __init__(self, quota_service: QuotaService) -> None:
         self.quota_service = quota_service

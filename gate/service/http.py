@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from gate import strict_json
-from gate.alarms import Alarm
-from gate.redaction import holds_secret, shown
+from gate.service import strict_json
+from gate.service.alarms import Alarm
+from gate.terms.redaction import holds_secret, shown
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

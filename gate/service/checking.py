@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from gate import addresses
-from gate.http import invalid
+from gate.service.http import invalid
+from gate.terms import addresses
 
 MAX_UNITS = 10_000
 MAX_HOLD_SECONDS = 24 * 3600

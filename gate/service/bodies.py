@@ -3,8 +3,8 @@
 import re
 from typing import Protocol
 
-from gate import limits
-from gate.heads import Head, body_too_large, is_header_line, malformed, too_large
+from gate.service import limits
+from gate.service.heads import Head, body_too_large, is_header_line, malformed, too_large
 
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _LONGEST_SIZE = 8

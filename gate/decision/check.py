@@ -10,12 +10,14 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from gate import charges, digest, hot_state, receipt, snapshots, week
-from gate.charges import Answer, Kept
-from gate.cold import ColdAccounts, LoadAccounts, LoadCatalogue
-from gate.cold import QuotaUnavailable as QuotaUnavailable  # noqa: PLC0414 - callers catch it
-from gate.connection import NOT_RUN, HotClient
-from gate.receipt import Receipt
+from gate.decision import receipt
+from gate.decision.cold import ColdAccounts, LoadAccounts, LoadCatalogue
+from gate.decision.cold import QuotaUnavailable as QuotaUnavailable  # noqa: PLC0414 - callers catch it
+from gate.decision.receipt import Receipt
+from gate.store import charges, hot_state, snapshots
+from gate.store.charges import Answer, Kept
+from gate.store.connection import NOT_RUN, HotClient
+from gate.terms import key_text, week
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +126,7 @@ class Gate:
         self,
         *,
         client: HotClient,
-        peppers: Sequence[digest.Pepper],
+        peppers: Sequence[key_text.Pepper],
         load_accounts: LoadAccounts,
         load_catalogue: LoadCatalogue,
         answer_within: float | None = None,
@@ -186,18 +188,18 @@ class Gate:
         Several that are begun before the first is finished leave in one round trip.
         """
         try:
-            handle = digest.handle_of(key)
-        except digest.MalformedKey:
+            handle = key_text.handle_of(key)
+        except key_text.MalformedKey:
             return None
         is_hold = hold_seconds > 0 and units > 0
         call = charges.check_call(
             handle=handle,
-            digests=snapshots.hot_digests(digest.digests(key, self._peppers)),
+            digests=snapshots.hot_digests(key_text.digests(key, self._peppers)),
             meter=meter,
             units=units,
             request_id=request_id,
             address=address,
-            hold_id=digest.new_hold_id() if is_hold else "",
+            hold_id=key_text.new_hold_id() if is_hold else "",
             hold_ms=hold_seconds * 1000 if is_hold else 0,
             at_ms=at_ms,
         )

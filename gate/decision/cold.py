@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
-from gate import snapshots
-from gate.hot_state import Call, partition_of
-from gate.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.store import snapshots
+from gate.store.hot_state import Call, partition_of
+from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from uvicorn.server import ServerState
 
-from gate import limits
+from gate.service import limits
 
 logger = logging.getLogger(__name__)
 

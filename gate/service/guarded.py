@@ -20,11 +20,11 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
-from gate import heads, limits
-from gate.bodies import Body, body_of
-from gate.crowd import crowd_of
-from gate.heads import Head
-from gate.http import Problem, Response, problem_response, request_id_of
+from gate.service import heads, limits
+from gate.service.bodies import Body, body_of
+from gate.service.crowd import crowd_of
+from gate.service.heads import Head
+from gate.service.http import Problem, Response, problem_response, request_id_of
 
 
 class GuardedProtocol(HttpToolsProtocol):

@@ -10,7 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gate.digest import Pepper
+from gate.terms.key_text import Pepper
 
 _PREFIX = "ch_"
 _MAC_BYTES = 16

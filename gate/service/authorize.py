@@ -3,19 +3,18 @@
 The customer's own `Authorization` is judged; everything else comes in headers that the gateway
 sets. Customers may send the same headers, and gateways forget to strip them: whoever chooses the
 request id chooses what is charged once. So most of them count only if the service token was issued
-with trust in them (`gate.trust`). `X-Request-Id`, which customers may send, is only given back.
+with trust in them (see `trust`). `X-Request-Id`, which customers may send, is only given back.
 
 What the gateway says wrongly is its operator's fault: 503 for its customers, and an alarm.
 """
 
 import re
 
-from gate import checking, digest
-from gate.addresses import to_hex
-from gate.alarms import Alarm, Alarms
-from gate.check import Decision, Gate
-from gate.faces import Asked
-from gate.http import (
+from gate.decision.check import Decision, Gate
+from gate.service import checking
+from gate.service.alarms import Alarm, Alarms
+from gate.service.faces import Asked
+from gate.service.http import (
     Headers,
     Problem,
     Request,
@@ -24,9 +23,11 @@ from gate.http import (
     forwarded_address,
     problem_response,
 )
-from gate.rate_headers import rate_headers
-from gate.refusals import invalid_key, refusal
-from gate.trust import IgnoredHeaders, Trust
+from gate.service.rate_headers import rate_headers
+from gate.service.refusals import invalid_key, refusal
+from gate.service.trust import IgnoredHeaders, Trust
+from gate.terms import key_text
+from gate.terms.addresses import to_hex
 
 _PREFIX = b"x-quota-"
 _TOKEN, _METER = "X-Quota-Service-Token", "X-Quota-Meter"
@@ -57,8 +58,8 @@ class AuthorizeFace:
         if token is None:
             return _gateway_at_fault("no token", f"A gateway sends no {_TOKEN}. Let it set one.")
         try:
-            digest.verify_service_token(token)
-        except digest.MalformedKey:
+            key_text.verify_service_token(token)
+        except key_text.MalformedKey:
             return _gateway_at_fault(
                 "malformed token",
                 f"A gateway sends something as {_TOKEN} that is not one service token. "

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gate.checking import (
+from gate.service.checking import (
     MAX_BATCH,
     MAX_CHARGE_ID,
     MAX_HOLD_SECONDS,

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gate import week
-from gate.alarms import Alarm
-from gate.check import Decision, QuotaUnavailable
-from gate.http import Problem
-from gate.rate_headers import rate_headers
+from gate.decision.check import Decision, QuotaUnavailable
+from gate.service.alarms import Alarm
+from gate.service.http import Problem
+from gate.service.rate_headers import rate_headers
+from gate.terms import week
 
 
 def unavailable(alarm: Alarm | None = None) -> Problem:

@@ -6,9 +6,9 @@ Between the two halves nothing but Valkey's answer is waited for. How, is left t
 from dataclasses import dataclass
 from typing import Protocol
 
-from gate.check import Decision, Gate, PendingCheck
-from gate.http import Problem, Request, Response
-from gate.trust import Trust
+from gate.decision.check import Decision, Gate, PendingCheck
+from gate.service.http import Problem, Request, Response
+from gate.service.trust import Trust
 
 
 @dataclass(slots=True)

@@ -20,8 +20,8 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from gate.hot_state import Call, partition_of_call
-from gate.wire import Wire, connect
+from gate.store.hot_state import Call, partition_of_call
+from gate.store.wire import Wire, connect
 
 # Below the time a check has to answer in. Nothing is retried here: a repeated charge would count
 # twice, and whoever may repeat safely does so knowingly.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gate.hot_state import (
+from gate.store.hot_state import (
     REFUND_WINDOW_MS,
     REPLAY_WINDOW_MS,
     UNLIMITED,

@@ -1,6 +1,6 @@
 """How our web server reads requests: those about quota take a shortcut, all others go to ASGI.
 
-    uvicorn --http gate.shortcut:ShortcutProtocol config.asgi:application
+    uvicorn --http gate.service.shortcut:ShortcutProtocol config.asgi:application
 
 A check that arrives whole, in plain words, is read, sent to Valkey and answered in callbacks of
 the connection: no task, no ASGI messages, no second thread (docs/decisions/0009). Whatever is in
@@ -16,11 +16,11 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gate.faces import Asked
-from gate.guarded import GuardedProtocol
-from gate.heads import read_head
-from gate.http import Problem, Request, Response, request_id_of
-from gate.service import QuotaService
+from gate.service.faces import Asked
+from gate.service.guarded import GuardedProtocol
+from gate.service.heads import read_head
+from gate.service.http import Problem, Request, Response, request_id_of
+from gate.service.service import QuotaService
 
 _MAYBE = (b"POST /quota/v1/check ", b"GET /quota/v1/authorize", b"POST /quota/v1/authorize")
 

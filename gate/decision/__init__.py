@@ -1,0 +1,1 @@
+"""The decision: checks, holds, refunds, cold accounts, and the receipt that a charge id is."""

@@ -19,7 +19,6 @@ from redis.exceptions import RedisError  # noqa: E402
 
 from api.asgi import create_app as create_api  # noqa: E402
 from api.model import ChatModel, DemoModel, OpenAIModel  # noqa: E402
-from billing.sandbox.app import create_app as create_sandbox  # noqa: E402
 from config import release  # noqa: E402
 from config.reading import in_thread  # noqa: E402
 from gate.decision.check import Gate  # noqa: E402
@@ -32,6 +31,10 @@ from keys.projection import record_ignored_headers, valid_service_tokens  # noqa
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, require_durable, verify  # noqa: E402
 from quotas.projection import load_accounts  # noqa: E402
+
+if settings.STRIPE_IS_SANDBOX:
+    # Production does not even import it.
+    from stripe_sandbox.app import create_app as create_sandbox
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
-"""Public pages, the development inbox and the probes."""
+"""Public pages and the probes."""
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -8,7 +8,7 @@ from django.views.decorators.http import require_safe
 from accounts.models import User
 from accounts.site_address import site_address
 from billing.models import Product
-from config import inbox, readiness
+from config import readiness
 from keys.models import ApiKey
 from quotas import catalogue
 
@@ -48,23 +48,6 @@ def quickstart(request: HttpRequest) -> HttpResponse:
         and ApiKey.objects.filter(account__members=user, revoked_at=None).exists(),
     }
     return render(request, "pages/quickstart.html", context)
-
-
-@require_safe
-@never_cache
-def dev_inbox(request: HttpRequest) -> HttpResponse:
-    """Mails that a production site would send."""
-    return render(request, "pages/dev_inbox.html", {"inbox": inbox.newest()})
-
-
-@require_safe
-@never_cache
-def dev_message(request: HttpRequest, name: str) -> HttpResponse:
-    """One mail of the development inbox."""
-    message = inbox.find(name)
-    if message is None:
-        raise Http404
-    return render(request, "pages/dev_message.html", {"message": message, "links": message.links})
 
 
 @require_safe

@@ -213,7 +213,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = environment.integer("TRUSTED_PROXIES", 0, low=0, h
 
 DEFAULT_FROM_EMAIL = environment.text("DEFAULT_FROM_EMAIL", "sansxel <account@localhost>")
 if IS_DEVELOPMENT:
-    EMAIL_BACKEND = "config.inbox.InboxBackend"
+    EMAIL_BACKEND = "dev.inbox.InboxBackend"
 else:
     EMAIL_BACKEND = "accounts.mail_backend.OutboxBackend"
     EMAIL_HOST = environment.text("EMAIL_HOST")

@@ -28,7 +28,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
 ]
 if settings.IS_DEVELOPMENT:
+    # Nothing of development is imported in production.
+    from dev import pages as dev_pages
+
     urlpatterns += [
-        path("dev/inbox", pages.dev_inbox, name="dev_inbox"),
-        path("dev/inbox/<str:name>", pages.dev_message, name="dev_inbox_message"),
+        path("dev/inbox", dev_pages.inbox_page, name="dev_inbox"),
+        path("dev/inbox/<str:name>", dev_pages.message_page, name="dev_inbox_message"),
     ]

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from config.embedded import EmbeddedPostgres, EmbeddedValkey
+from dev.embedded import EmbeddedPostgres, EmbeddedValkey
 
 _MEMORY = Path("/dev/shm")
 _ROOM_BYTES = 4 * 1024**3

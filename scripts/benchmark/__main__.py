@@ -10,8 +10,8 @@ from typing import NoReturn
 from benchmark.arguments import read_arguments
 from benchmark.stage import running_site
 from benchmark.subjects import SUBJECTS
-from config.conditions import REPOSITORY
-from config.processes import CannotStart
+from dev.conditions import REPOSITORY
+from dev.processes import CannotStart
 
 
 def main() -> int:

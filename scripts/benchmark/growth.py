@@ -15,7 +15,7 @@ from typing import Any
 from benchmark.generator import Generator, GeneratorFailed
 from benchmark.hot_accounts import HotAccounts
 from benchmark.stage import Site
-from config.embedded import EmbeddedValkey
+from dev.embedded import EmbeddedValkey
 
 # Subject and connections: what a caller sees, and then the store alone; with many connections it is
 # seldom idle, with a pipeline never.

@@ -19,7 +19,7 @@ from benchmark.stage import Site, server_name, with_packages
 from benchmark.subjects import USUAL, Subject
 from benchmark.target import SITE, Target
 from benchmark.usual_setup import CannotCompare, install_usual, make_usual_keys
-from config.processes import CannotStart
+from dev.processes import CannotStart
 
 # The worker finishes what beat gave it before the drain is ours alone.
 _WORKER_IDLE_SECONDS = 3.0

@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmark.ports import free_port
 from benchmark.processor import processor_seconds
 from benchmark.target import SITE
-from config.conditions import REPOSITORY
-from config.processes import CannotStart, Child, command_line
-from config.supervisor import ask_readiness
+from dev.conditions import REPOSITORY
+from dev.processes import CannotStart, Child, command_line
+from dev.supervisor import ask_readiness
 
 _READY_WITHIN_SECONDS = 120.0
 # What a developer's shell may hold for another site.
@@ -111,7 +111,7 @@ def running_site(data_dir: Path) -> Iterator[Site]:
     port = free_port()
     supervisor = Child(
         "site",
-        [sys.executable, "-m", "config.supervisor"],
+        [sys.executable, "-m", "dev.supervisor"],
         data_dir=data_dir,
         environment=_environment(data_dir, port),
         directory=REPOSITORY,

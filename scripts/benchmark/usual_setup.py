@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from config.conditions import REPOSITORY
+from dev.conditions import REPOSITORY
 
 PACKAGES = (
     "djangorestframework==3.18.3",

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("inbox")
 @pytest.fixture
 def inbox(settings: Settings, tmp_path: Path) -> Path:
     """An empty inbox instead of Django's outbox for tests."""
-    settings.EMAIL_BACKEND = "config.inbox.InboxBackend"
+    settings.EMAIL_BACKEND = "dev.inbox.InboxBackend"
     settings.DATA_DIR = tmp_path
     return tmp_path / "inbox"
 

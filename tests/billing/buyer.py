@@ -11,9 +11,9 @@ from django.http import HttpResponse
 from django.test import Client
 
 from billing.models import Purchase, StripeEvent
-from billing.sandbox.webhooks import sign
-from tests.billing.sandbox.running_sandbox import CARD, WEBHOOK_SECRET, Running
+from stripe_sandbox.webhooks import sign
 from tests.patience import until
+from tests.stripe_sandbox.running_sandbox import CARD, WEBHOOK_SECRET, Running
 
 WEBHOOK = "/stripe/webhook"
 DEBIT_THAT_SETTLES = "9000000000000001"

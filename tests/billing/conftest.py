@@ -14,7 +14,9 @@ from billing import stripe_client
 from billing.seed import seed_products
 from config.celery import app
 from tests.billing.buyer import SETTLE_AFTER_SECONDS, Buyer
-from tests.billing.sandbox.running_sandbox import (
+from tests.quotas.live_gate import LiveGate, live_gate
+from tests.site.collected import collected_static_files
+from tests.stripe_sandbox.running_sandbox import (
     KEY,
     MOUNT,
     WEBHOOK_SECRET,
@@ -22,8 +24,6 @@ from tests.billing.sandbox.running_sandbox import (
     receiving,
     running,
 )
-from tests.quotas.live_gate import LiveGate, live_gate
-from tests.site.collected import collected_static_files
 
 __all__ = ["collected_static_files"]
 

@@ -12,9 +12,9 @@ from billing.models import Purchase, StripeEvent
 from config.celery import app
 from quotas.models import Boost
 from tests.billing.buyer import Buyer
-from tests.billing.sandbox.running_sandbox import Running, receiving, running
 from tests.patience import until
 from tests.quotas.live_gate import LiveGate
+from tests.stripe_sandbox.running_sandbox import Running, receiving, running
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

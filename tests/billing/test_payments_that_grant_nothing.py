@@ -19,7 +19,7 @@ from tests.billing.buyer import (
     delivered,
     event_of,
 )
-from tests.billing.sandbox.running_sandbox import CARD, pay_url
+from tests.stripe_sandbox.running_sandbox import CARD, pay_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from billing import events, fulfilment, stripe_client
 from billing.models import Purchase, StripeEvent
 from quotas.models import Boost
 from tests.billing.buyer import Buyer, deliver, delivered, event_of
-from tests.billing.sandbox.running_sandbox import CARD, pay_url
+from tests.stripe_sandbox.running_sandbox import CARD, pay_url
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from billing.models import StripeEvent
-from billing.sandbox.webhooks import sign
+from stripe_sandbox.webhooks import sign
 from tests.billing.buyer import WEBHOOK, event_of, post
-from tests.billing.sandbox.running_sandbox import WEBHOOK_SECRET
+from tests.stripe_sandbox.running_sandbox import WEBHOOK_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

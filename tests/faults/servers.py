@@ -15,10 +15,10 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from config.conditions import REPOSITORY
-from config.embedded import EmbeddedValkey
-from config.processes import Child
-from config.supervisor import WEB_OPTIONS
+from dev.conditions import REPOSITORY
+from dev.embedded import EmbeddedValkey
+from dev.processes import Child
+from dev.supervisor import WEB_OPTIONS
 from tests.running_site import environment, free_port
 
 

@@ -16,9 +16,9 @@ import psycopg
 import pytest
 from redis import Redis
 
-from config.conditions import REPOSITORY
-from config.embedded import EmbeddedPostgres
-from config.processes import CannotStart, Child
+from dev.conditions import REPOSITORY
+from dev.embedded import EmbeddedPostgres
+from dev.processes import CannotStart, Child
 from gate.store import charges, hot_state, snapshots
 from gate.store.hot_state import PARTITIONS, stream_name
 from gate.terms import key_text

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from config.conditions import REPOSITORY
+from dev.conditions import REPOSITORY
 from tests.faults.conftest import database_url
 from tests.faults.servers import Valkey
 from tests.running_site import environment, free_port

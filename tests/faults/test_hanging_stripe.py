@@ -19,8 +19,8 @@ from billing import tasks as billing_tasks
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
 from config.celery import app
-from config.conditions import REPOSITORY
-from config.processes import Child
+from dev.conditions import REPOSITORY
+from dev.processes import Child
 from gate.terms import key_text
 from keys.models import ApiKey, ServiceToken
 from quotas import tasks as quota_tasks

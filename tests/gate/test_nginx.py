@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from config.conditions import REPOSITORY
+from dev.conditions import REPOSITORY
 from gate.service.http import Receive, Scope, Send
 from gate.terms import addresses
 from tests.gate.quota_service import BILLING_URL, QuotaService, Served

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 
-from config.conditions import REPOSITORY
+from dev.conditions import REPOSITORY
 from gate.service import checking
 from gate.service.http import Problem, json_object, request_id_of
 from gate.terms import key_text, redaction

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from config import processes
-from config.conditions import REPOSITORY
-from config.processes import Child, identity
-from config.services import LONGEST_PAUSE_SECONDS, Service
-from config.supervisor import ask_readiness
-from config.terminal import Terminal
+from dev import processes
+from dev.conditions import REPOSITORY
+from dev.processes import Child, identity
+from dev.services import LONGEST_PAUSE_SECONDS, Service
+from dev.supervisor import ask_readiness
+from dev.terminal import Terminal
 from tests.operations.disks import Disk, behind, why_not
 from tests.running_site import RunningSite, environment, free_port
 
@@ -107,7 +107,7 @@ def test_what_works_goes_on_and_the_rest_comes_back_when_there_is_room(
 def test_a_first_start_without_room_says_so_and_ends(mountable: None, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     ended = subprocess.run(
-        [*behind([data_dir], megabytes=8), sys.executable, "-m", "config.supervisor"],
+        [*behind([data_dir], megabytes=8), sys.executable, "-m", "dev.supervisor"],
         cwd=REPOSITORY,
         env=environment(data_dir, free_port()),
         capture_output=True,

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 import redis
 
-from config.conditions import read_port
-from config.embedded import EmbeddedPostgres, EmbeddedValkey
-from config.processes import CannotStart, identity
+from dev.conditions import read_port
+from dev.embedded import EmbeddedPostgres, EmbeddedValkey
+from dev.processes import CannotStart, identity
 from tests.patience import LONGEST_SECONDS, until
 from tests.running_site import RunningSite, environment, free_port
 
@@ -27,7 +27,7 @@ NAMES = ("postgres", "valkey", "web", "worker", "worker-waiting", "beat")
 
 def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "config.supervisor"],
+        [sys.executable, "-m", "dev.supervisor"],
         cwd=REPOSITORY,
         env=environment(data_dir, port),
         capture_output=True,

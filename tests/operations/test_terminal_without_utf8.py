@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.conditions import REPOSITORY
+from dev.conditions import REPOSITORY
 from tests.running_site import RunningSite, environment, free_port
 
 NO_UTF8 = {"PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}

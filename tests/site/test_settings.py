@@ -119,7 +119,7 @@ def test_development_needs_nothing_and_keeps_mail_in_the_inbox(tmp_path: Path) -
     assert found == {
         "inbox": True,
         "ACCOUNT_EMAIL_VERIFICATION": "optional",
-        "EMAIL_BACKEND": "config.inbox.InboxBackend",
+        "EMAIL_BACKEND": "dev.inbox.InboxBackend",
         "DEBUG": False,
     }
     assert (tmp_path / "data" / "secrets.json").stat().st_mode & 0o777 == 0o600

@@ -33,7 +33,7 @@ from django.conf import settings
 from django.core.management import call_command
 
 from config import __version__, release
-from config.embedded import EmbeddedPostgres
+from dev.embedded import EmbeddedPostgres
 from gate.store.connection import sync_client
 from tests.upgrades import story
 from tests.upgrades.kept import RELEASES

@@ -11,8 +11,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 import config
 from config import release
-from config.conditions import REPOSITORY
 from config.models import Installation
+from dev.conditions import REPOSITORY
 from quotas.models import Plan
 from tests.faults.conftest import database_url
 from tests.running_site import environment, free_port

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from config.conditions import REPOSITORY
-from config.embedded import EmbeddedPostgres, EmbeddedValkey
+from dev.conditions import REPOSITORY
+from dev.embedded import EmbeddedPostgres, EmbeddedValkey
 from tests.running_site import RunningSite, environment, free_port
 from tests.servers import _OURS as OF_A_RUN
 from tests.upgrades.kept import Kept, releases

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from config import embedded
+from dev import embedded
 from gate.store.hot_state import PARTITIONS
 
 SLOTS = 16_384

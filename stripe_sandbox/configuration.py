@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from billing.sandbox.params import is_web_address
+from stripe_sandbox.params import is_web_address
 
 TEST_KEY_PREFIX = "sk_test_sandbox"
 

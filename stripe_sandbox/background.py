@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import logging
 
-from billing.sandbox import payments, webhooks
-from billing.sandbox.configuration import Configuration
-from billing.sandbox.store import Delivery, Store
+from stripe_sandbox import payments, webhooks
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.store import Delivery, Store
 
 logger = logging.getLogger(__name__)
 

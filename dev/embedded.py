@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from config.processes import CannotStart, Child, command_line, end_process, private_directory
+from dev.processes import CannotStart, Child, command_line, end_process, private_directory
 
 DATABASE = ROLE = "sansxel"
 # The shortest limit among the systems that we support: 104 bytes with the closing zero.

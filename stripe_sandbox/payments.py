@@ -7,10 +7,10 @@ however many tabs and processes try.
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from billing.sandbox import objects
-from billing.sandbox.cards import AUTHENTICATED, Card, SandboxNumber
-from billing.sandbox.store import Books, Json
-from billing.sandbox.webhooks import ON_THE_PAGE, Cause, announce
+from stripe_sandbox import objects
+from stripe_sandbox.cards import AUTHENTICATED, Card, SandboxNumber
+from stripe_sandbox.store import Books, Json
+from stripe_sandbox.webhooks import ON_THE_PAGE, Cause, announce
 
 AUTHENTICATION_FAILED = (
     "We are unable to authenticate your payment method. Please choose a different payment method "

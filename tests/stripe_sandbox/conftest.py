@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.billing.sandbox.running_sandbox import Receiver, Running, receiving, running
+from tests.stripe_sandbox.running_sandbox import Receiver, Running, receiving, running
 
 
 @pytest.fixture

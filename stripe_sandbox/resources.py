@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from billing.sandbox import objects, payments
-from billing.sandbox.configuration import Configuration
-from billing.sandbox.params import CannotAccept, Params
-from billing.sandbox.store import COMPARISONS, Books, Json, Page
-from billing.sandbox.webhooks import Cause
+from stripe_sandbox import objects, payments
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.params import CannotAccept, Params
+from stripe_sandbox.store import COMPARISONS, Books, Json, Page
+from stripe_sandbox.webhooks import Cause
 
 LEAST_AMOUNT = {"usd": 50, "eur": 50, "gbp": 30}
 MOST_AMOUNT = 99_999_999

@@ -14,7 +14,7 @@ import httpx
 import stripe
 import uvicorn
 
-from billing.sandbox import create_app
+from stripe_sandbox import create_app
 from tests.patience import until
 
 MOUNT = "/sandbox/stripe"

@@ -9,11 +9,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from config.conditions import REPOSITORY, only_one, read_data_dir, read_port, require_free
-from config.embedded import EmbeddedPostgres, EmbeddedValkey
-from config.processes import CannotStart, Child
-from config.services import Service
-from config.terminal import Terminal
+from dev.conditions import REPOSITORY, only_one, read_data_dir, read_port, require_free
+from dev.embedded import EmbeddedPostgres, EmbeddedValkey
+from dev.processes import CannotStart, Child
+from dev.services import Service
+from dev.terminal import Terminal
 
 READY_WITHIN_SECONDS = 60.0
 LOGS_BOUNDED_SECONDS = 10.0

@@ -11,11 +11,11 @@ from pathlib import Path
 from string import Template
 from urllib.parse import parse_qsl, urlsplit
 
-from billing.sandbox import cards, payments
-from billing.sandbox.configuration import Configuration
-from billing.sandbox.payments import Buyer, Verdict
-from billing.sandbox.store import Books, Json, Store
-from billing.sandbox.wire import Request, Response
+from stripe_sandbox import cards, payments
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.payments import Buyer, Verdict
+from stripe_sandbox.store import Books, Json, Store
+from stripe_sandbox.wire import Request, Response
 
 HOSTED = Path(__file__).parent / "hosted"
 PAY = re.compile(r"/pay/(cs_[A-Za-z0-9_]+)")

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import stripe
 
-from billing.sandbox.objects import API_VERSION
-from tests.billing.sandbox.running_sandbox import BOOST, KEY, MOUNT, Running, boost
+from stripe_sandbox.objects import API_VERSION
+from tests.stripe_sandbox.running_sandbox import BOOST, KEY, MOUNT, Running, boost
 
 
 def test_a_new_session_is_open_unpaid_and_says_what_was_asked_for(shared_sandbox: Running) -> None:

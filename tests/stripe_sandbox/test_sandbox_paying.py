@@ -10,8 +10,9 @@ import httpx
 import pytest
 import stripe
 
-from billing.sandbox.objects import API_VERSION
-from tests.billing.sandbox.running_sandbox import (
+from stripe_sandbox.objects import API_VERSION
+from tests.patience import until
+from tests.stripe_sandbox.running_sandbox import (
     CARD,
     MOUNT,
     Receiver,
@@ -19,7 +20,6 @@ from tests.billing.sandbox.running_sandbox import (
     pay_url,
     running,
 )
-from tests.patience import until
 
 
 def test_a_good_card_completes_the_session_and_lands_on_the_success_url(

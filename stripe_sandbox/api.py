@@ -8,14 +8,14 @@ import json
 import re
 from collections.abc import Callable
 
-from billing.sandbox import resources
-from billing.sandbox.configuration import Configuration
-from billing.sandbox.objects import API_VERSION, new_id
-from billing.sandbox.params import CannotAccept, Params, Tree, parse_form
-from billing.sandbox.resources import Call
-from billing.sandbox.store import Books, Json, Reply, Store
-from billing.sandbox.webhooks import Cause
-from billing.sandbox.wire import Request, Response, json_response
+from stripe_sandbox import resources
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.objects import API_VERSION, new_id
+from stripe_sandbox.params import CannotAccept, Params, Tree, parse_form
+from stripe_sandbox.resources import Call
+from stripe_sandbox.store import Books, Json, Reply, Store
+from stripe_sandbox.webhooks import Cause
+from stripe_sandbox.wire import Request, Response, json_response
 
 Endpoint = Callable[..., Json]
 

@@ -4,6 +4,6 @@ No Django and no Stripe account: state is one SQLite file, and the official clie
 over HTTP. It is for development and tests; production must refuse to start with it.
 """
 
-from billing.sandbox.app import CannotStartSandbox, Sandbox, create_app
+from stripe_sandbox.app import CannotStartSandbox, Sandbox, create_app
 
 __all__ = ["CannotStartSandbox", "Sandbox", "create_app"]

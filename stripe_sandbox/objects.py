@@ -4,8 +4,8 @@ import secrets
 import string
 from typing import Any
 
-from billing.sandbox.cards import Card, Method, SandboxNumber
-from billing.sandbox.store import Json
+from stripe_sandbox.cards import Card, Method, SandboxNumber
+from stripe_sandbox.store import Json
 
 # The version the pinned client speaks; a test says when they part.
 API_VERSION = "2026-10-28.endive"

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from billing.sandbox import CannotStartSandbox, create_app
-from billing.sandbox.cards import passes_luhn
-from tests.billing.sandbox.running_sandbox import KEY, MOUNT, WEBHOOK_SECRET, Receiver
+from stripe_sandbox import CannotStartSandbox, create_app
+from stripe_sandbox.cards import passes_luhn
+from tests.stripe_sandbox.running_sandbox import KEY, MOUNT, WEBHOOK_SECRET, Receiver
 
 FLAT_BOOST = {
     "mode": "payment",

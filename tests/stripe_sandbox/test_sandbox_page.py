@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from tests.billing.sandbox.running_sandbox import CARD, KEY, MOUNT, WEBHOOK_SECRET, Running, pay_url
+from tests.stripe_sandbox.running_sandbox import CARD, KEY, MOUNT, WEBHOOK_SECRET, Running, pay_url
 
 
 def test_the_page_is_labelled_guarded_and_loads_nothing_from_elsewhere(
@@ -57,7 +57,7 @@ def test_an_unknown_page_is_a_404_and_another_method_a_405(shared_sandbox: Runni
 def test_no_card_number_or_secret_is_kept_or_logged(
     sandbox: Running, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("DEBUG", logger="billing.sandbox")
+    caplog.set_level("DEBUG", logger="stripe_sandbox")
     sandbox.receiver.answers = [500]
     for number in ("4000000000000002", "4000002500003155", "4242424242424242"):
         sandbox.pay(sandbox.session(), number=number, cvc="987")

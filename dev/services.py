@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from config.processes import CannotStart, Child
-from config.terminal import Terminal
+from dev.processes import CannotStart, Child
+from dev.terminal import Terminal
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 60.0

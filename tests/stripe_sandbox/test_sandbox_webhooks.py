@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import stripe
 
-from billing.sandbox.webhooks import wait_before_retry
-from tests.billing.sandbox.running_sandbox import (
+from stripe_sandbox.webhooks import wait_before_retry
+from tests.patience import until
+from tests.stripe_sandbox.running_sandbox import (
     CARD,
     Receiver,
     Running,
@@ -16,7 +17,6 @@ from tests.billing.sandbox.running_sandbox import (
     receiving,
     running,
 )
-from tests.patience import until
 
 
 def test_an_expired_session_cannot_be_paid(sandbox: Running) -> None:

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from billing.sandbox import objects
-from billing.sandbox.store import Books, Json
+from stripe_sandbox import objects
+from stripe_sandbox.store import Books, Json
 
 ATTEMPT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 3600.0

@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from billing.sandbox import api, pages
-from billing.sandbox.background import Background
-from billing.sandbox.configuration import CannotStartSandbox, Configuration
-from billing.sandbox.store import Store
-from billing.sandbox.wire import (
+from stripe_sandbox import api, pages
+from stripe_sandbox.background import Background
+from stripe_sandbox.configuration import CannotStartSandbox, Configuration
+from stripe_sandbox.store import Store
+from stripe_sandbox.wire import (
     CannotReadRequest,
     Receive,
     Request,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from config.processes import CannotStart, private_directory
+from dev.processes import CannotStart, private_directory
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 HIGHEST_PORT = 65535

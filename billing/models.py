@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import ClassVar
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -58,9 +58,6 @@ class Product(models.Model):
             ),
             name_check("product_name_clean"),
         ]
-
-    # Of the form that buys it, on one page; see billing.views.
-    submission: UUID | None = None
 
     def __str__(self) -> str:
         return self.name

@@ -1,7 +1,7 @@
 """/account/billing: buy boosts and credits, switch packs."""
 
 import logging
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django import forms
 from django.conf import settings
@@ -45,8 +45,6 @@ def billing(request: AccountRequest) -> HttpResponse:
     entitlement = projection.entitlement_of(account)
     packs_on = set(entitlement.packs_on.values_list("pk", flat=True))
     products = list(Product.objects.filter(is_active=True))
-    for product in products:
-        product.submission = uuid4()
     context = {
         "standing": standing_of(account),
         "not_sold": _not_sold(entitlement),

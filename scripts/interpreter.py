@@ -22,8 +22,8 @@ def require() -> None:
             f"Install a newer one, then run this again with it: python3.11 {sys.argv[0]}"
         )
     try:
-        import ensurepip  # noqa: F401
-        import venv  # noqa: F401
+        import ensurepip  # noqa: F401, PLC0415
+        import venv  # noqa: F401, PLC0415
     except ImportError:
         sys.exit(
             "This Python cannot make virtual environments: its venv module is missing. "

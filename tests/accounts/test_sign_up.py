@@ -97,11 +97,11 @@ def test_extra_fields_give_no_rights(client: Client, plans: None) -> None:
         account="1",
         plan="pro",
         credits="1000",
-        id="77",
+        id="987654321",
     )
     user = User.objects.get()
     assert (user.is_staff, user.is_superuser, user.is_active) == (False, False, True)
-    assert user.pk != 77
+    assert user.pk != 987654321
     standing = standing_of(user.personal_account, at=timezone.now())
     assert standing is not None
     assert (standing.plan_name, standing.credits_left) == ("Free", 0)

@@ -9,7 +9,9 @@ import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
+from gate.store import layout
 from gate.terms.key_text import Pepper
 
 _PREFIX = "ch_"
@@ -38,14 +40,12 @@ class Receipt:
     credit_chats: int  # chats that those credits paid
 
 
+_values_of = attrgetter(*(field.name for field in layout.RECEIPT.fields))
+
+
 def to_charge_id(receipt: Receipt, pepper: Pepper) -> str:
     """The signed text of a receipt."""
-    # Spelled out: dataclasses.astuple copies deeply, and this is done for every charge.
-    payload = (
-        f"{receipt.handle}|{receipt.charge_ref}|{receipt.is_hold:d}|{receipt.at_ms}|{receipt.week}|"
-        f"{receipt.key_id}|{receipt.key_digest}|{receipt.meter}|{receipt.allowance}|"
-        f"{receipt.boosts}|{receipt.credits}|{receipt.credit_chats}"
-    ).encode("ascii")
+    payload = (layout.RECEIPT.template % _values_of(receipt)).encode("ascii")
     signed = _mac(payload, pepper) + payload
     return _PREFIX + urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
 
@@ -62,21 +62,7 @@ def from_charge_id(charge_id: str, peppers: Sequence[Pepper]) -> Receipt:
     mac, payload = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
     if not any(hmac.compare_digest(mac, _mac(payload, pepper)) for pepper in peppers):
         raise UnknownCharge
-    texts = payload.decode("ascii").split("|")
-    return Receipt(
-        handle=texts[0],
-        charge_ref=texts[1],
-        is_hold=texts[2] == "1",
-        at_ms=int(texts[3]),
-        week=int(texts[4]),
-        key_id=int(texts[5]),
-        key_digest=texts[6],
-        meter=texts[7],
-        allowance=int(texts[8]),
-        boosts=texts[9],
-        credits=int(texts[10]),
-        credit_chats=int(texts[11]),
-    )
+    return Receipt(**layout.RECEIPT.read(payload.decode("ascii")))
 
 
 def _mac(payload: bytes, pepper: Pepper) -> bytes:

@@ -4,26 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gate.store import layout
 from gate.store.hot_state import (
     REFUND_WINDOW_MS,
     REPLAY_WINDOW_MS,
-    UNLIMITED,
+    AccountKeys,
     Call,
     keys_of,
     read_boosts,
     script,
 )
 
-_CHECK = script("holds", "check")
-_REFUND = script("holds", "refund")
-_SETTLE = script("holds", "settle")
+_CHECK = script("clock", "check", "holds", "check_rest")
+_REFUND = script("clock", "holds", "refund")
+_pack_check = layout.SCRIPTS["check"].pack
+_SETTLE = script("clock", "holds", "settle")
 # Told instead of a time: the script asks the server's own clock.
 _SERVERS_CLOCK = 0
 
 
 @dataclass(slots=True)
 class Answer:
-    """What `check` found and did. `cap` is None when unlimited; `week` is the week that counts."""
+    """What `check` found and did, in the order of `layout.ANSWER`; a cap of None is unlimited."""
 
     status: str
     key_id: int = 0
@@ -104,13 +106,7 @@ def check_call(
     address: the caller's, as 32 hex digits (`addresses.to_hex`), or "" when it is not known.
     """
     names = keys_of(handle)
-    keys: tuple[str, ...] = (
-        names.account,
-        names.catalogue,
-        names.stream,
-        names.refusals,
-        names.holds,
-    )
+    keys: tuple[str, ...] = names.of_a_check
     fingerprint = ""
     if request_id is not None:
         keys += (names.replay(request_id),)
@@ -118,51 +114,25 @@ def check_call(
         if first_release is not None:
             keys += (first_release,)
         fingerprint = f"{meter}|{units}|{hold_ms}"
-    return Call(
-        _CHECK,
-        keys,
-        (
-            at_ms or _SERVERS_CLOCK,
-            meter,
-            units,
-            handle,
-            REPLAY_WINDOW_MS,
-            fingerprint,
-            address,
-            hold_ms,
-            hold_id,
-            *digests,
-        ),
+    asked = _pack_check(
+        now_ms=at_ms or _SERVERS_CLOCK,
+        meter=meter,
+        units=units,
+        handle=handle,
+        replay_window_ms=REPLAY_WINDOW_MS,
+        fingerprint=fingerprint,
+        address=address,
+        hold_ms=hold_ms,
+        hold_id=hold_id,
     )
+    return Call(_CHECK, keys, (*asked, *digests))
 
 
 def read_answer(reply: Sequence[Any]) -> Answer:
     """The answer of a check call."""
     if len(reply) == 1:
         return Answer(status=reply[0].decode())
-    cap, key_cap = int(reply[3]), int(reply[15])
-    return Answer(
-        status=reply[0].decode(),
-        key_id=int(reply[1]),
-        plan=reply[2].decode(),
-        cap=None if cap == UNLIMITED else cap,
-        used=int(reply[4]),
-        boost_left=int(reply[5]),
-        credits_left=int(reply[6]),
-        credits_per_chat=int(reply[7]),
-        week=int(reply[8]),
-        allowance_taken=int(reply[9]),
-        boosts_taken=reply[10].decode(),
-        credits_taken=int(reply[11]),
-        entry_id=reply[12].decode(),
-        at_ms=int(reply[13]),
-        left_by_boost=reply[14].decode(),
-        key_cap=None if key_cap == UNLIMITED else key_cap,
-        key_used=int(reply[16]),
-        key_digest=reply[17].decode(),
-        # An answer that release 0.1 remembered for its request id lacks it.
-        wanted=int(reply[18]) if len(reply) > 18 else 0,
-    )
+    return Answer(*layout.ANSWER.values(reply))
 
 
 def refund_call(
@@ -183,57 +153,50 @@ def refund_call(
 ) -> Call:
     """Give back what one charge took; `now_ms` is what `at_ms` is to a check."""
     names = keys_of(handle)
-    return Call(
-        _REFUND,
-        (
-            names.account,
-            names.catalogue,
-            names.stream,
-            names.mark(charge_ref),
-            names.holds,
-        ),
-        (
-            handle,
-            key_id,
-            meter,
-            at_ms,
-            charge_week,
-            allowance,
-            boosts,
-            credits,
-            REFUND_WINDOW_MS,
-            now_ms or _SERVERS_CLOCK,
-            credit_chats,
-            charge_ref,
-            key_digest,
-            int(is_hold),
-        ),
+    asked = layout.SCRIPTS["refund"].pack(
+        handle=handle,
+        key_id=key_id,
+        meter=meter,
+        at_ms=at_ms,
+        week=charge_week,
+        allowance=allowance,
+        boosts=boosts,
+        credits=credits,
+        window_ms=REFUND_WINDOW_MS,
+        now_ms=now_ms or _SERVERS_CLOCK,
+        credit_chats=credit_chats,
+        charge_ref=charge_ref,
+        key_digest=key_digest,
+        is_hold=int(is_hold),
     )
+    return Call(_REFUND, _names_of_charge(names, charge_ref), asked)
 
 
 def settle_call(*, handle: str, hold_id: str, units: int, now_ms: int | None = None) -> Call:
     """Keep `units` of a hold and give the rest back; `now_ms` is what `at_ms` is to a check."""
     names = keys_of(handle)
-    return Call(
-        _SETTLE,
-        (
-            names.account,
-            names.catalogue,
-            names.stream,
-            names.mark(hold_id),
-            names.holds,
-        ),
-        (handle, hold_id, units, REFUND_WINDOW_MS, now_ms or _SERVERS_CLOCK),
+    asked = layout.SCRIPTS["settle"].pack(
+        handle=handle,
+        hold_id=hold_id,
+        units=units,
+        window_ms=REFUND_WINDOW_MS,
+        now_ms=now_ms or _SERVERS_CLOCK,
     )
+    return Call(_SETTLE, _names_of_charge(names, hold_id), asked)
+
+
+def _names_of_charge(names: AccountKeys, charge_ref: str) -> tuple[str, ...]:
+    return (names.account, names.catalogue, names.stream, names.mark(charge_ref), names.holds)
 
 
 def read_kept(reply: Sequence[Any]) -> Kept:
     """The answer of a refund or settle call."""
     if len(reply) == 1:
         return Kept(status=reply[0].decode())
+    says = layout.KEPT.read_parts(reply)
     return Kept(
-        status=reply[0].decode(),
-        allowance=int(reply[1]),
-        boost=sum(chats for _, chats in read_boosts(reply[2].decode())),
-        credits=int(reply[3]),
+        status=says["status"],
+        allowance=says["allowance"],
+        boost=sum(chats for _, chats in read_boosts(says["boosts"])),
+        credits=says["credits"],
     )

@@ -13,27 +13,29 @@ replay record and stream entry in one slot, on one server or on a cluster.
     {gNN}i:<handle>:<hash>      string  the first answer to a request id: by check
     {gNN}x:<charge ref>         string  what a refund or settlement did: by refund and settle
 
-Calls are built as values (`charges`, `snapshots`) and run by whichever client the caller has, so
-that the hot path (asyncio) and the pages (sync) share one description of the state.
+What stands in their fields and texts is declared in `layout`. Calls are built as values (`charges`,
+`snapshots`) and run by whichever client the caller has, so that the hot path (asyncio) and the
+pages (sync) share one description of the state.
 """
 
 import hashlib
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
 from redis import Redis, RedisCluster
 from redis.exceptions import NoScriptError
 
+from gate.store import layout
 from gate.terms.redaction import holds_secret
 
 PARTITIONS = 64
 REPLAY_WINDOW_MS = 3600 * 1000
 REFUND_WINDOW_MS = 24 * 3600 * 1000
 HOUR_MS = 3600 * 1000
-UNLIMITED = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ class Script:
 def script(*names: str) -> Script:
     """The script in the last file; the files before it hold functions that it shares."""
     files = resources.files("gate.store.lua")
-    text = "\n".join(files.joinpath(name + ".lua").read_text("utf-8") for name in names)
+    written = "\n".join(files.joinpath(name + ".lua").read_text("utf-8") for name in names)
+    text = layout.expand(written, script=names[-1].removesuffix("_rest"))
     return Script(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
@@ -81,37 +84,31 @@ def partition_of_call(call: Call) -> int:
 # --- names ----------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class AccountKeys:
-    """The keys of one account and of its partition; `prefix` is the partition's hash tag."""
+    """The keys of one account and of its partition, spelled once."""
 
-    handle: str
-    prefix: str
+    __slots__ = (
+        "account",
+        "catalogue",
+        "handle",
+        "holds",
+        "of_a_check",
+        "prefix",
+        "refusals",
+        "stream",
+    )
 
-    @property
-    def account(self) -> str:
-        """The account's hash."""
-        return f"{self.prefix}a:{self.handle}"
-
-    @property
-    def holds(self) -> str:
-        """The account's holds."""
-        return f"{self.prefix}h:{self.handle}"
-
-    @property
-    def catalogue(self) -> str:
-        """The catalogue of its partition."""
-        return self.prefix + "c"
-
-    @property
-    def stream(self) -> str:
-        """The charge stream of its partition."""
-        return self.prefix + "s"
-
-    @property
-    def refusals(self) -> str:
-        """The refusal counts of its partition."""
-        return self.prefix + "n"
+    def __init__(self, handle: str, prefix: str) -> None:
+        self.handle = handle
+        # The partition's hash tag.
+        self.prefix = prefix
+        self.account = f"{prefix}a:{handle}"
+        self.holds = f"{prefix}h:{handle}"
+        # Of its partition.
+        self.catalogue = prefix + "c"
+        self.stream = prefix + "s"
+        self.refusals = prefix + "n"
+        self.of_a_check = (self.account, self.catalogue, self.stream, self.refusals, self.holds)
 
     def replay(self, request_id: str) -> str:
         """The first answer to a request id."""
@@ -133,8 +130,9 @@ class AccountKeys:
         return f"{self.prefix}x:{charge_ref}"
 
 
+@lru_cache(maxsize=8192)
 def keys_of(handle: str) -> AccountKeys:
-    """The keys of an account."""
+    """The keys of an account; those that are asked for again and again are kept."""
     return AccountKeys(handle, _prefix(partition_of(handle)))
 
 
@@ -198,27 +196,16 @@ RawEntry = tuple[bytes, Mapping[bytes, bytes]]
 
 def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     """The entry that check, refund or settle wrote."""
-    # The time stands last, so that charges which are otherwise alike begin alike.
-    handle, key_id, meter, week, allowance, boosts, credit_chats, credits, at_ms = (
-        fields[b"e"].decode().split("|")
-    )
+    says = layout.ENTRY.read(fields[b"e"].decode())
+    says["boosts"] = read_boosts(says["boosts"])
     mark = None
     if b"m" in fields:
         charge_ref, _, content = fields[b"m"].decode().partition("|")
         mark = Mark(charge_ref=charge_ref, content=content)
-    return Entry(
-        entry_id=entry_id.decode(),
-        handle=handle,
-        key_id=int(key_id),
-        meter=meter,
-        at_ms=int(at_ms),
-        week=int(week),
-        allowance=int(allowance),
-        boosts=read_boosts(boosts) if boosts else (),
-        credit_chats=int(credit_chats),
-        credits=int(credits),
-        mark=mark,
-    )
+    return Entry(entry_id=entry_id.decode(), mark=mark, **says)
+
+
+_AT_MS = layout.ENTRY.at("at_ms")
 
 
 def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
@@ -227,15 +214,17 @@ def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
     Of those the latest is told. Most charges take one chat, so that few differ.
     """
     marked: list[tuple[Entry, int]] = []
-    alike: dict[tuple[bytes, int], tuple[int, int, RawEntry]] = {}
+    alike: dict[tuple[bytes | int, ...], tuple[int, int, RawEntry]] = {}
     for one in raw:
         fields = one[1]
         if b"m" in fields:
             marked.append((read_entry(*one), 1))
             continue
-        says, _, at = fields[b"e"].rpartition(b"|")
-        at_ms = int(at)
-        which = (says, at_ms // HOUR_MS)
+        # What stands before the time, and whatever was appended behind it.
+        parts: list[bytes | int] = [*fields[b"e"].split(b"|", _AT_MS + 1)]
+        at_ms = int(parts[_AT_MS])
+        parts[_AT_MS] = at_ms // HOUR_MS
+        which = tuple(parts)
         count, latest_ms, latest = alike.get(which, (0, 0, one))
         if at_ms >= latest_ms:
             latest_ms, latest = at_ms, one
@@ -245,5 +234,4 @@ def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
 
 def read_boosts(text: str) -> tuple[tuple[int, int], ...]:
     """Boost ids with chats, as the scripts write them: "id:chats" joined by commas."""
-    pairs = (part.split(":") for part in text.split(",") if part)
-    return tuple((int(boost_id), int(chats)) for boost_id, chats in pairs)
+    return tuple((taken["id"], taken["chats"]) for taken in layout.TAKEN.read_list(text))

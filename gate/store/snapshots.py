@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gate.store import layout
 from gate.store.hot_state import (
     REFUND_WINDOW_MS,
-    UNLIMITED,
     Call,
     Mark,
     catalogue_name,
@@ -49,16 +49,14 @@ class KeyState:
     @property
     def record(self) -> str:
         """The key's field value in the account hash."""
-        return "|".join(
-            (
-                str(self.version),
-                str(self.key_id),
-                "active" if self.is_active else "revoked",
-                "" if self.expires_ms is None else str(self.expires_ms),
-                "" if self.weekly_cap is None else str(self.weekly_cap),
-                ",".join(self.scopes),
-                ",".join(self.addresses),
-            )
+        return layout.KEY.write(
+            version=self.version,
+            id=self.key_id,
+            state="active" if self.is_active else "revoked",
+            expires_ms=self.expires_ms,
+            weekly_cap=self.weekly_cap,
+            scopes=",".join(self.scopes),
+            addresses=",".join(self.addresses),
         )
 
 
@@ -119,14 +117,19 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         "packs": ",".join(snapshot.packs),
         "suspended": "1" if snapshot.suspended else "0",
         "credits": str(snapshot.credits),
-        "boosts": ";".join(f"{b.boost_id},{b.chats},{b.expires_ms}" for b in boosts),
+        "boosts": ";".join(
+            layout.BOOST.write(id=b.boost_id, chats=b.chats, expires_ms=b.expires_ms)
+            for b in boosts
+        ),
         "week": str(snapshot.week),
         "used": str(snapshot.used),
         "credits_spent": str(snapshot.credits_spent),
         "boosts_spent": {str(b.boost_id): str(b.spent) for b in boosts if b.spent},
         "keys": {key.digest: key.record for key in snapshot.keys},
         "keys_used": {
-            key.digest: f"{snapshot.week}:{key.used}" for key in snapshot.keys if key.used
+            key.digest: layout.COUNTED.write(week=snapshot.week, chats=key.used)
+            for key in snapshot.keys
+            if key.used
         },
     }
     names = keys_of(snapshot.handle)
@@ -138,7 +141,12 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             names.holds,
             *(names.mark(mark.charge_ref) for mark in snapshot.marks),
         ),
-        (json.dumps(body), REFUND_WINDOW_MS, *(mark.content for mark in snapshot.marks)),
+        (
+            *layout.SCRIPTS["put_account"].pack(
+                snapshot=json.dumps(body), window_ms=REFUND_WINDOW_MS
+            ),
+            *(mark.content for mark in snapshot.marks),
+        ),
     )
 
 
@@ -151,7 +159,9 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
     return Call(
         _PUT_KEY,
         (names.account, names.catalogue),
-        (key.digest, key.record, _TOMBSTONE_MS, pushes),
+        layout.SCRIPTS["put_key"].pack(
+            digest=key.digest, record=key.record, remembered_ms=_TOMBSTONE_MS, pushes=pushes
+        ),
     )
 
 
@@ -167,7 +177,15 @@ def put_catalogue_call(partition: PartitionState, snapshot: CatalogueSnapshot) -
     return Call(
         _PUT_CATALOGUE,
         (catalogue_name(partition.index), stream_name(partition.index)),
-        (partition.epoch, snapshot.version, partition.pushes, partition.drained_id, *fields),
+        (
+            *layout.SCRIPTS["put_catalogue"].pack(
+                epoch=partition.epoch,
+                version=snapshot.version,
+                pushes=partition.pushes,
+                drained_id=partition.drained_id,
+            ),
+            *fields,
+        ),
     )
 
 
@@ -177,4 +195,4 @@ def hot_digests(digests: Sequence[str]) -> list[str]:
 
 
 def _cap(cap: int | None) -> int:
-    return UNLIMITED if cap is None else cap
+    return layout.UNLIMITED if cap is None else cap

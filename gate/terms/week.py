@@ -1,26 +1,26 @@
 """The week of the product: Monday 00:00 UTC to the next, derived from the clock alone."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import lru_cache
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 # 1970-01-05 00:00 UTC was a Monday; week 0 begins there.
-_FIRST_MONDAY_MS = 4 * 24 * 3600 * 1000
+FIRST_MONDAY_MS = 4 * 24 * 3600 * 1000
 
 
 def week_of(at_ms: int) -> int:
     """The number of the week that holds a moment (milliseconds since 1970)."""
-    return (at_ms - _FIRST_MONDAY_MS) // WEEK_MS
+    return (at_ms - FIRST_MONDAY_MS) // WEEK_MS
 
 
 def starts_ms(week: int) -> int:
     """The first millisecond of a week, since 1970."""
-    return week * WEEK_MS + _FIRST_MONDAY_MS
+    return week * WEEK_MS + FIRST_MONDAY_MS
 
 
 def starts_at(week: int) -> datetime:
     """The moment a week begins."""
-    return datetime(1970, 1, 5, tzinfo=UTC) + timedelta(weeks=week)
+    return datetime.fromtimestamp(starts_ms(week) / 1000, UTC)
 
 
 @lru_cache(maxsize=64)

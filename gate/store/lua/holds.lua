@@ -1,24 +1,10 @@
 -- holds: shared by the scripts that must not count holds which have run out. Loaded before them.
 --
 -- A hold is taken like a charge, but it is written to the stream only when it is settled. It stands
--- in the sorted set of the account's holds (score: when it runs out, ms) and in the account's field
--- h:<hold id> = "week|allowance|boosts|credits|credit chats|key digest|key week chats|cost|at|key id|meter".
-
--- 1970-01-05 was a Monday.
-local FIRST_MONDAY_MS, WEEK_MS = 4 * 24 * 3600 * 1000, 7 * 24 * 3600 * 1000
+-- in the sorted set of the account's holds (score: when it runs out, ms) and, as a hold, in the
+-- account's field h:<hold id>.
 
 local function whole(number) return string.format('%.0f', number) end
-
--- The time that counts (ms since 1970), and its week. It is the server's: no caller's clock decides
--- when a hold runs out, a boost or key ends or a week begins. A time is told by tests alone.
-local function clock(told)
-  local now = tonumber(told)
-  if now == 0 then
-    local time = redis.call('TIME')
-    now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-  end
-  return now, math.floor((now - FIRST_MONDAY_MS) / WEEK_MS)
-end
 
 -- The end of a week (ms since 1970).
 local function week_ends(week) return (week + 1) * WEEK_MS + FIRST_MONDAY_MS end
@@ -34,26 +20,27 @@ local function give_back(account, current_week, charge_week, allowance, boosts, 
     end
     if key_digest ~= '' and chats > 0 then
       local counted = redis.call('HGET', account, 'u:' .. key_digest)
-      local counted_week, counted_chats = string.match(counted or '', '^(%d+):(%d+)$')
+      local counted_week, counted_chats = MATCH.counted(counted or '')
       if tonumber(counted_week) == charge_week then
-        redis.call('HSET', account, 'u:' .. key_digest,
-          counted_week .. ':' .. whole(math.max(0, tonumber(counted_chats) - chats)))
+        redis.call('HSET', account, 'u:' .. key_digest, TEXT.counted{week = counted_week,
+          chats = whole(math.max(0, tonumber(counted_chats) - chats))})
       end
     end
   end
-  for id, part in string.gmatch(boosts, '(%d+):(%d+)') do
-    redis.call('HINCRBY', account, 'b:' .. id, '-' .. part)
+  for taken_id, taken_chats in EACH.taken(boosts) do
+    redis.call('HINCRBY', account, 'b:' .. taken_id, '-' .. taken_chats)
   end
   if credits > 0 then redis.call('HINCRBY', account, 'credits_spent', whole(-credits)) end
   return returned
 end
 
 local function read_hold(text)
-  local week, allowance, boosts, credits, credit_chats, digest, chats, cost, at, key_id, meter =
-    string.match(text, '^(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|([^|]*)|(%d+)|(%d+)|(%d+)|(%d+)|(.*)$')
-  return {week = tonumber(week), allowance = tonumber(allowance), boosts = boosts,
-    credits = tonumber(credits), credit_chats = tonumber(credit_chats), digest = digest,
-    chats = tonumber(chats), cost = tonumber(cost), at = at, key_id = key_id, meter = meter}
+  local hold_week, hold_allowance, hold_boosts, hold_credits, hold_credit_chats, hold_digest,
+    hold_chats, hold_cost, hold_at_ms, hold_key_id, hold_meter = MATCH.hold(text)
+  return {week = tonumber(hold_week), allowance = tonumber(hold_allowance), boosts = hold_boosts,
+    credits = tonumber(hold_credits), credit_chats = tonumber(hold_credit_chats),
+    digest = hold_digest, chats = tonumber(hold_chats), cost = tonumber(hold_cost),
+    at_ms = hold_at_ms, key_id = hold_key_id, meter = hold_meter}
 end
 
 -- The week that counts. One that has ended is never reopened, though a server that takes over may

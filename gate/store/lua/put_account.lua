@@ -1,24 +1,29 @@
 -- put_account: write what PostgreSQL grants to an account; seed what was spent if the account is cold.
 --
--- KEYS  1 account hash   2 catalogue hash   3 holds of the account   4… marks of recent charges
--- ARGV  1 snapshot as JSON, every leaf a string:
---         {seed (1: it knows all that was spent), epoch, pushes (that PostgreSQL knows of), version, plan, packs, suspended, credits, boosts, week, used, credits_spent,
---          boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: "week:chats"}}
---       2 how long a mark stays (ms)   3… contents of the marks, in the order of their keys
--- RETURNS {stored | cold_catalogue | stale_epoch (the snapshot must be read again)
---         | cold (the account is cold and the snapshot does not seed), pushes}
+-- The snapshot is JSON, every leaf a string: {seed (1: it knows all that was spent), epoch, pushes
+-- (that PostgreSQL knows of), version, plan, packs, suspended, credits, boosts, week, used,
+-- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted}}.
+-- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
+-- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
+-- | cold (the account is cold and the snapshot does not seed).
 -- A snapshot may arrive twice, late or out of order: of the limits and of each key the highest
 -- version stays, and spent counters of a warm account are never touched.
 
-local account, catalogue, holds = KEYS[1], KEYS[2], KEYS[3]
-local snapshot = cjson.decode(ARGV[1])
+local function is_newer(version, known)
+  if not known then return true end
+  local key_version = MATCH.key(known)
+  return tonumber(version) > tonumber(key_version)
+end
+
+local account, catalogue, holds = NAMES.account, NAMES.catalogue, NAMES.holds
+local snapshot = cjson.decode(ARGS.snapshot)
 local epoch = redis.call('HGET', catalogue, 'epoch')
-if not epoch then return {'cold_catalogue', 0} end
-if epoch ~= snapshot.epoch then return {'stale_epoch', 0} end
+if not epoch then return PUSHED{status = 'cold_catalogue', pushes = 0} end
+if epoch ~= snapshot.epoch then return PUSHED{status = 'stale_epoch', pushes = 0} end
 
 local stored = redis.call('HMGET', account, 'epoch', 'version')
 local warm = stored[1] == epoch
-if not warm and snapshot.seed == '0' then return {'cold', 0} end
+if not warm and snapshot.seed == '0' then return PUSHED{status = 'cold', pushes = 0} end
 
 if not warm then
   -- Counters of an older epoch are worth nothing; key records stay, for a revocation may have
@@ -35,7 +40,9 @@ if not warm then
   for digest, counted in pairs(snapshot.keys_used) do
     redis.call('HSET', account, 'u:' .. digest, counted)
   end
-  for i = 4, #KEYS do redis.call('SET', KEYS[i], ARGV[i - 1], 'PX', ARGV[2], 'NX') end
+  for i = 0, #KEYS - FIRST.marks do
+    redis.call('SET', KEYS[FIRST.marks + i], ARGV[FIRST.contents + i], 'PX', ARGS.window_ms, 'NX')
+  end
   redis.call('PERSIST', account)
 end
 
@@ -47,12 +54,12 @@ end
 
 for digest, record in pairs(snapshot.keys) do
   local known = redis.call('HGET', account, 'k:' .. digest)
-  local known_version = known and tonumber(string.match(known, '^%d+')) or -1
-  if known_version < tonumber(string.match(record, '^%d+')) then
+  local key_version = MATCH.key(record)
+  if is_newer(key_version, known) then
     redis.call('HSET', account, 'k:' .. digest, record)
   end
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, 'pushes') or '0')
-if pushes < tonumber(snapshot.pushes) then return {'stored', pushes} end
-return {'stored', redis.call('HINCRBY', catalogue, 'pushes', 1)}
+if pushes < tonumber(snapshot.pushes) then return PUSHED{status = 'stored', pushes = pushes} end
+return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, 'pushes', 1)}

@@ -1,0 +1,463 @@
+"""Every record that crosses between PostgreSQL, Lua and callers, or outlives a release: once.
+
+A record is a list of fields in an order that never changes. A new field is appended; one that is
+no longer used stays, as a blank. Readers take what is there, default what is missing and ignore
+what they do not know, so that the release before and the release after run side by side on one
+Valkey. `tests/gate/layouts/` holds one of each as every release wrote it.
+
+Lua spells no positions either: `expand` puts them in when a script is loaded.
+
+    ARGS.meter, NAMES.account     ARGV[2], KEYS[1]
+    FIRST.digests                 10, where a list among ARGV or KEYS begins
+    KEPT{allowance = a, …}        {a, …}, an answer in its order; what is not given is its default
+    TEXT.entry{week = w, …}       (… .. '|' .. w .. '|' .. …), a record as text
+    a, b = MATCH.key(text)        string.match(text, '…'); a and b must be called as the fields are
+    for a, b in EACH.boost(text)  the same of each record in a list
+"""
+
+import re
+from collections import namedtuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from gate.terms import week
+
+UNLIMITED = -1
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _maybe_int(value: Any) -> int | None:
+    return None if value in {"", b"", None} else int(value)
+
+
+def _limit(value: Any) -> int | None:
+    number = int(value)
+    return None if number == UNLIMITED else number
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field. `default` is what a record without it means; the first ones are always there."""
+
+    name: str
+    says: str
+    kind: Callable[[Any], Any] = _text
+    default: Any = ""
+    is_later: bool = False
+
+    @property
+    def missing(self) -> Any:
+        """What a record without it says."""
+        return self.kind(self.default)
+
+
+def text(name: str, says: str) -> Field:
+    """A text without the record's separators."""
+    return Field(name, says)
+
+
+def whole(name: str, says: str) -> Field:
+    """A whole number."""
+    return Field(name, says, int, 0)
+
+
+def limit(name: str, says: str) -> Field:
+    """A whole number, where -1 is no limit and reads as None."""
+    return Field(name, says, _limit, UNLIMITED)
+
+
+def whole_or_none(name: str, says: str) -> Field:
+    """A whole number, or a blank."""
+    return Field(name, says, _maybe_int, None)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Fields in their order; as text between separators, in lists of it between others."""
+
+    name: str
+    says: str
+    fields: tuple[Field, ...]
+    separator: str = "|"
+    list_separator: str = ""
+
+    def write(self, **values: Any) -> str:
+        """The record as text; what is not given is its default."""
+        unknown = values.keys() - {field.name for field in self.fields}
+        if unknown:
+            raise TypeError(f"{self.name} has no {sorted(unknown)}")
+        return self.separator.join(
+            _spell(values.get(field.name, field.default)) for field in self.fields
+        )
+
+    def read(self, record: str) -> dict[str, Any]:
+        """Every field of a record as text."""
+        return self.read_parts(record.split(self.separator))
+
+    def read_parts(self, parts: Sequence[Any]) -> dict[str, Any]:
+        """Every field of a record that came apart already, as an answer of Valkey does."""
+        known = {
+            field.name: field.kind(part) for field, part in zip(self.fields, parts, strict=False)
+        }
+        for field in self.fields[len(parts) :]:
+            known[field.name] = field.missing
+        return known
+
+    def values(self, parts: Sequence[Any]) -> list[Any]:
+        """The same as values in their order, as far as they are known: for the hot path."""
+        return [read(part) for read, part in zip(self.readers, parts, strict=False)]
+
+    @cached_property
+    def readers(self) -> tuple[Callable[[Any], Any], ...]:
+        """What makes a value of each part."""
+        # Valkey answers in bytes.
+        return tuple(bytes.decode if field.kind is _text else field.kind for field in self.fields)
+
+    @cached_property
+    def template(self) -> str:
+        """What makes a text of all values in their order, with %: for the hot path."""
+        return self.separator.join("%s" if field.kind is _text else "%d" for field in self.fields)
+
+    def read_list(self, records: str) -> Iterator[dict[str, Any]]:
+        """Each of several records in one text."""
+        return (self.read(record) for record in records.split(self.list_separator) if record)
+
+    def at(self, name: str) -> int:
+        """Where a field stands, from 0."""
+        return [field.name for field in self.fields].index(name)
+
+    @property
+    def pattern(self) -> str:
+        """What takes the record apart in Lua, whatever was appended since or is missing."""
+        part = f"([^{self.separator}]*)"
+        early = [part for field in self.fields if not field.is_later]
+        late = [f"{self.separator}?{part}" for field in self.fields if field.is_later]
+        return "^" + self.separator.join(early) + "".join(late)
+
+    @property
+    def list_pattern(self) -> str:
+        """What takes each record of a list apart in Lua."""
+        part = f"([^{self.separator}{self.list_separator}]+)"
+        return self.separator.join(part for _ in self.fields) + f"[^{self.list_separator}]*"
+
+
+def later(field: Field) -> Field:
+    """A field that records of 0.1.0 may lack."""
+    return Field(field.name, field.says, field.kind, field.default, is_later=True)
+
+
+def _spell(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if isinstance(value, bool) else str(value)
+
+
+# --- what stands in Valkey --------------------------------------------------------------------
+
+KEY = Record(
+    "key",
+    "What an API key may do: field k:<digest> of an account.",
+    (
+        whole("version", "The highest one of a key wins."),
+        whole("id", "Of the row in PostgreSQL."),
+        text("state", "active, or anything else for a key that is refused."),
+        whole_or_none("expires_ms", "When it ends by itself."),
+        whole_or_none("weekly_cap", "Chats a week that it may use."),
+        text("scopes", "Meters that it may use, with commas; none is all."),
+        text("addresses", "Networks that it may be used from, with commas; none is anywhere."),
+    ),
+)
+BOOST = Record(
+    "boost",
+    "What a boost grants: each in field boosts of an account.",
+    (
+        whole("id", "Of the row in PostgreSQL."),
+        whole("chats", "Granted, spent ones included."),
+        whole("expires_ms", "When it ends."),
+    ),
+    separator=",",
+    list_separator=";",
+)
+TAKEN = Record(
+    "taken",
+    "What was taken from boosts.",
+    (whole("id", "Of the boost."), whole("chats", "Taken; negative in a refund.")),
+    separator=":",
+    list_separator=",",
+)
+COUNTED = Record(
+    "counted",
+    "What a key used in a week: field u:<digest> of an account.",
+    (whole("week", "The last one in which it was used."), whole("chats", "Of every source.")),
+    separator=":",
+)
+HOLD = Record(
+    "hold",
+    "A charge that is not settled: field h:<hold id> of an account.",
+    (
+        whole("week", "Whose allowance it took."),
+        whole("allowance", "Chats."),
+        text("boosts", "What boosts paid, see taken."),
+        whole("credits", "What credits paid."),
+        whole("credit_chats", "Chats that those credits paid."),
+        text("digest", "Of the key."),
+        whole("chats", "Of every source."),
+        whole("cost", "Chats of one unit."),
+        whole("at_ms", "When it was taken."),
+        whole("key_id", "Of the key."),
+        text("meter", "What was used."),
+    ),
+)
+ENTRY = Record(
+    "entry",
+    "A charge, or with negative amounts a refund, as it waits in the stream: field e.",
+    (
+        text("handle", "Of the account."),
+        whole("key_id", "Of the key."),
+        text("meter", "What was used."),
+        whole("week", "Whose allowance it took."),
+        whole("allowance", "Chats."),
+        text("boosts", "What boosts paid, see taken."),
+        whole("credit_chats", "Chats that credits paid."),
+        whole("credits", "What credits paid."),
+        whole("at_ms", "When it was charged."),
+    ),
+)
+MARK = Record(
+    "mark",
+    "What a refund or settlement did to a charge: {gNN}x:<charge ref>, and field m of the stream.",
+    (
+        text("kind", "refunded or settled."),
+        whole("allowance", "Chats given back, or kept."),
+        text("boosts", "Of boosts, see taken."),
+        whole("credits", "Credits."),
+        whole("credit_chats", "Chats of those credits."),
+        later(whole_or_none("units", "Kept, of a settlement.")),
+    ),
+)
+RECEIPT = Record(
+    "receipt",
+    "What a charge id says, under a signature.",
+    (
+        text("handle", "Of the account."),
+        text("charge_ref", "Id of the stream entry, or of the hold."),
+        Field("is_hold", "1 for a hold.", lambda value: _text(value) == "1", default=False),
+        whole("at_ms", "When it was charged."),
+        whole("week", "Whose allowance it took."),
+        whole("key_id", "Of the key."),
+        text("key_digest", "Of the key."),
+        text("meter", "What was used."),
+        whole("allowance", "Chats."),
+        text("boosts", "What boosts paid, see taken."),
+        whole("credits", "What credits paid."),
+        whole("credit_chats", "Chats that those credits paid."),
+    ),
+)
+
+# --- what scripts answer ----------------------------------------------------------------------
+
+ANSWER = Record(
+    "answer",
+    "What check answers, and what a replay record keeps of it.",
+    (
+        text("status", "ok, or why not."),
+        whole("key_id", "Of the key."),
+        text("plan", "Slug."),
+        limit("cap", "Chats a week."),
+        whole("used", "Of the week's allowance, this charge included."),
+        whole("boost_left", "Chats in boosts."),
+        whole("credits_left", "May be negative."),
+        whole("credits_per_chat", "What a chat costs past allowance and boosts."),
+        whole("week", "The one that counts."),
+        whole("allowance_taken", "Chats."),
+        text("boosts_taken", "See taken."),
+        whole("credits_taken", "Credits."),
+        text("entry_id", "Of the stream entry, or of the hold."),
+        whole("at_ms", "When it was decided."),
+        text("left_by_boost", "What is left in each, see taken; of a look only."),
+        limit("key_cap", "Chats a week that the key may use."),
+        whole("key_used", "Chats of the key this week."),
+        text("key_digest", "The one that matched."),
+        later(whole("wanted", "Chats that the request takes.")),
+    ),
+)
+KEPT = Record(
+    "kept",
+    "What refund and settle answer: given back by the one, kept by the other.",
+    (
+        text("status", "ok, already, or why not."),
+        whole("allowance", "Chats."),
+        text("boosts", "See taken."),
+        whole("credits", "Credits."),
+        whole("credit_chats", "Chats of those credits."),
+    ),
+)
+PUSHED = Record(
+    "pushed",
+    "What the scripts that project answer.",
+    (text("status", "stored, or why not."), whole("pushes", "Into the partition so far.")),
+)
+
+# --- what scripts are asked -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Names and arguments of a script, in their order; the last of each may begin a list."""
+
+    names: tuple[str, ...]
+    args: tuple[str, ...]
+    ends_in_list: bool = False
+
+    @cached_property
+    def pack(self) -> Callable[..., tuple[str | int, ...]]:
+        """Makes a tuple of arguments in their order; a list at the end is left out."""
+        args = self.args[:-1] if self.ends_in_list else self.args
+        # Typed ones cannot be made from what is declared as data.
+        return namedtuple("Arguments", args)  # noqa: PYI024
+
+
+_CHARGE_NAMES = ("account", "catalogue", "stream")
+SCRIPTS: Mapping[str, Asked] = {
+    "check": Asked(
+        names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
+        args=(
+            *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
+            *("hold_ms", "hold_id", "digests"),
+        ),
+        ends_in_list=True,
+    ),
+    "refund": Asked(
+        names=(*_CHARGE_NAMES, "mark", "holds"),
+        args=(
+            *("handle", "key_id", "meter", "at_ms", "week", "allowance", "boosts", "credits"),
+            *("window_ms", "now_ms", "credit_chats", "charge_ref", "key_digest", "is_hold"),
+        ),
+    ),
+    "settle": Asked(
+        names=(*_CHARGE_NAMES, "mark", "holds"),
+        args=("handle", "hold_id", "units", "window_ms", "now_ms"),
+    ),
+    "put_account": Asked(
+        names=("account", "catalogue", "holds", "marks"),
+        args=("snapshot", "window_ms", "contents"),
+        ends_in_list=True,
+    ),
+    "put_key": Asked(
+        names=("account", "catalogue"), args=("digest", "record", "remembered_ms", "pushes")
+    ),
+    "put_catalogue": Asked(
+        names=("catalogue", "stream"),
+        args=("epoch", "version", "pushes", "drained_id", "fields"),
+        ends_in_list=True,
+    ),
+}
+RECORDS: Mapping[str, Record] = {
+    record.name: record
+    for record in (*(KEY, BOOST, TAKEN, COUNTED, HOLD, ENTRY, MARK, RECEIPT, ANSWER, KEPT, PUSHED),)
+}
+
+
+_NUMBERS = {"FIRST_MONDAY_MS": week.FIRST_MONDAY_MS, "WEEK_MS": week.WEEK_MS}
+
+
+class CannotExpand(ValueError):
+    """A script names what is not declared here, or in another order."""
+
+
+def expand(lua: str, *, script: str) -> str:
+    """A script as Valkey runs it."""
+    asked = SCRIPTS[script]
+    lua = re.sub(r"\bARGS\.(\w+)", lambda m: f"ARGV[{_position(asked.args, m[1])}]", lua)
+    lua = re.sub(r"\bNAMES\.(\w+)", lambda m: f"KEYS[{_position(asked.names, m[1])}]", lua)
+    lua = re.sub(r"\bFIRST\.(\w+)", lambda m: str(_position(_list_of(asked, m[1]), m[1])), lua)
+    for name, number in _NUMBERS.items():
+        lua = re.sub(rf"\b{name}\b", str(number), lua)
+    lua = _taken_apart(lua)
+    return _built(lua)
+
+
+def _position(names: Sequence[str], name: str) -> int:
+    if name not in names:
+        raise CannotExpand(f"there is no {name}")
+    return names.index(name) + 1
+
+
+def _list_of(asked: Asked, name: str) -> Sequence[str]:
+    return asked.args if name in asked.args else asked.names
+
+
+_ASSIGNED = re.compile(r"((?:\w+\s*,\s*)*\w+)\s*(?:=|\bin)\s*$")
+
+
+def _taken_apart(lua: str) -> str:
+    """Patterns for MATCH and EACH, where what is assigned is called as the record's fields are."""
+    while found := re.search(r"\b(MATCH|EACH)\.(\w+)\(", lua):
+        record = RECORDS.get(found[2])
+        assigned = _ASSIGNED.search(lua[: found.start()])
+        if record is None or assigned is None:
+            raise CannotExpand(f"{found[0]}…) must be assigned to fields of a record")
+        names = re.split(r"\s*,\s*", assigned[1])
+        declared = [f"{record.name}_{field.name}" for field in record.fields]
+        if names != declared[: len(names)]:
+            raise CannotExpand(f"{names} is not how {declared} begins")
+        end = _closing(lua, found.end() - 1)
+        function, pattern = (
+            ("match", record.pattern) if found[1] == "MATCH" else ("gmatch", record.list_pattern)
+        )
+        called = f"string.{function}({lua[found.end() : end]}, '{pattern}')"
+        lua = lua[: found.start()] + called + lua[end + 1 :]
+    return lua
+
+
+def _built(lua: str) -> str:
+    """Tables of fields by name, as lists or texts in the declared order."""
+    while found := re.search(r"\b(TEXT\.)?(\w+)\{(?=\s*\w+ = )", lua):
+        record = RECORDS.get(found[2].lower())
+        if record is None:
+            raise CannotExpand(f"there is no record {found[2]}")
+        end = _closing(lua, found.end() - 1)
+        values = dict(_members(lua[found.end() : end]))
+        unknown = values.keys() - {field.name for field in record.fields}
+        if unknown:
+            raise CannotExpand(f"{record.name} has no {sorted(unknown)}")
+        ordered = [values.get(field.name, _literal(field.default)) for field in record.fields]
+        built = (
+            "(" + f" .. '{record.separator}' .. ".join(ordered) + ")"
+            if found[1]
+            else "{" + ", ".join(ordered) + "}"
+        )
+        lua = lua[: found.start()] + built + lua[end + 1 :]
+    return lua
+
+
+def _literal(default: Any) -> str:
+    return str(default) if isinstance(default, int) and not isinstance(default, bool) else "''"
+
+
+def _closing(lua: str, start: int) -> int:
+    depth = 0
+    for at in range(start, len(lua)):
+        depth += lua[at] in "({["
+        depth -= lua[at] in ")}]"
+        if not depth:
+            return at
+    raise CannotExpand("a bracket is not closed")
+
+
+def _members(inside: str) -> Iterator[tuple[str, str]]:
+    depth, start = 0, 0
+    for at, sign in enumerate(inside + ","):
+        depth += sign in "({["
+        depth -= sign in ")}]"
+        if sign == "," and not depth:
+            member = inside[start:at].strip()
+            start = at + 1
+            if member:
+                name, _, value = member.partition(" = ")
+                yield name, value.strip()

@@ -11,7 +11,7 @@ from accounts.models import Account, User
 from billing import stripe_client
 from billing.models import Product, Purchase
 from quotas import projection
-from quotas.models import Entitlement
+from quotas.models.plans import Entitlement
 
 SUSPENDED = "This account is suspended: chats would be refused, so nothing can be bought for it."
 ENDED = "This order was completed or has expired. Start a new one."

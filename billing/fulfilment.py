@@ -16,7 +16,7 @@ from billing import stripe_client
 from billing.models import Product, Purchase, StripeEvent
 from billing.stripe_client import CheckoutSession
 from quotas import grants
-from quotas.models import CreditEntry
+from quotas.models.ledger import CreditEntry
 
 logger = logging.getLogger(__name__)
 

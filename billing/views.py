@@ -19,7 +19,8 @@ from billing import checkout, fulfilment
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable, UnknownToStripe
 from quotas import grants, projection
-from quotas.models import CreditEntry, Entitlement, Pack
+from quotas.models.ledger import CreditEntry
+from quotas.models.plans import Entitlement, Pack
 from quotas.standing import Outlook, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)

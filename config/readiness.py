@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from config import signs_of_life
 from quotas import epochs
-from quotas.models import Plan
+from quotas.models.plans import Plan
 
 logger = logging.getLogger(__name__)
 

@@ -11,16 +11,9 @@ from django.utils import timezone
 from accounts.models import Account, Partition, User
 from accounts.read_only_admin import ReadOnlyAdmin
 from quotas import catalogue, grants, projection
-from quotas.models import (
-    Boost,
-    CreditEntry,
-    Entitlement,
-    Meter,
-    Pack,
-    Plan,
-    QuotaPolicy,
-    WeekClose,
-)
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Meter, Pack, Plan, QuotaPolicy
+from quotas.models.used import WeekClose
 from quotas.people_admin import AccessFilter, AccountPeople
 from quotas.standing import standing_of
 

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from accounts.partitions import partition_state, partition_states, record_pushes
 from gate.store import connection, hot_state, snapshots
 from gate.store.snapshots import CatalogueSnapshot, PartitionState
-from quotas.models import Meter, Plan, QuotaPolicy
+from quotas.models.plans import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)
 

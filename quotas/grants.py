@@ -12,7 +12,8 @@ from django.db.models import F
 
 from accounts.models import Account, User
 from quotas import projection
-from quotas.models import Boost, CreditEntry, Entitlement, Pack, Plan
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Pack, Plan
 
 
 class CannotSwitchPack(Exception):

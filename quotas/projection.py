@@ -21,7 +21,9 @@ from gate.store.snapshots import AccountSnapshot, BoostGrant
 from gate.terms import week
 from keys.models import ApiKey
 from quotas import catalogue, rollups
-from quotas.models import Boost, ChargeMark, CreditEntry, Entitlement, UsageRollup
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement
+from quotas.models.used import ChargeMark, UsageRollup
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from accounts.models import Account, Partition
 from gate.store import connection, hot_state
 from gate.store.hot_state import HOUR_MS, Entry, RawEntry
 from gate.terms import week
-from quotas.models import ChargeMark, CreditEntry, UsageRollup
+from quotas.models.ledger import CreditEntry
+from quotas.models.used import ChargeMark, UsageRollup
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from accounts.models import Partition
 from gate.store.hot_state import PARTITIONS
 from quotas import catalogue
-from quotas.models import Meter, Pack, Plan, QuotaPolicy
+from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 
 COPILOT_PRO_PACK = "copilot-pro"
 

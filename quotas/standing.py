@@ -13,7 +13,8 @@ from gate.store import charges, connection, hot_state
 from gate.store.charges import Answer
 from gate.terms import week
 from quotas import projection
-from quotas.models import Boost, Plan
+from quotas.models.ledger import Boost
+from quotas.models.plans import Plan
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from gate.store import hot_state
 from gate.terms import week
 from keys.models import ApiKey
 from quotas import rollups
-from quotas.models import UsageRollup
+from quotas.models.used import UsageRollup
 
 # What a page reads of the stream at most. It holds about a second of charges when the drain runs.
 _UNDRAINED_AT_MOST = 20_000

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from accounts.current import AccountRequest, account_required
 from accounts.models import Account
-from quotas.models import UsageRollup
+from quotas.models.used import UsageRollup
 from quotas.standing import outlook_of, standing_of
 from quotas.usage import week_usage
 

@@ -21,7 +21,7 @@ from gate.terms import week
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from quotas.seed import seed_catalogue
 
 TESTS = Path(__file__).parent

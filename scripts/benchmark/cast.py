@@ -21,7 +21,8 @@ from gate.terms import key_text, week  # noqa: E402
 from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
 from quotas import catalogue, rollups  # noqa: E402
-from quotas.models import Entitlement, Plan, UsageRollup  # noqa: E402
+from quotas.models.plans import Entitlement, Plan  # noqa: E402
+from quotas.models.used import UsageRollup  # noqa: E402
 
 ACCOUNTS = 1_000
 

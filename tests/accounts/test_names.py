@@ -17,7 +17,7 @@ from billing.models import Product
 from gate.terms.names import CannotName, clean_name, mend_name, visible_length
 from keys.issue import issue_api_key, issue_service_token
 from keys.models import ApiKey, ServiceToken
-from quotas.models import Meter, Pack, Plan
+from quotas.models.plans import Meter, Pack, Plan
 from tests.keys.acts import submit_key
 from tests.quotas.test_quota_admin import filled_in, post
 

@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts.models import Account, User
 from billing.models import Product
 from quotas import grants, rollups
-from quotas.models import CreditEntry, Entitlement, Plan
+from quotas.models.ledger import CreditEntry
+from quotas.models.plans import Entitlement, Plan
 from tests.billing.buyer import Buyer
 from tests.quotas.live_gate import LiveGate
 from tests.site.answer import Answer

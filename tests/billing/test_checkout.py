@@ -13,7 +13,7 @@ from django.test import Client
 
 from accounts.models import Account, User
 from billing.models import Product, Purchase
-from quotas.models import Boost, CreditEntry
+from quotas.models.ledger import Boost, CreditEntry
 from tests.billing.buyer import Buyer
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from billing.models import Purchase, StripeEvent
 from config.celery import app
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer
 from tests.patience import until
 from tests.quotas.live_gate import LiveGate

@@ -15,7 +15,7 @@ from accounts.models import Account
 from billing import events, fulfilment, tasks
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable
-from quotas.models import Boost, CreditEntry
+from quotas.models.ledger import Boost, CreditEntry
 from quotas.standing import standing_of
 from quotas.tasks import push_pending
 from tests.billing.buyer import Buyer, deliver, delivered, event_of

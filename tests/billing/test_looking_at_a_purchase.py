@@ -14,7 +14,7 @@ from accounts.models import User
 from accounts.outside import Line
 from billing import events, fulfilment, stripe_client
 from billing.models import Purchase, StripeEvent
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, delivered
 from tests.odd_servers import lying
 

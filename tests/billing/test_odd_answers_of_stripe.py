@@ -12,7 +12,7 @@ from django.utils import timezone
 from billing import events, open_orders, stripe_client
 from billing.models import Purchase
 from billing.stripe_client import StripeUnavailable
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, delivered
 from tests.odd_servers import Lying, lying
 

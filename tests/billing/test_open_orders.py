@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from billing import fulfilment, open_orders, stripe_client, tasks
 from billing.models import Purchase
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import DEBIT_THAT_FAILS, DEBIT_THAT_SETTLES, Buyer
 
 pytestmark = pytest.mark.django_db(transaction=True)

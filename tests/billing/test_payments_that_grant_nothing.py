@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import User
 from billing import fulfilment, tasks
 from billing.models import Purchase
-from quotas.models import Boost, CreditEntry
+from quotas.models.ledger import Boost, CreditEntry
 from tests.billing.buyer import (
     DEBIT_THAT_FAILS,
     DEBIT_THAT_SETTLES,

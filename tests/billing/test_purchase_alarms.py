@@ -10,7 +10,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing import events, fulfilment, stripe_client
 from billing.models import Purchase, StripeEvent
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, deliver, delivered, event_of
 from tests.stripe_sandbox.running_sandbox import CARD, pay_url
 

@@ -16,7 +16,7 @@ from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
 from billing.stripe_client import CheckoutSession
 from gate.store.connection import sync_client
-from quotas.models import Boost
+from quotas.models.ledger import Boost
 from tests.billing.buyer import WEBHOOK, Buyer, deliver, delivered, event_of
 from tests.billing.conftest import nobody_listens
 

@@ -11,7 +11,8 @@ from accounts.models import Account
 from billing import tasks
 from billing.models import Purchase
 from quotas import grants
-from quotas.models import Boost, CreditEntry, Plan
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Plan
 from quotas.standing import Outlook, Standing, outlook_of
 from tests.billing.buyer import Buyer, delivered
 from tests.quotas.live_gate import LiveGate

@@ -17,7 +17,9 @@ from gate.store.hot_state import Entry
 from gate.terms import key_text
 from keys.models import ApiKey
 from quotas import grants
-from quotas.models import Boost, CreditEntry, Plan, UsageRollup
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Plan
+from quotas.models.used import UsageRollup
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from gate.store import hot_state
 from gate.store.connection import sync_client
 from gate.store.hot_state import Entry
 from quotas import refusals, rollups
-from quotas.models import Boost, RefusalRollup
+from quotas.models.ledger import Boost
+from quotas.models.used import RefusalRollup
 from tests.faults.caller import Caller, Reply
 from tests.faults.conftest import Service
 from tests.faults.customers import Used, customer

@@ -24,7 +24,7 @@ from dev.processes import Child
 from gate.terms import key_text
 from keys.models import ApiKey, ServiceToken
 from quotas import tasks as quota_tasks
-from quotas.models import UsageRollup
+from quotas.models.used import UsageRollup
 from tests.billing.buyer import event_of
 from tests.faults.conftest import Service, database_url, peppers
 from tests.faults.customers import Customer, customer

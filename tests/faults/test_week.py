@@ -17,7 +17,8 @@ from gate.store.connection import HotClient
 from gate.terms import week
 from quotas import closing, rollups
 from quotas.catalogue import partition_snapshot
-from quotas.models import Boost, UsageRollup, WeekClose
+from quotas.models.ledger import Boost
+from quotas.models.used import UsageRollup, WeekClose
 from quotas.projection import load_accounts
 from tests.faults.customers import Customer, Used, customer
 

@@ -27,7 +27,7 @@ from keys.models import ServiceToken
 from keys.projection import record_ignored_headers, valid_service_tokens
 from quotas import grants
 from quotas.catalogue import partition_snapshot
-from quotas.models import Plan
+from quotas.models.plans import Plan
 from quotas.projection import load_accounts
 from tests.keys.acts import TOKEN
 

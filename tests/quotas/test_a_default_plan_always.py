@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.models import Partition, User
 from quotas import catalogue, projection
-from quotas.models import CannotRemove, Entitlement, Meter, Pack, Plan, QuotaPolicy
+from quotas.models.plans import CannotRemove, Entitlement, Meter, Pack, Plan, QuotaPolicy
 from quotas.seed import seed_catalogue
 from tests.quotas.test_quota_admin import filled_in, post, saved
 

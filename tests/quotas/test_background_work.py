@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts.models import Account
 from config.celery import app
 from quotas import tasks
-from quotas.models import CreditEntry, UsageRollup
+from quotas.models.ledger import CreditEntry
+from quotas.models.used import UsageRollup
 from quotas.standing import Standing
 from tests.patience import LONGEST_SECONDS, until
 from tests.quotas.live_gate import LiveGate

@@ -27,7 +27,8 @@ from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import catalogue, grants, projection, rollups
 from quotas.closing import close_ended_weeks
-from quotas.models import Boost, CreditEntry, Meter, Pack, Plan, QuotaPolicy
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.standing import standing_of
 from quotas.usage import week_usage
 from tests.quotas import books

@@ -9,7 +9,8 @@ from accounts.models import Account, User
 from gate.store import hot_state
 from keys.issue import issue_api_key
 from quotas import catalogue, grants
-from quotas.models import CreditEntry, Meter, Pack, Plan, QuotaPolicy
+from quotas.models.ledger import CreditEntry
+from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.standing import Standing
 from tests.quotas.live_gate import LiveGate
 

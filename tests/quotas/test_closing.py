@@ -12,7 +12,7 @@ from accounts.models import Account, User
 from gate.terms import week
 from keys.issue import issue_api_key
 from quotas.closing import close_ended_weeks
-from quotas.models import WeekClose
+from quotas.models.used import WeekClose
 from quotas.standing import Standing, standing_of
 from quotas.tasks import reset_weekly_counters
 from tests.quotas.conftest import WEDNESDAY

@@ -16,7 +16,7 @@ from gate.store import hot_state, snapshots
 from gate.terms import key_text
 from keys.issue import issue_api_key
 from quotas import catalogue, epochs, grants, projection, rollups
-from quotas.models import Entitlement, Pack, Plan
+from quotas.models.plans import Entitlement, Pack, Plan
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.test_drain import fund
 

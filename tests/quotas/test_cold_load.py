@@ -11,7 +11,8 @@ from accounts.models import Account, User
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import grants, rollups
-from quotas.models import Boost, CreditEntry, Pack, Plan
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Pack, Plan
 from quotas.standing import Standing
 from tests.quotas.live_gate import LiveGate
 

@@ -15,7 +15,9 @@ from gate.store.hot_state import read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import catalogue, grants, rollups
-from quotas.models import Boost, CreditEntry, Meter, UsageRollup
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Meter
+from quotas.models.used import UsageRollup
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 

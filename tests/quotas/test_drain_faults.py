@@ -16,7 +16,8 @@ from accounts.models import Account, Partition, User
 from gate.store import hot_state
 from keys.issue import issue_api_key
 from quotas import grants, rollups
-from quotas.models import Boost, CreditEntry, UsageRollup
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.used import UsageRollup
 from tests.patience import LONGEST_SECONDS
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate

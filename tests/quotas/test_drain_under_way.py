@@ -17,7 +17,7 @@ from redis import Redis
 
 from accounts.models import Account
 from quotas import catalogue, closing, projection, rollups
-from quotas.models import WeekClose
+from quotas.models.used import WeekClose
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)

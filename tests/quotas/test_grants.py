@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from accounts.models import Account
 from quotas import grants
-from quotas.models import Boost, CreditEntry, Entitlement, Pack, Plan
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Pack, Plan
 from quotas.standing import Standing
 from tests.quotas.live_gate import LiveGate
 

@@ -9,7 +9,8 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from accounts.models import Account, Partition
-from quotas.models import Boost, CreditEntry, Entitlement, Plan, QuotaPolicy
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Plan, QuotaPolicy
 
 pytestmark = pytest.mark.django_db
 

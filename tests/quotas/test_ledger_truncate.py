@@ -4,7 +4,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from accounts.models import Account
-from quotas.models import CreditEntry
+from quotas.models.ledger import CreditEntry
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from accounts.models import Account
 from gate.store.hot_state import Mark
 from gate.terms import week
 from quotas import grants
-from quotas.models import ChargeMark
+from quotas.models.used import ChargeMark
 from quotas.projection import load_accounts
 from tests.quotas.live_gate import LiveGate
 

@@ -11,7 +11,8 @@ from accounts.models import Account
 from accounts.partitions import partition_state
 from gate.store import hot_state, snapshots
 from quotas import catalogue, grants, projection
-from quotas.models import Boost, CreditEntry, Entitlement, Plan, QuotaPolicy
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Plan, QuotaPolicy
 from quotas.standing import Standing
 from quotas.tasks import push_pending
 from tests.quotas.live_gate import LiveGate

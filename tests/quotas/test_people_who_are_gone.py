@@ -14,7 +14,8 @@ from accounts.models import Account, Membership, User
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import grants
-from quotas.models import Boost, CreditEntry, Entitlement
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement
 from quotas.projection import account_snapshot
 from quotas.tasks import push_pending
 from tests.conftest import PASSWORD

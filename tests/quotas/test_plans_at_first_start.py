@@ -2,7 +2,7 @@
 
 import pytest
 
-from quotas.models import Meter, Pack, Plan, QuotaPolicy
+from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.seed import seed_catalogue
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,8 @@ from django.utils import timezone
 
 from accounts.models import Account
 from quotas import grants, projection
-from quotas.models import Boost, CreditEntry, Entitlement, Meter, Plan, QuotaPolicy
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Entitlement, Meter, Plan, QuotaPolicy
 from quotas.standing import Standing
 from tests.quotas.live_gate import LiveGate
 

@@ -9,7 +9,8 @@ from django.utils import timezone
 from accounts.models import Account
 from gate.terms import week
 from quotas import grants
-from quotas.models import Boost, CreditEntry, Plan
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
 from tests.quotas.live_gate import LiveGate
 

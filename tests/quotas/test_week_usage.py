@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from keys.issue import issue_api_key
 from quotas import grants, rollups
-from quotas.models import Plan
+from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
 from quotas.usage import WeekUsage, week_usage
 from tests.quotas.conftest import WEDNESDAY

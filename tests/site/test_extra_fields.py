@@ -11,7 +11,7 @@ from accounts.models import Account, User
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
-from quotas.models import Boost, CreditEntry
+from quotas.models.ledger import Boost, CreditEntry
 from quotas.standing import standing_of
 
 

@@ -17,7 +17,9 @@ from billing.seed import seed_products
 from gate.terms import week
 from keys.models import ApiKey
 from quotas import grants
-from quotas.models import CreditEntry, Pack, Plan, UsageRollup
+from quotas.models.ledger import CreditEntry
+from quotas.models.plans import Pack, Plan
+from quotas.models.used import UsageRollup
 
 # Signed in: session, user and account are three of them. A savepoint counts as well.
 AT_MOST = {"home": 6, "pricing": 7, "quickstart": 4, "keys": 5, "usage": 16, "billing": 18}

@@ -17,7 +17,7 @@ from config import readiness, signs_of_life, tasks
 from config.beat import Scheduler
 from config.celery import app
 from gate.store.connection import sync_client
-from quotas.models import Plan
+from quotas.models.plans import Plan
 from tests.faults.servers import Valkey
 
 pytestmark = pytest.mark.usefixtures("plans")

@@ -22,7 +22,9 @@ from keys.issue import KeyLimits, issue_api_key, issue_service_token
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import catalogue, closing, grants, refusals, rollups
-from quotas.models import CreditEntry, Pack, Plan, UsageRollup, WeekClose
+from quotas.models.ledger import CreditEntry
+from quotas.models.plans import Pack, Plan
+from quotas.models.used import UsageRollup, WeekClose
 from quotas.seed import seed_catalogue
 from quotas.standing import standing_of
 from tests.quotas.live_gate import LiveGate, live_gate

@@ -16,7 +16,7 @@ from gate.decision.check import Decision
 from gate.terms import addresses, key_text
 from keys.projection import valid_service_tokens
 from quotas import refusals, rollups
-from quotas.models import WeekClose
+from quotas.models.used import WeekClose
 from quotas.standing import standing_of
 from tests.quotas.live_gate import LiveGate
 from tests.upgrades.kept import Kept, releases

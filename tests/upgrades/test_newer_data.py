@@ -13,7 +13,7 @@ import config
 from config import release
 from config.models import Installation
 from dev.conditions import REPOSITORY
-from quotas.models import Plan
+from quotas.models.plans import Plan
 from tests.faults.conftest import database_url
 from tests.running_site import environment, free_port
 

@@ -17,7 +17,8 @@ from gate.store.connection import HotClient, sync_client
 from keys.issue import issue_api_key
 from keys.revoke import revoke_api_key
 from quotas import backlog, catalogue, epochs, grants, projection, refusals, rollups
-from quotas.models import Boost, CreditEntry, RefusalRollup, UsageRollup
+from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
 from quotas.usage import week_usage
 from tests.gate.cluster.shards import Cluster, Shard

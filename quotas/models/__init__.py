@@ -1,0 +1,10 @@
+"""What accounts are granted, and what they used.
+
+Granted: Plan and Pack through Entitlement (`plans`), Boost, CreditEntry with a positive amount
+(`ledger`). Used: UsageRollup (`used`), Boost.spent and CreditEntry of kind "spend"; the drain alone
+writes them. Imported here for Django alone: others say which of them they need.
+"""
+
+from quotas.models import ledger, plans, used
+
+__all__ = ["ledger", "plans", "used"]

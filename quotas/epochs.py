@@ -18,7 +18,8 @@ from accounts.models import Partition
 from accounts.partitions import partition_state, record_pushes
 from gate.store import connection, durability, hot_state, snapshots
 from gate.store.durability import Examined
-from quotas import catalogue, rollups
+from quotas import catalogue
+from quotas.usage import drain, stream
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def examine_servers(*, patience: float | None = None) -> list[Examined]:
 
 def rebuild() -> int:
     """Load every account of every partition again; answers how many partitions."""
-    rollups.drain()
+    drain.move_all()
     for index in range(hot_state.PARTITIONS):
         raise_epoch(index)
     return hot_state.PARTITIONS
@@ -112,20 +113,20 @@ def _behind(client: Redis | RedisCluster, partitions: Iterable[Partition]) -> li
             raise answer
     return [
         row.index
-        for row, known, stream in zip(rows, answers[::2], answers[1::2], strict=True)
-        if _knows_less(row, known, stream)
+        for row, known, told in zip(rows, answers[::2], answers[1::2], strict=True)
+        if _knows_less(row, known, told)
     ]
 
 
 def _knows_less(
     partition: Partition,
     known: list[bytes | None],
-    stream: dict[str, bytes] | ResponseError,
+    told: dict[str, bytes] | ResponseError,
 ) -> bool:
     if known[0] is None:
         # Nothing is served from a partition without a catalogue; loading it brings the epoch.
         return False
     if int(known[0]) < partition.epoch or int(known[1] or 0) < partition.pushes:
         return True
-    newest = rollups.newest_id_of(None if isinstance(stream, ResponseError) else stream)
-    return rollups.order_of(newest) < rollups.order_of(partition.drained_id)
+    newest = stream.newest_id_of(None if isinstance(told, ResponseError) else told)
+    return stream.order_of(newest) < stream.order_of(partition.drained_id)

@@ -20,10 +20,11 @@ from gate.store.hot_state import REFUND_WINDOW_MS, Mark
 from gate.store.snapshots import AccountSnapshot, BoostGrant
 from gate.terms import week
 from keys.models import ApiKey
-from quotas import catalogue, rollups
+from quotas import catalogue
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement
 from quotas.models.used import ChargeMark, UsageRollup
+from quotas.usage import drain
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def load_accounts(handles: Iterable[str]) -> dict[str, AccountSnapshot]:
     """
     accounts = list(Account.objects.filter(handle__in=handles))
     partitions = _partitions_of(accounts)
-    rollups.drain_fully(partitions, within_seconds=_DRAIN_WITHIN_SECONDS)
+    drain.move_all_of(partitions, within_seconds=_DRAIN_WITHIN_SECONDS)
     if not accounts:
         return {}
     name = hot_state.stream_name(min(partitions))

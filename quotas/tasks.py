@@ -1,14 +1,15 @@
 from celery import shared_task
 from django.utils import timezone
 
-from quotas import catalogue, closing, projection, refusals, rollups
+from quotas import catalogue, projection
+from quotas.usage import closing, drain, refusals
 
 
 @shared_task(name="quotas.drain", ignore_result=True)
-def drain() -> None:
+def drain_all() -> None:
     """Move charges from Valkey into PostgreSQL."""
-    rollups.drain()
-    refusals.drain()
+    drain.move_all()
+    refusals.move_all()
 
 
 @shared_task(name="quotas.push_pending", ignore_result=True)

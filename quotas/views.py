@@ -14,7 +14,7 @@ from accounts.current import AccountRequest, account_required
 from accounts.models import Account
 from quotas.models.used import UsageRollup
 from quotas.standing import outlook_of, standing_of
-from quotas.usage import week_usage
+from quotas.usage import week_page
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def _now(account: Account) -> dict[str, Any]:
     week = None
     if standing is not None:
         try:
-            week = week_usage(account, at=timezone.now())
+            week = week_page.usage_of(account, at=timezone.now())
         except (RedisError, OSError) as error:
             logger.warning("no usage of account %s: %s", account.pk, type(error).__name__)
             standing = None

@@ -20,9 +20,10 @@ from gate.store.snapshots import AccountSnapshot, put_account_call  # noqa: E402
 from gate.terms import key_text, week  # noqa: E402
 from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
-from quotas import catalogue, rollups  # noqa: E402
+from quotas import catalogue  # noqa: E402
 from quotas.models.plans import Entitlement, Plan  # noqa: E402
 from quotas.models.used import UsageRollup  # noqa: E402
+from quotas.usage import drain, stream  # noqa: E402
 
 ACCOUNTS = 1_000
 
@@ -42,7 +43,7 @@ def make_cast(ports: dict[str, int], usual_keys: tuple[str, ...]) -> Target:
 
 def settle() -> int:
     """Drain what is left of a measurement, so that the next does not pay for it."""
-    return rollups.drain()
+    return drain.move_all()
 
 
 def recorded_charges() -> tuple[int, int]:
@@ -52,7 +53,7 @@ def recorded_charges() -> tuple[int, int]:
         partitions = list(Partition.objects.select_for_update())
         drained = sum(UsageRollup.objects.values_list("chats", flat=True))
         waiting = sum(
-            len(rollups.undrained(partition.index, after=partition.drained_id, at_most=10**9))
+            len(stream.entries_after(partition.drained_id, index=partition.index, at_most=10**9))
             for partition in partitions
         )
     return drained, waiting

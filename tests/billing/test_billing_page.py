@@ -9,9 +9,10 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from billing.models import Product
-from quotas import grants, rollups
+from quotas import grants
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Entitlement, Plan
+from quotas.usage import drain
 from tests.billing.buyer import Buyer
 from tests.quotas.live_gate import LiveGate
 from tests.site.answer import Answer
@@ -122,7 +123,7 @@ def test_used_credits_are_a_line_of_the_ledger(
         source_ref="test:1",
     )
     gate.use(key, 52)
-    rollups.drain()
+    drain.move_all()
     lines = owner_client.get("/account/billing").context["credit_entries"]
     assert [(line.kind_label, line.credits) for line in lines] == [
         ("Used for chats", -4),

@@ -21,8 +21,9 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import DatabaseError, close_old_connections  # noqa: E402
 
-from quotas import catalogue, rollups  # noqa: E402
+from quotas import catalogue  # noqa: E402
 from quotas.seed import seed_catalogue  # noqa: E402
+from quotas.usage import drain  # noqa: E402
 from tests.faults.customers import customer  # noqa: E402
 
 CUSTOMERS = 32
@@ -56,7 +57,7 @@ def _drain_for_ever() -> None:
     while True:
         # Without PostgreSQL the real worker fails a task and begins the next one.
         with suppress(DatabaseError):
-            rollups.drain()
+            drain.move_all()
         close_old_connections()
         time.sleep(0.005)
 

@@ -13,9 +13,9 @@ from django.conf import settings
 from gate.store import hot_state
 from gate.store.connection import sync_client
 from gate.store.hot_state import Entry
-from quotas import refusals, rollups
 from quotas.models.ledger import Boost
 from quotas.models.used import RefusalRollup
+from quotas.usage import drain, refusals
 from tests.faults.caller import Caller, Reply
 from tests.faults.conftest import Service
 from tests.faults.customers import Used, customer
@@ -85,7 +85,7 @@ def test_a_thousand_callers_get_exactly_what_is_there(
     entries = buyer.entries
     _assert_burn_order(entries, allowance=500, boosts={soonest.pk: 300, latest.pk: 700})
     assert len(entries) == sum(replies[-1].is_granted for replies in answers)
-    rollups.drain()
+    drain.move_all()
     assert buyer.drained == paid
     asked = sum(map(len, answers))
     figures(f"{len(answers)} requests of 1,000 callers, {asked} with retries, in {seconds:.1f} s")
@@ -111,7 +111,7 @@ def test_forty_accounts_at_once_each_get_exactly_theirs(service: Service) -> Non
         assert _paid(replies) == Used(allowance=50, boost=20, credits=20)
         boost = Boost.objects.get(account=buyer.account)
         _assert_burn_order(buyer.entries, allowance=50, boosts={boost.pk: 20})
-    rollups.drain()
+    drain.move_all()
     assert {buyer.drained for buyer in buyers} == {Used(allowance=50, boost=20, credits=20)}
 
 
@@ -222,11 +222,11 @@ def test_ten_thousand_refusals_change_nothing(
 
     buyer.buy_boost(500)
     assert use(1_000) == {"ok": 500, "quota_exhausted": 500}
-    counted = refusals.drain()
+    counted = refusals.move_all()
     assert 10_550 <= counted <= 10_550 + unanswered.total()
     assert sum(RefusalRollup.objects.values_list("refusals", flat=True)) == counted
     assert set(RefusalRollup.objects.values_list("reason", flat=True)) == {"quota_exhausted"}
-    assert refusals.drain() == 0
-    rollups.drain()
+    assert refusals.move_all() == 0
+    drain.move_all()
     assert buyer.drained == Used(allowance=50, boost=500)
     figures(f"10,000 refusals in {seconds:.1f} s, {counts} counts in memory")

@@ -272,14 +272,14 @@ def test_the_drain_goes_on_while_events_wait_for_stripe(
         for event in (event_of(f"cs_test_{number}") for number in range(EVENTS))
     ]
     # Both workers are at work.
-    quota_tasks.drain.delay()
+    quota_tasks.drain_all.delay()
     calls_before = stripe.calls
     for event in stored:
         billing_tasks.handle_event.delay(event.pk)
     until(lambda: stripe.calls - calls_before >= 4)
     asyncio.run(_check(service, user.key))
     began = time.monotonic()
-    quota_tasks.drain.delay()
+    quota_tasks.drain_all.delay()
     until(lambda: UsageRollup.objects.filter(account=user.account).exists())
     seconds = time.monotonic() - began
     waiting = StripeEvent.objects.filter(handled_at=None, attempts=0).count()

@@ -19,7 +19,8 @@ from gate.terms import key_text
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
-from quotas import catalogue, rollups
+from quotas import catalogue
+from quotas.usage import drain
 from tests.faults.caller import Caller, Reply
 from tests.faults.conftest import Service
 from tests.faults.customers import Customer, Used, customer
@@ -85,7 +86,7 @@ def test_an_emptied_valkey_forgets_only_what_was_not_drained(
 ) -> None:
     buyer = customer(boosts=[(20, 7)], credits=21)
     assert _granted(_charge(service, buyer.key, 60)) == 60
-    rollups.drain()
+    drain.move_all()
     assert _granted(_charge(service, buyer.key, 7)) == 7
     lose(own_valkey)
 
@@ -93,7 +94,7 @@ def test_an_emptied_valkey_forgets_only_what_was_not_drained(
     again = _charge(service, buyer.key, 30)
     assert _granted(again) == 20
     assert again[0].body["paid_by"] == {"allowance": 0, "boost": 1, "credits": 0}
-    rollups.drain()
+    drain.move_all()
     assert buyer.drained == Used(allowance=50, boost=20, credits=20)
 
 
@@ -104,7 +105,7 @@ def test_an_older_copy_serves_nothing_before_it_was_loaded_again(
     assert _granted(_charge(service, buyer.key, 10)) == 10
     own_valkey.copy_files(tmp_path / "copy")
     assert _granted(_charge(service, buyer.key, 55)) == 55
-    rollups.drain()
+    drain.move_all()
     buyer.buy_boost(500)
     assert _granted(_charge(service, buyer.key, 4)) == 4
 
@@ -114,7 +115,7 @@ def test_an_older_copy_serves_nothing_before_it_was_loaded_again(
     assert first.body["remaining"] == {"allowance": 0, "boost": 504, "credits": 0}
     # What is charged after the restoration has ids that the drain does not pass over.
     assert _granted(_charge(service, buyer.key, 99)) == 100 - 1
-    rollups.drain()
+    drain.move_all()
     assert buyer.drained == Used(allowance=50, boost=115)
     assert buyer.entries == []
 
@@ -127,7 +128,7 @@ def test_an_older_copy_that_was_only_charged_since_is_noticed(
     assert _granted(_charge(service, buyer.key, 1)) == 1
     own_valkey.copy_files(tmp_path / "copy")
     assert _granted(_charge(service, buyer.key, 40)) == 40
-    rollups.drain()
+    drain.move_all()
     own_valkey.start_from(tmp_path / "copy")
     assert _granted(_charge(service, buyer.key, 50)) == 9
 
@@ -173,7 +174,7 @@ def test_an_older_copy_does_not_bring_a_revoked_key_back(
     buyer = customer(keys=2)
     revoked, kept = buyer.keys
     assert _granted(_charge(service, revoked, 1)) == 1
-    rollups.drain()
+    drain.move_all()
     own_valkey.copy_files(tmp_path / "copy")
     revoke_api_key(
         key=ApiKey.objects.get(account=buyer.account, name="key 0"), by=None, at=timezone.now()
@@ -191,7 +192,7 @@ def test_a_refund_is_given_once_across_a_rebuild(service: Service, own_valkey: V
     buyer = customer()
     given_back, not_yet = _charge(service, buyer.key, 2)
     assert not _refund(service, given_back.body["charge_id"])["already"]
-    rollups.drain()
+    drain.move_all()
     _flush(own_valkey)
 
     assert _refund(service, given_back.body["charge_id"])["already"]
@@ -199,7 +200,7 @@ def test_a_refund_is_given_once_across_a_rebuild(service: Service, own_valkey: V
     assert (first["already"], first["returned"]["allowance"]) == (False, 1)
     assert _refund(service, not_yet.body["charge_id"])["already"]
     assert _granted(_charge(service, buyer.key, 60)) == 50
-    rollups.drain()
+    drain.move_all()
     assert buyer.drained == Used(allowance=50)
 
 
@@ -210,5 +211,5 @@ def test_without_its_scripts_valkey_goes_on(service: Service, own_valkey: Valkey
         client.script_flush()
     replies = _charge(service, buyer.key, 50)
     assert _granted(replies) == 40
-    rollups.drain()
+    drain.move_all()
     assert buyer.drained == Used(allowance=50)

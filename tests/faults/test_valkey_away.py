@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from quotas import rollups
+from quotas.usage import drain
 from tests.faults.caller import Reply
 from tests.faults.conftest import Service
 from tests.faults.customers import Customer, customer
@@ -113,7 +113,7 @@ def test_no_acknowledged_charge_is_lost_when_valkey_is_killed_thirty_times(
 
     assert set(load.statuses) <= {200, 503}
     assert load.refused == 0
-    rollups.drain()
+    drain.move_all()
     counted = {buyer.account.handle: buyer.drained.allowance for buyer in buyers}
     for handle, chats in counted.items():
         assert load.granted[handle] <= chats, "an acknowledged charge is lost"

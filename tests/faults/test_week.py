@@ -15,11 +15,11 @@ from config.reading import in_thread
 from gate.decision.check import Decision, Gate
 from gate.store.connection import HotClient
 from gate.terms import week
-from quotas import closing, rollups
 from quotas.catalogue import partition_snapshot
 from quotas.models.ledger import Boost
 from quotas.models.used import UsageRollup, WeekClose
 from quotas.projection import load_accounts
+from quotas.usage import closing, drain
 from tests.faults.customers import Customer, Used, customer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plans")]
@@ -120,7 +120,7 @@ def test_closing_ten_times_at_once_late_and_again_changes_nobodys_limit() -> Non
     assert _closed() == expected
     # Nobody got another allowance, and what was bought is as it was.
     assert asyncio.run(spend(last_hour_ms + 30 * HOUR_MS)) == {"c5 -50"}
-    rollups.drain()
+    drain.move_all()
     assert {buyer.drained for buyer in buyers} == {Used(allowance=100, boost=10, credits=10)}
 
 
@@ -133,7 +133,7 @@ def test_a_week_is_closed_with_what_another_worker_is_draining() -> None:
             await _use(gate, buyer, times, at_ms=week.starts_ms(ended + 1) - HOUR_MS)
 
     asyncio.run(spend(30))
-    rollups.drain()
+    drain.move_all()
     asyncio.run(spend(15))
     at_work, may_end = threading.Event(), threading.Event()
 
@@ -174,7 +174,7 @@ def test_the_week_after_iso_week_53_is_one_week_and_nobody_has_to_begin_it() -> 
             ]
 
     assert asyncio.run(story()) == ["a30", "a20 b5", "a50 b2", "b3 c1 -3", "a1"]
-    rollups.drain()
+    drain.move_all()
     used = {
         number: sum(
             UsageRollup.objects.filter(
@@ -210,7 +210,7 @@ def test_two_processes_an_hour_apart_give_one_allowance_a_week(minutes: int) -> 
     asyncio.run(story())
     assert given[ended] <= 50
     assert given[ended + 1] == 50
-    rollups.drain()
+    drain.move_all()
     boost = Boost.objects.get(account=buyer.account)
     closing.close_ended_weeks(at=week.ends_at(ended + 1))
     assert {key[1]: used.allowance for key, used in _closed().items()} == given

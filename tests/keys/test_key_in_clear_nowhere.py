@@ -15,7 +15,7 @@ from django.views.debug import ExceptionReporter
 
 from gate.store.snapshots import hot_digests
 from keys.models import ApiKey
-from quotas.tasks import drain
+from quotas.tasks import drain_all
 from tests.keys.acts import ask_gate, shown_key, submit_key
 from tests.keys.stores import everything_in_postgres, everything_in_valkey, files
 from tests.site.answer import Answer
@@ -55,7 +55,7 @@ def test_after_a_thousand_keys_no_store_log_session_or_answer_holds_one(
         ask_gate(texts[0])
         ask_gate(texts[7])
         ask_gate(texts[0][:-1] + "!")
-        drain()
+        drain_all()
         pages = [owner_client.get(reverse(name)).content for name in ("keys", "usage", "billing")]
         # What PostgreSQL holds in memory reaches its files.
         with connection.cursor() as cursor:

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from keys.models import ApiKey
-from quotas.tasks import drain
+from quotas.tasks import drain_all
 from tests.keys.acts import ask_gate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -24,7 +24,7 @@ def test_a_used_key_shows_when_after_the_drain(
     key, text = issued
     before = timezone.now()
     assert ask_gate(text).allowed
-    drain()
+    drain_all()
     key.refresh_from_db()
     assert key.last_used_at
     # Milliseconds are what the gate knows.
@@ -37,6 +37,6 @@ def test_a_used_key_shows_when_after_the_drain(
 def test_a_look_is_no_use(issued: tuple[ApiKey, str]) -> None:
     key, text = issued
     assert ask_gate(text, units=0).allowed
-    drain()
+    drain_all()
     key.refresh_from_db()
     assert key.last_used_at is None

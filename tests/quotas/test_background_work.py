@@ -83,7 +83,7 @@ def test_a_worker_drains_and_brings_what_is_pending(
     CreditEntry.objects.create(account=account, credits=7, kind="grant", source_ref="test:1")
     account.entitlement.version += 1
     account.entitlement.save()
-    tasks.drain.delay()
+    tasks.drain_all.delay()
     tasks.push_pending.delay()
     until(lambda: UsageRollup.objects.filter(chats=30).exists())
     until(lambda: standing().credits_left == 7)
@@ -93,9 +93,9 @@ def test_a_worker_drains_and_brings_what_is_pending(
 def test_a_task_that_comes_twice_does_its_work_once(key: str, gate: LiveGate) -> None:
     gate.use(key, 30, at=timezone.now() - timedelta(minutes=1))
     for _ in range(3):
-        tasks.drain.delay()
+        tasks.drain_all.delay()
     with start_worker(app, pool="solo", perform_ping_check=False, shutdown_timeout=LONGEST_SECONDS):
         until(UsageRollup.objects.exists)
-        tasks.drain.delay()
+        tasks.drain_all.delay()
         time.sleep(0.2)
     assert UsageRollup.objects.get().chats == 30

@@ -25,12 +25,12 @@ from gate.store.charges import Kept
 from keys.issue import KeyLimits, issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
-from quotas import catalogue, grants, projection, rollups
-from quotas.closing import close_ended_weeks
+from quotas import catalogue, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.standing import standing_of
-from quotas.usage import week_usage
+from quotas.usage import drain, stream, week_page
+from quotas.usage.closing import close_ended_weeks
 from tests.quotas import books
 from tests.quotas.books import CAPS, COSTS, PACK_CAP, Books, Charge, Key
 from tests.quotas.live_gate import LiveGate
@@ -285,7 +285,7 @@ class Bookkeeping(RuleBasedStateMachine):
 
     @act(then_close=st.booleans())
     def drain(self, then_close: bool) -> None:
-        rollups.drain()
+        drain.move_all()
         if then_close:
             close_ended_weeks(at=self.now)
 
@@ -307,7 +307,7 @@ class Bookkeeping(RuleBasedStateMachine):
             self.grant_credits(credits=1, repeats=0)
 
     def lose_valkey(self) -> None:
-        rollups.drain()
+        drain.move_all()
         self.valkey.flushall()
         self.books.forget_what_is_not_on_record()
 
@@ -351,7 +351,7 @@ class Bookkeeping(RuleBasedStateMachine):
         ledger = CreditEntry.objects.filter(account=self.account)
         total = ledger.aggregate(all=Sum("credits", default=0))["all"]
         partition = hot_state.partition_of(self.account.handle)
-        waiting = rollups.undrained(partition, after="0-0", at_most=10_000)
+        waiting = stream.entries_after("0-0", index=partition, at_most=10_000)
         credits = sum(e.credits for e in waiting if e.handle == self.account.handle)
         spent = sum(charge.paid.credits for charge in self.books.recorded)
         assert total - credits == self.books.credits_granted - spent
@@ -361,7 +361,7 @@ class Bookkeeping(RuleBasedStateMachine):
             assert boost.spent + chats == spent
 
     def the_usage_page_adds_up(self) -> None:
-        usage = week_usage(self.account, at=self.now)
+        usage = week_page.usage_of(self.account, at=self.now)
         of_this_week = [c for c in self.books.recorded if c.week == books.week_of(self.now)]
         assert usage.total == sum(charge.paid.chats for charge in of_this_week)
         by_key = {used.name: used.chats for used in usage.keys}

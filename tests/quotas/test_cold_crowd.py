@@ -15,10 +15,11 @@ from gate.decision.cold import ACCOUNTS_IN_A_BATCH
 from gate.store import hot_state, snapshots
 from gate.terms import key_text
 from keys.issue import issue_api_key
-from quotas import catalogue, epochs, grants, projection, rollups
+from quotas import catalogue, epochs, grants, projection
 from quotas.models.plans import Entitlement, Pack, Plan
+from quotas.usage import drain
 from tests.quotas.live_gate import LiveGate
-from tests.quotas.test_drain import fund
+from tests.quotas.usage.test_drain import fund
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -148,13 +149,13 @@ def test_an_epoch_that_ends_while_accounts_are_read_is_noticed(
     account: Account, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was charged after the drain, and before the accounts became cold again, is not lost."""
-    drain = rollups.drain_fully
+    move = drain.move_all_of
 
     def drain_late(indexes: Iterable[int], **more: Any) -> None:
-        drain(indexes, **more)
+        move(indexes, **more)
         epochs.raise_epoch(account.partition_index)
 
-    monkeypatch.setattr(rollups, "drain_fully", drain_late)
+    monkeypatch.setattr(drain, "move_all_of", drain_late)
     snapshot = projection.load_accounts([account.handle])[account.handle]
     status, _ = hot_state.run(valkey, snapshots.put_account_call(snapshot))
     assert status == b"stale_epoch"

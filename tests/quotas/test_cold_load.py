@@ -10,10 +10,11 @@ from redis import Redis
 from accounts.models import Account, User
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
-from quotas import grants, rollups
+from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Pack, Plan
 from quotas.standing import Standing
+from quotas.usage import drain
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -50,7 +51,7 @@ def test_everything_that_was_drained_is_there_again(
 ) -> None:
     before = standing()
     assert (before.used, before.boost_left, before.credits_left) == (49, 2, 82)
-    rollups.drain()
+    drain.move_all()
     valkey.flushall()
     assert standing() == before
 
@@ -58,7 +59,7 @@ def test_everything_that_was_drained_is_there_again(
 def test_the_gate_loads_a_cold_account_before_it_serves_it(
     lived: Account, key: str, gate: LiveGate, valkey: Redis
 ) -> None:
-    rollups.drain()
+    drain.move_all()
     valkey.flushall()
     # 1 of the allowance, 2 of the boosts, 41 for 82 credits.
     gate.use(key, 44)
@@ -71,11 +72,11 @@ def test_plan_pack_and_suspension_are_there_again(
     grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
     grants.switch_pack(account=account, pack=Pack.objects.get(), on=True)
     assert gate.check(key, 5000).allowed
-    rollups.drain()
+    drain.move_all()
     valkey.flushall()
     assert gate.check(key).allowed
     grants.set_suspended(account=account, suspended=True, at=timezone.now())
-    rollups.drain()
+    drain.move_all()
     valkey.flushall()
     assert gate.check(key).reason == "suspended"
     assert (standing().cap, standing().used) == (None, 5001)
@@ -85,7 +86,7 @@ def test_what_can_be_had_twice_is_what_was_not_drained_and_no_more(
     account: Account, key: str, gate: LiveGate, valkey: Redis, standing: Now
 ) -> None:
     gate.use(key, 30)
-    rollups.drain()
+    drain.move_all()
     gate.use(key, 15)
     valkey.flushall()
     assert standing().used == 30

@@ -21,12 +21,13 @@ from gate.store import hot_state
 from keys.issue import KeyLimits, issue_api_key, issue_service_token
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
-from quotas import catalogue, closing, grants, refusals, rollups
+from quotas import catalogue, grants
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Pack, Plan
 from quotas.models.used import UsageRollup, WeekClose
 from quotas.seed import seed_catalogue
 from quotas.standing import standing_of
+from quotas.usage import closing, drain, refusals, stream
 from tests.quotas.live_gate import LiveGate, live_gate
 
 PASSWORD = "correct horse battery staple"
@@ -163,8 +164,8 @@ def _of_olga(gate: LiveGate, facts: Facts, olga: User, tim: User, *, at: datetim
     facts.refunded = _charge_of(decisions[0])
     facts.refundable = _charge_of(decisions[-1])
     gate.check(capped, at=at)
-    rollups.drain()
-    refusals.drain()
+    drain.move_all()
+    refusals.move_all()
     # From here on nothing is drained: it waits in Valkey for the next release.
     gate.use(plain, 7, at=at)
     facts.request_id = "order-1"
@@ -188,7 +189,7 @@ def _of_tim(gate: LiveGate, facts: Facts, tim: User, *, at: datetime) -> None:
     )
     key = _key(facts, account, tim, "credits", "ok")
     gate.use(key, 55, at=at)
-    rollups.drain_partition(account.partition_index)
+    drain.move_some_of(account.partition_index)
     gate.use(key, 3, at=at)
 
 
@@ -308,7 +309,7 @@ def _tell(facts: Facts, *, at: datetime) -> None:
     waiting: dict[str, list[hot_state.Entry]] = defaultdict(list)
     for index in range(hot_state.PARTITIONS):
         drained_id = Partition.objects.get(pk=index).drained_id
-        for entry in rollups.undrained(index, after=drained_id, at_most=1_000):
+        for entry in stream.entries_after(drained_id, index=index, at_most=1_000):
             waiting[entry.handle].append(entry)
     facts.undrained = sum(len(entries) for entries in waiting.values())
     for account in Account.objects.order_by("pk"):

@@ -15,9 +15,9 @@ from accounts.models import Account
 from gate.decision.check import Decision
 from gate.terms import addresses, key_text
 from keys.projection import valid_service_tokens
-from quotas import refusals, rollups
 from quotas.models.used import WeekClose
 from quotas.standing import standing_of
+from quotas.usage import drain, refusals
 from tests.quotas.live_gate import LiveGate
 from tests.upgrades.kept import Kept, releases
 from tests.upgrades.story import AccountFacts, Facts, chats_in_rollups, sum_of_ledger
@@ -67,7 +67,7 @@ def gate_and_state(
     if request.param == "lost":
         held = gate.settle(charge(facts.hold), 5, at=at)
         assert held.status == "ok"
-        rollups.drain()
+        drain.move_all()
         valkey.flushall()
     return gate
 
@@ -84,8 +84,8 @@ def test_accounts_stand_where_they_stood(
 
 
 def test_what_waited_in_valkey_is_counted(gate: LiveGate, facts: Facts, at: datetime) -> None:
-    assert rollups.drain() == facts.undrained
-    refusals.drain()
+    assert drain.move_all() == facts.undrained
+    refusals.move_all()
     for fact in facts.accounts:
         account = Account.objects.get(handle=fact.handle)
         assert chats_in_rollups(account) == fact.chats_ever

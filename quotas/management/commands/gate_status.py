@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from redis.exceptions import RedisError
 
-from quotas import backlog
+from quotas.usage import backlog
 
 
 class Command(BaseCommand):

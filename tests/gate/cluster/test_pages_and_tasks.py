@@ -16,11 +16,11 @@ from gate.store import hot_state
 from gate.store.connection import HotClient, sync_client
 from keys.issue import issue_api_key
 from keys.revoke import revoke_api_key
-from quotas import backlog, catalogue, epochs, grants, projection, refusals, rollups
+from quotas import catalogue, epochs, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
-from quotas.usage import week_usage
+from quotas.usage import backlog, drain, refusals, week_page
 from tests.gate.cluster.shards import Cluster, Shard
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -102,11 +102,11 @@ def test_what_is_bought_is_charged_drained_and_shown(
     before = _standing(customer)
     assert (before.left, before.boost_left, before.credits_left) == (0, 0, 80)
     assert backlog.measure().entries == 3
-    assert week_usage(customer, at=now).total == 560
-    assert rollups.drain() == 3
-    assert rollups.drain() == 0
-    assert refusals.drain() == 1
-    assert refusals.drain() == 0
+    assert week_page.usage_of(customer, at=now).total == 560
+    assert drain.move_all() == 3
+    assert drain.move_all() == 0
+    assert refusals.move_all() == 1
+    assert refusals.move_all() == 0
 
     assert backlog.measure().entries == 0
     totals = UsageRollup.objects.filter(account=customer).aggregate(Sum("chats"), Sum("credits"))
@@ -114,7 +114,7 @@ def test_what_is_bought_is_charged_drained_and_shown(
     boost.refresh_from_db()
     assert boost.spent == 500
     assert RefusalRollup.objects.get(account=customer).refusals == 1
-    assert week_usage(customer, at=now).total == 560
+    assert week_page.usage_of(customer, at=now).total == 560
     after = _standing(customer)
     assert (after.left, after.boost_left, after.credits_left) == (0, 0, 80)
 
@@ -130,7 +130,7 @@ def test_every_shard_is_drained(on_cluster: Cluster, plans: None, settings: Sett
         key = issue_api_key(account=account, name="k", submission=uuid4(), by=user)[1]
         _boost(account, 1)
         assert all(decision.allowed for decision in _checks(on_cluster, settings, key, 50, 1))
-    assert rollups.drain() == 2 * len(accounts)
+    assert drain.move_all() == 2 * len(accounts)
     for account in accounts.values():
         totals = UsageRollup.objects.filter(account=account).aggregate(Sum("chats"))
         assert totals == {"chats__sum": 51}
@@ -146,8 +146,8 @@ def test_a_partition_that_moved_is_found_again(
     assert _standing(customer).boost_left == 6
     _boost(customer, 5)
     assert _standing(customer).boost_left == 11
-    assert rollups.drain() == 2
-    assert refusals.drain() == 1
+    assert drain.move_all() == 2
+    assert refusals.move_all() == 1
     assert epochs.verify() == []
     assert _checks(on_cluster, settings, api_key, 11)[0].allowed
 
@@ -167,7 +167,7 @@ def test_a_shard_that_lost_its_data_is_noticed(
 ) -> None:
     _boost(customer, 10)
     _checks(on_cluster, settings, api_key, 50, 4)
-    rollups.drain()
+    drain.move_all()
     assert epochs.verify() == []
     index = customer.partition_index
     client = sync_client(on_cluster.url)

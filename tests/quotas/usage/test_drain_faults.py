@@ -15,13 +15,14 @@ from redis.exceptions import ConnectionError as ValkeyGone
 from accounts.models import Account, Partition, User
 from gate.store import hot_state
 from keys.issue import issue_api_key
-from quotas import grants, rollups
+from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import UsageRollup
+from quotas.usage import drain, stream
 from tests.patience import LONGEST_SECONDS
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
-from tests.quotas.test_drain import fund
+from tests.quotas.usage.test_drain import fund
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,29 +65,29 @@ def test_a_drain_that_dies_before_it_commits_has_done_nothing(
     hundred: int, valkey: Redis, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(rollups, step, dies)
+        dying.setattr(drain, step, dies)
         with pytest.raises(Killed):
-            rollups.drain()
+            drain.move_all()
     assert sums() == NOTHING
     assert Partition.objects.get(pk=hundred).drained_id == "0-0"
     assert valkey.xlen(hot_state.stream_name(hundred)) == 100
-    assert rollups.drain() == 100
+    assert drain.move_all() == 100
     assert sums() == HUNDRED
 
 
 def test_a_drain_that_dies_between_commit_and_trim_counts_nothing_twice(
     hundred: int, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = hot_state.stream_name(hundred)
+    name = hot_state.stream_name(hundred)
     with monkeypatch.context() as dying:
-        dying.setattr(rollups, "_trim", dies)
+        dying.setattr(stream, "trim", dies)
         for _ in range(3):
             with pytest.raises(Killed):
-                rollups.drain()
+                drain.move_all()
             assert sums() == HUNDRED
-        assert valkey.xlen(stream) == 100
-    assert rollups.drain() == 0
-    assert valkey.xlen(stream) == 0
+        assert valkey.xlen(name) == 100
+    assert drain.move_all() == 0
+    assert valkey.xlen(name) == 0
     assert sums() == HUNDRED
 
 
@@ -94,11 +95,11 @@ def test_charges_that_came_after_a_lost_trim_are_counted_and_the_rest_is_not(
     hundred: int, account: Account, key: str, gate: LiveGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(rollups, "_trim", dies)
+        dying.setattr(stream, "trim", dies)
         with pytest.raises(Killed):
-            rollups.drain()
+            drain.move_all()
     gate.use(key, 5, at=WEDNESDAY)
-    assert rollups.drain() == 5
+    assert drain.move_all() == 5
     assert sums() == {**HUNDRED, "credits": 25, "ledger": -50}
 
 
@@ -109,10 +110,10 @@ def test_valkey_that_goes_away_at_the_trim_is_tried_again(
         raise ValkeyGone
 
     with monkeypatch.context() as away:
-        away.setattr(rollups, "_trim", gone)
+        away.setattr(stream, "trim", gone)
         with pytest.raises(ValkeyGone):
-            rollups.drain()
-    assert rollups.drain() == 0
+            drain.move_all()
+    assert drain.move_all() == 0
     assert valkey.xlen(hot_state.stream_name(hundred)) == 0
     assert sums() == HUNDRED
 
@@ -120,7 +121,7 @@ def test_valkey_that_goes_away_at_the_trim_is_tried_again(
 def test_a_partition_that_another_worker_drains_is_left_to_it(
     hundred: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = rollups._record
+    record = drain._record
     inside, go_on = threading.Event(), threading.Event()
 
     def slowly(*arguments: Any) -> None:
@@ -128,11 +129,11 @@ def test_a_partition_that_another_worker_drains_is_left_to_it(
         assert go_on.wait(LONGEST_SECONDS)
         record(*arguments)
 
-    monkeypatch.setattr(rollups, "_record", slowly)
+    monkeypatch.setattr(drain, "_record", slowly)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(_in_thread, rollups.drain)
+        first = pool.submit(_in_thread, drain.move_all)
         assert inside.wait(LONGEST_SECONDS)
-        assert rollups.drain_partition(hundred) == 0
+        assert drain.move_some_of(hundred) == 0
         go_on.set()
         assert first.result(10) == 100
     assert sums() == HUNDRED
@@ -141,7 +142,7 @@ def test_a_partition_that_another_worker_drains_is_left_to_it(
 def test_four_workers_and_late_charges_add_up_exactly(
     owner: User, gate: LiveGate, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollups, "_BATCH", 7)
+    monkeypatch.setattr(drain, "_BATCH", 7)
     keys = []
     for number in range(8):
         account = Account.objects.open_for(owner, name=f"account {number}")
@@ -152,7 +153,7 @@ def test_four_workers_and_late_charges_add_up_exactly(
     def work(_: int) -> int:
         drained = 0
         while not done.is_set():
-            drained += _in_thread(rollups.drain)
+            drained += _in_thread(drain.move_all)
         return drained
 
     with ThreadPoolExecutor(4) as pool:
@@ -164,7 +165,7 @@ def test_four_workers_and_late_charges_add_up_exactly(
         finally:
             done.set()
         drained = sum(worker.result(20) for worker in workers)
-    drained += rollups.drain()
+    drained += drain.move_all()
     assert drained == 8 * 80
     # Of each account's 80 chats: 50 of the allowance, 10 of the boost, 20 for 40 credits.
     assert sums() == {
@@ -181,7 +182,7 @@ def test_four_workers_and_late_charges_add_up_exactly(
 def test_a_grant_that_commits_during_a_drain_is_not_lost(
     hundred: int, account: Account, key: str, gate: LiveGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = rollups._record
+    record = drain._record
 
     def with_a_grant(found: Mapping[int, list[hot_state.RawEntry]]) -> None:
         with ThreadPoolExecutor(1) as pool:
@@ -197,8 +198,8 @@ def test_a_grant_that_commits_during_a_drain_is_not_lost(
             source_ref="test:meanwhile",
         )
 
-    monkeypatch.setattr(rollups, "_record", with_a_grant)
-    assert rollups.drain() == 100
+    monkeypatch.setattr(drain, "_record", with_a_grant)
+    assert drain.move_all() == 100
     assert sums() == HUNDRED
     gate.use(key, 200, at=WEDNESDAY)
     balance = CreditEntry.objects.aggregate(all=Sum("credits"))["all"]

@@ -11,8 +11,8 @@ from accounts.models import Account, Partition
 from gate.store import hot_state
 from gate.terms import week
 from keys.models import ApiKey
-from quotas import rollups
 from quotas.models.used import UsageRollup
+from quotas.usage import stream
 
 # What a page reads of the stream at most. It holds about a second of charges when the drain runs.
 _UNDRAINED_AT_MOST = 20_000
@@ -87,7 +87,7 @@ class WeekUsage:
         return max(day.total for day in self.days)
 
 
-def week_usage(account: Account, *, at: datetime) -> WeekUsage:
+def usage_of(account: Account, *, at: datetime) -> WeekUsage:
     """The week that holds `at`, by day and by key. RedisError when Valkey gives no answer."""
     this_week = week.week_of(week.to_ms(at))
     chats = _chats(account, this_week)
@@ -129,9 +129,9 @@ def _chats(account: Account, this_week: int) -> dict[tuple[datetime, str, int], 
         ).values_list("hour", "source", "key_id", "chats")
         for hour, source, key_id, count in drained:
             chats[hour, source, key_id] += count
-        for entry in rollups.undrained(partition, after=cursor, at_most=_UNDRAINED_AT_MOST):
+        for entry in stream.entries_after(cursor, index=partition, at_most=_UNDRAINED_AT_MOST):
             if entry.handle == account.handle and entry.week == this_week:
-                hour = rollups.hour_of(entry)
+                hour = stream.hour_of(entry)
                 chats[hour, UsageRollup.Source.ALLOWANCE, entry.key_id] += entry.allowance
                 chats[hour, UsageRollup.Source.BOOST, entry.key_id] += entry.boost_chats
                 chats[hour, UsageRollup.Source.CREDITS, entry.key_id] += entry.credit_chats

@@ -16,8 +16,9 @@ from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account
-from quotas import catalogue, closing, projection, rollups
+from quotas import catalogue, projection
 from quotas.models.used import WeekClose
+from quotas.usage import closing, drain
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,16 +33,16 @@ class SlowDrain:
         self.pool = pool
         self._go_on = threading.Event()
         has_read = threading.Event()
-        record = rollups._record
+        record = drain._record
 
         def slowly(*arguments: Any) -> None:
-            monkeypatch.setattr(rollups, "_record", record)
+            monkeypatch.setattr(drain, "_record", record)
             has_read.set()
             assert self._go_on.wait(PATIENCE)
             record(*arguments)
 
-        monkeypatch.setattr(rollups, "_record", slowly)
-        self._drained = pool.submit(in_thread, rollups.drain)
+        monkeypatch.setattr(drain, "_record", slowly)
+        self._drained = pool.submit(in_thread, drain.move_all)
         assert has_read.wait(PATIENCE)
 
     def commit(self) -> int:

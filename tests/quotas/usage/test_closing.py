@@ -11,13 +11,13 @@ from django.db import connection
 from accounts.models import Account, User
 from gate.terms import week
 from keys.issue import issue_api_key
-from quotas.closing import close_ended_weeks
 from quotas.models.used import WeekClose
 from quotas.standing import Standing, standing_of
 from quotas.tasks import reset_weekly_counters
+from quotas.usage.closing import close_ended_weeks
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
-from tests.quotas.test_drain import fund
+from tests.quotas.usage.test_drain import fund
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

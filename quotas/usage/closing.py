@@ -10,7 +10,7 @@ from django.db import connection as database
 
 from gate.store import hot_state
 from gate.terms import week
-from quotas import rollups
+from quotas.usage import drain
 
 # How far back a late closing reaches.
 _WEEKS_BACK = 8
@@ -23,7 +23,7 @@ def close_ended_weeks(*, at: datetime) -> int:
     drained late is in after the next time.
     """
     # Waits for whoever is at it: the week counts in whole, or a slower closing would undo this.
-    rollups.drain_fully(range(hot_state.PARTITIONS))
+    drain.move_all_of(range(hot_state.PARTITIONS))
     this_week = week.week_of(week.to_ms(at))
     with database.cursor() as cursor:
         cursor.execute(

@@ -8,46 +8,42 @@ something are drained together, because a transaction and its queries cost more 
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from enum import IntEnum
-from itertools import islice
 
-from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account, Partition
-from gate.store import connection, hot_state
-from gate.store.hot_state import HOUR_MS, Entry, RawEntry
-from gate.terms import week
+from gate.store import hot_state
+from gate.store.hot_state import Entry, RawEntry
 from quotas.models.ledger import CreditEntry
 from quotas.models.used import ChargeMark, UsageRollup
+from quotas.usage import locks, stream
+from quotas.usage.locks import Drained
 
 logger = logging.getLogger(__name__)
 
 # Entries of one transaction, of all its partitions together, and of one partition.
 _BATCH = 20_000
 _OF_A_PARTITION = 2_000
-# So many partitions are read or trimmed in one round trip: Valkey answers no check meanwhile.
-_AT_ONCE = 4
 
 
-def drain() -> int:
+def move_all() -> int:
     """Drain every partition that has something; answers how many entries were drained."""
     drained = 0
-    waiting = _partitions_with_entries()
+    waiting = stream.partitions_with_entries()
     while waiting:
         at_most = _at_most(waiting)
-        moved = _drain(waiting, at_most=at_most)
+        moved = _move(waiting, at_most=at_most)
         drained += sum(moved.values())
         # Those with as much as was asked for may have more.
         waiting = [index for index, count in moved.items() if count == at_most]
     return drained
 
 
-def drain_fully(indexes: Iterable[int], *, within_seconds: float | None = None) -> None:
+def move_all_of(indexes: Iterable[int], *, within_seconds: float | None = None) -> None:
     """Drain what partitions hold now, after whoever is at them.
 
     What another drain has read counts only once that has committed, and nothing in Valkey tells
@@ -57,21 +53,13 @@ def drain_fully(indexes: Iterable[int], *, within_seconds: float | None = None) 
     waiting = sorted(indexes)
     while waiting:
         at_most = _at_most(waiting)
-        moved = _drain(waiting, at_most=at_most, wait=True, within_seconds=within_seconds)
+        moved = _move(waiting, at_most=at_most, wait=True, within_seconds=within_seconds)
         waiting = [index for index, count in moved.items() if count == at_most]
 
 
-def newest_id_of(stream: dict[str, bytes] | None) -> str:
-    """The newest id that a stream gave out, drained or not, of what XINFO STREAM says of it.
-
-    None where there is no stream: "0-0".
-    """
-    return "0-0" if stream is None else stream["last-generated-id"].decode()
-
-
-def drain_partition(index: int) -> int:
+def move_some_of(index: int) -> int:
     """Drain one batch of one partition; 0 when there is nothing or another worker is at it."""
-    return _drain([index], at_most=_OF_A_PARTITION).get(index, 0)
+    return _move([index], at_most=_OF_A_PARTITION).get(index, 0)
 
 
 def _at_most(indexes: Sequence[int]) -> int:
@@ -79,7 +67,7 @@ def _at_most(indexes: Sequence[int]) -> int:
     return max(1, min(_OF_A_PARTITION, _BATCH // len(indexes)))
 
 
-def _drain(
+def _move(
     indexes: Sequence[int],
     *,
     at_most: int,
@@ -88,10 +76,10 @@ def _drain(
 ) -> dict[int, int]:
     """Drain some entries of partitions together; answers how many of each that was free."""
     with transaction.atomic():
-        ours = lock_drains(Drain.CHARGES, indexes, wait=wait, within_seconds=within_seconds)
+        ours = locks.take(Drained.CHARGES, indexes, wait=wait, within_seconds=within_seconds)
         mine = Partition.objects.in_bulk(ours)
         cursors = {index: partition.drained_id for index, partition in mine.items()}
-        found = _raw_entries(cursors, at_most=at_most)
+        found = stream.raw_entries_after(cursors, at_most=at_most)
         moved = {index: len(entries) for index, entries in found.items()}
         drained = [mine[index] for index, entries in found.items() if entries]
         if drained:
@@ -103,93 +91,8 @@ def _drain(
             Partition.objects.bulk_update(drained, ["drained_id", "drained_at"])
         # What an earlier drain wrote down but did not come to trim goes, too.
         done = {index: partition.drained_id for index, partition in mine.items()}
-        transaction.on_commit(lambda: _trim(done))
+        transaction.on_commit(lambda: stream.trim(done))
     return moved
-
-
-class Drain(IntEnum):
-    """What is drained; both of a partition may be drained at once."""
-
-    CHARGES = 1
-    REFUSALS = 2
-
-
-def lock_drains(
-    what: Drain,
-    indexes: Sequence[int],
-    *,
-    wait: bool = False,
-    within_seconds: float | None = None,
-) -> list[int]:
-    """Be the only one who drains these partitions until the transaction ends.
-
-    Answers those that nobody else is at; with `wait`, all of them, or OperationalError when that
-    takes longer than `within_seconds` for one. Who waits names them in order, so that two who wait
-    do not wait for each other. Not locks on the partitions' rows: a push that counts itself there
-    would wait for a whole batch.
-    """
-    with database.cursor() as cursor:
-        if within_seconds is not None:
-            # Until the transaction ends, as the lock.
-            cursor.execute(
-                "SELECT set_config('lock_timeout', %s, true)", [f"{within_seconds * 1000:.0f}ms"]
-            )
-        cursor.execute(_LOCK if wait else _LOCK_WHAT_IS_FREE, [what, list(indexes)])
-        return [index for index, is_ours in cursor.fetchall() if wait or is_ours]
-
-
-_LOCK = "SELECT i, pg_advisory_xact_lock(%s, i) FROM unnest(%s::int[]) AS i"
-_LOCK_WHAT_IS_FREE = "SELECT i, pg_try_advisory_xact_lock(%s, i) FROM unnest(%s::int[]) AS i"
-
-
-def order_of(entry_id: str) -> tuple[int, int]:
-    """What ids of a stream are compared by: milliseconds, then sequence."""
-    milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence)
-
-
-def undrained(index: int, *, after: str, at_most: int) -> list[Entry]:
-    """Entries of a partition's stream that follow an id, oldest first."""
-    found = _raw_entries({index: after}, at_most=at_most)
-    return [hot_state.read_entry(*raw) for raw in found[index]]
-
-
-def _partitions_with_entries() -> list[int]:
-    client = connection.sync_client(settings.REDIS_URL)
-    with client.pipeline(transaction=False) as pipe:
-        for index in range(hot_state.PARTITIONS):
-            pipe.xlen(hot_state.stream_name(index))
-        return [index for index, length in enumerate(pipe.execute()) if length]
-
-
-def _raw_entries(cursors: Mapping[int, str], *, at_most: int) -> dict[int, list[RawEntry]]:
-    """Entries of streams that follow an id each, so many of each at the most."""
-    client = connection.sync_client(settings.REDIS_URL)
-    found: dict[int, list[RawEntry]] = {}
-    for some in _a_few(cursors):
-        with client.pipeline(transaction=False) as pipe:
-            for index in some:
-                stream = hot_state.stream_name(index)
-                pipe.xrange(stream, min=f"({cursors[index]}", count=at_most)
-            found |= zip(some, pipe.execute(), strict=True)
-    return found
-
-
-def _trim(done: Mapping[int, str]) -> None:
-    client = connection.sync_client(settings.REDIS_URL)
-    for some in _a_few(done):
-        with client.pipeline(transaction=False) as pipe:
-            for index in some:
-                milliseconds, sequence = order_of(done[index])
-                first_kept = f"{milliseconds}-{sequence + 1}"
-                pipe.xtrim(hot_state.stream_name(index), minid=first_kept, approximate=False)
-            pipe.execute()
-
-
-def _a_few(indexes: Iterable[int]) -> Iterator[list[int]]:
-    waiting = iter(indexes)
-    while some := list(islice(waiting, _AT_ONCE)):
-        yield some
 
 
 # Charges that are alike, and how many of them.
@@ -229,7 +132,7 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
     # By account, key, meter, hour since 1970 and source: chats and credits.
     totals: dict[tuple[int, int, str, int, str], list[int]] = defaultdict(lambda: [0, 0])
     for entry, count in entries:
-        key = (account_ids[entry.handle], entry.key_id, entry.meter, _hour_number(entry))
+        key = (account_ids[entry.handle], entry.key_id, entry.meter, stream.hour_number(entry))
         if entry.allowance:
             totals[*key, _ALLOWANCE][0] += count * entry.allowance
         if entry.boosts:
@@ -242,7 +145,7 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
         return
     # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
     rows = [
-        (account_id, key_id, meter, _hour(number), source, *amounts)
+        (account_id, key_id, meter, stream.hour(number), source, *amounts)
         for (account_id, key_id, meter, number, source), amounts in sorted(totals.items())
     ]
     with database.cursor() as cursor:
@@ -258,22 +161,6 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
-
-
-def hour_of(entry: Entry) -> datetime:
-    """The hour a charge counts in; never before the week that it counts in.
-
-    A clock that runs behind charges to the week that the gate has opened already.
-    """
-    return _hour(_hour_number(entry))
-
-
-def _hour_number(entry: Entry) -> int:
-    return max(entry.at_ms, week.starts_ms(entry.week)) // HOUR_MS
-
-
-def _hour(number: int) -> datetime:
-    return datetime.fromtimestamp(number * 3600, UTC)
 
 
 def _add_to_boosts(entries: Iterable[_Counted]) -> None:
@@ -335,7 +222,7 @@ def _keep_marks(entries: Iterable[_Counted], account_ids: dict[str, int]) -> Non
             account_id=account_ids[entry.handle],
             charge_ref=entry.mark.charge_ref,
             content=entry.mark.content,
-            made_at=datetime.fromtimestamp(order_of(entry.entry_id)[0] / 1000, UTC),
+            made_at=datetime.fromtimestamp(stream.order_of(entry.entry_id)[0] / 1000, UTC),
         )
         for entry, _ in entries
         if entry.mark is not None

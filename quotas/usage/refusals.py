@@ -16,12 +16,13 @@ from redis.exceptions import ResponseError
 
 from accounts.models import Account, Partition
 from gate.store import connection, hot_state
-from quotas import rollups
+from quotas.usage import locks
+from quotas.usage.locks import Drained
 
 _BATCH_FIELD = b"batch"
 
 
-def drain() -> int:
+def move_all() -> int:
     """Move the refusal counts of every partition; answers how many refusals were counted."""
     client = connection.sync_client(settings.REDIS_URL)
     with client.pipeline(transaction=False) as pipe:
@@ -30,18 +31,18 @@ def drain() -> int:
             pipe.exists(_draining(index))
         there = pipe.execute()
     return sum(
-        drain_partition(index)
+        _move_of(index)
         for index in range(hot_state.PARTITIONS)
         if there[2 * index] or there[2 * index + 1]
     )
 
 
-def drain_partition(index: int) -> int:
+def _move_of(index: int) -> int:
     """Move the counts of one partition; 0 when another worker is at it."""
     client = connection.sync_client(settings.REDIS_URL)
     draining = _draining(index)
     with transaction.atomic():
-        if not rollups.lock_drains(rollups.Drain.REFUSALS, [index]):
+        if not locks.take(Drained.REFUSALS, [index]):
             return 0
         partition = Partition.objects.get(pk=index)
         if not client.exists(draining):

@@ -15,13 +15,14 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from keys.issue import issue_api_key
-from quotas import grants, rollups
+from quotas import grants
 from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
-from quotas.usage import WeekUsage, week_usage
+from quotas.usage import drain, week_page
+from quotas.usage.week_page import WeekUsage
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
-from tests.quotas.test_drain import fund
+from tests.quotas.usage.test_drain import fund
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,13 +62,13 @@ def test_the_same_before_between_and_after_drains(
 ) -> None:
     fund(account)
     gate.use(key, 60, at=WEDNESDAY)
-    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 10, 0)
-    rollups.drain()
-    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 10, 0)
+    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 10, 0)
+    drain.move_all()
+    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 10, 0)
     gate.use(key, 40, at=WEDNESDAY)
-    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 30, 20)
-    rollups.drain()
-    assert by_source(week_usage(account, at=WEDNESDAY)) == (50, 30, 20)
+    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 30, 20)
+    drain.move_all()
+    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 30, 20)
 
 
 def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveGate) -> None:
@@ -75,8 +76,8 @@ def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveG
     for day, chats in enumerate((3, 0, 5, 1, 0, 0, 2)):
         gate.use(key, chats, at=monday + timedelta(days=day, hours=23, minutes=59))
         if day == 2:
-            rollups.drain()
-    usage = week_usage(account, at=WEDNESDAY)
+            drain.move_all()
+    usage = week_page.usage_of(account, at=WEDNESDAY)
     assert [day.total for day in usage.days] == [3, 0, 5, 1, 0, 0, 2]
     assert [day.label for day in usage.days][:3] == ["Mon 3", "Tue 4", "Wed 5"]
     assert [day.is_today for day in usage.days].index(True) == 2
@@ -88,10 +89,10 @@ def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveG
 def test_last_week_is_not_this_week(account: Account, key: str, gate: LiveGate) -> None:
     gate.use(key, 7, at=WEDNESDAY)
     gate.use(key, 2, at=WEDNESDAY + timedelta(days=7))
-    assert week_usage(account, at=WEDNESDAY + timedelta(days=7)).total == 2
-    rollups.drain()
-    assert week_usage(account, at=WEDNESDAY + timedelta(days=7)).total == 2
-    assert week_usage(account, at=WEDNESDAY).total == 7
+    assert week_page.usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    drain.move_all()
+    assert week_page.usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    assert week_page.usage_of(account, at=WEDNESDAY).total == 7
 
 
 def test_keys_are_listed_by_what_they_used(
@@ -100,9 +101,9 @@ def test_keys_are_listed_by_what_they_used(
     second = issue_api_key(account=account, name="server", submission=uuid4(), by=owner)[1]
     gate.use(key, 2, at=WEDNESDAY)
     gate.use(second, 3, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     gate.use(second, 1, at=WEDNESDAY)
-    usage = week_usage(account, at=WEDNESDAY)
+    usage = week_page.usage_of(account, at=WEDNESDAY)
     assert [(key.name, key.chats) for key in usage.keys] == [("server", 4), ("laptop", 2)]
 
 
@@ -111,14 +112,14 @@ def test_other_accounts_are_not_in_it(
 ) -> None:
     gate.use(other_key, 9, at=WEDNESDAY)
     gate.use(key, 1, at=WEDNESDAY)
-    assert week_usage(account, at=WEDNESDAY).total == 1
+    assert week_page.usage_of(account, at=WEDNESDAY).total == 1
 
 
 def test_a_refund_is_subtracted_at_once(account: Account, key: str, gate: LiveGate) -> None:
     decisions = gate.use(key, 3, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     gate.refund(decisions[0], at=WEDNESDAY)
-    assert week_usage(account, at=WEDNESDAY).total == 2
+    assert week_page.usage_of(account, at=WEDNESDAY).total == 2
 
 
 def test_it_never_lags_or_doubles_while_drains_run(
@@ -134,33 +135,33 @@ def test_it_never_lags_or_doubles_while_drains_run(
         gate.use(key, 5, at=WEDNESDAY)
         answered += 5
 
-    def drain() -> None:
-        rollups.drain()
+    def drain_all() -> None:
+        drain.move_all()
         time.sleep(0.01)
 
     readings = 0
-    with repeated(chat), repeated(drain), repeated(drain):
+    with repeated(chat), repeated(drain_all), repeated(drain_all):
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
             low = answered
-            total = week_usage(account, at=WEDNESDAY).total
+            total = week_page.usage_of(account, at=WEDNESDAY).total
             assert low <= total <= begun
             readings += 1
     assert readings > 20
     assert begun > 100
-    assert week_usage(account, at=WEDNESDAY).total == begun
+    assert week_page.usage_of(account, at=WEDNESDAY).total == begun
 
 
 def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> None:
     boost = fund(account)
     gate.use(key, 45, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     split = gate.check(key, 20, at=WEDNESDAY)
     gate.use(key, 30, at=WEDNESDAY)
     gate.refund(split, at=WEDNESDAY)
     standing = standing_of(account, at=WEDNESDAY)
     assert standing is not None
-    allowance, boosted, credits = by_source(week_usage(account, at=WEDNESDAY))
+    allowance, boosted, credits = by_source(week_page.usage_of(account, at=WEDNESDAY))
     assert standing.used == allowance
     assert standing.boost_left == boost.chats - boosted
     assert standing.credits_left == 500 - 2 * credits
@@ -194,5 +195,5 @@ def test_the_page_stays_calm_when_valkey_is_away(
 
 def test_the_week_of_the_page_is_the_week_of_the_clock(account: Account) -> None:
     now = timezone.now()
-    (today,) = [day for day in week_usage(account, at=now).days if day.is_today]
+    (today,) = [day for day in week_page.usage_of(account, at=now).days if day.is_today]
     assert today.date == now.date()

@@ -14,10 +14,11 @@ from gate.store import hot_state
 from gate.store.hot_state import read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
-from quotas import catalogue, grants, rollups
+from quotas import catalogue, grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Meter
 from quotas.models.used import UsageRollup
+from quotas.usage import drain
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 
@@ -98,7 +99,7 @@ def test_every_charge_is_in_the_right_row(
             assert decision.allowed
             decisions.append((decision, meter))
 
-    assert rollups.drain() == len(decisions) == 180
+    assert drain.move_all() == len(decisions) == 180
 
     expected = charged(decisions)
     assert {row[4] for row in expected} == {"allowance", "boost", "credits"}
@@ -117,7 +118,7 @@ def test_boosts_and_ledger_agree_with_what_the_gate_took(
             assert decision.answer is not None
             spent.update(dict(read_boosts(decision.answer.boosts_taken)))
             credits[decision.handle] += decision.answer.credits_taken
-    rollups.drain()
+    drain.move_all()
     assert dict(Boost.objects.exclude(spent=0).values_list("pk", "spent")) == dict(spent)
     ledger = CreditEntry.objects.filter(kind="spend").values_list("account__handle", "credits")
     assert {handle: -amount for handle, amount in ledger} == dict(+credits)
@@ -130,7 +131,7 @@ def test_one_drain_writes_one_ledger_line_an_account_that_names_its_range(
 ) -> None:
     fund(account, chats=1)
     gate.use(key, 61, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     (line,) = CreditEntry.objects.filter(kind="spend")
     assert (line.account, line.credits) == (account, -20)
     index = hot_state.partition_of(account.handle)
@@ -144,11 +145,11 @@ def test_a_key_was_last_used_at_its_latest_charge(
 ) -> None:
     for minutes in (5, 30, 10):
         gate.check(key, at=WEDNESDAY + timedelta(minutes=minutes))
-    rollups.drain()
+    drain.move_all()
     used_at = ApiKey.objects.get().last_used_at
     assert used_at == WEDNESDAY + timedelta(minutes=30)
     gate.check(key, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     assert ApiKey.objects.get().last_used_at == used_at
 
 
@@ -156,27 +157,27 @@ def test_a_refused_chat_leaves_nothing_to_drain(key: str, gate: LiveGate) -> Non
     gate.use(key, 50, at=WEDNESDAY)
     for _ in range(5):
         assert not gate.check(key, at=WEDNESDAY).allowed
-    assert rollups.drain() == 50
-    assert rollups.drain() == 0
+    assert drain.move_all() == 50
+    assert drain.move_all() == 0
 
 
 def test_draining_again_changes_nothing(account: Account, key: str, gate: LiveGate) -> None:
     fund(account)
     gate.use(key, 90, at=WEDNESDAY)
-    assert rollups.drain() == 90
+    assert drain.move_all() == 90
     before = rows(), list(CreditEntry.objects.values()), list(Boost.objects.values())
     for _ in range(3):
-        assert rollups.drain() == 0
+        assert drain.move_all() == 0
     assert (rows(), list(CreditEntry.objects.values()), list(Boost.objects.values())) == before
 
 
 def test_more_than_a_batch_is_drained_in_one_go(
     account: Account, key: str, gate: LiveGate, valkey: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rollups, "_BATCH", 10)
+    monkeypatch.setattr(drain, "_BATCH", 10)
     fund(account)
     decisions = gate.use(key, 90, at=WEDNESDAY)
-    assert rollups.drain() == 90
+    assert drain.move_all() == 90
     assert waiting(valkey) == 0
     assert rows() == charged((decision, "chat") for decision in decisions)
     assert CreditEntry.objects.filter(kind="spend").count() == 1
@@ -186,7 +187,7 @@ def test_a_refund_before_the_drain_cancels_out(account: Account, key: str, gate:
     boost = fund(account)
     decisions = gate.use(key, 85, at=WEDNESDAY)
     assert all(gate.refund(decision, at=WEDNESDAY + HOUR) for decision in decisions)
-    rollups.drain()
+    drain.move_all()
     assert rows() == Counter()
     boost.refresh_from_db()
     assert boost.spent == 0
@@ -199,10 +200,10 @@ def test_a_refund_after_the_drain_is_subtracted_where_the_charge_was_counted(
     boost = fund(account)
     kept = gate.use(key, 70, at=WEDNESDAY)
     returned = gate.use(key, 25, at=WEDNESDAY)
-    rollups.drain()
+    drain.move_all()
     for decision in returned:
         gate.refund(decision, at=WEDNESDAY + 3 * HOUR)
-    rollups.drain()
+    drain.move_all()
     assert rows() == charged((decision, "chat") for decision in kept)
     boost.refresh_from_db()
     assert boost.spent == 20
@@ -218,7 +219,7 @@ def test_charges_of_an_unknown_account_are_dropped_loudly_and_block_nobody(
     at_ms = first.answer.at_ms if first.answer else 0
     valkey.xadd(stream, {"e": f"Unknown0|1|chat|3191|1||0|0|{at_ms}"})
     second = gate.check(key, at=WEDNESDAY)
-    assert rollups.drain() == 3
+    assert drain.move_all() == 3
     assert rows() == charged([(first, "chat"), (second, "chat")])
     assert waiting(valkey) == 0
     assert "charges of 1 unknown accounts are dropped" in caplog.text
@@ -232,5 +233,5 @@ def test_a_charge_by_a_clock_that_runs_behind_counts_in_the_week_that_paid(
     late = gate.check(key, at=monday - timedelta(minutes=20))
     assert late.answer is not None
     assert late.answer.used == 2
-    rollups.drain()
+    drain.move_all()
     assert list(UsageRollup.objects.values_list("hour", "chats")) == [(monday, 2)]

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.names import NameField, name_check
-from gate.store.hot_state import PARTITIONS, partition_of
+from gate.store.hot_state import partition_of
 from gate.terms.key_text import new_handle
 from gate.terms.names import mend_name
 
@@ -179,33 +179,6 @@ class Membership(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.account} as {self.role}"
-
-
-class Partition(models.Model):
-    """One of the parts that accounts are spread over in Valkey: what PostgreSQL remembers of it."""
-
-    index = models.PositiveSmallIntegerField(primary_key=True)
-    epoch = models.PositiveBigIntegerField(
-        default=1, help_text="Raised when Valkey lost something; accounts are loaded again."
-    )
-    pushes = models.PositiveBigIntegerField(
-        default=0, help_text="Projections that Valkey confirmed; an older copy of it knows fewer."
-    )
-    drained_id = models.CharField(
-        max_length=41, default="0-0", help_text="The last charge that is in PostgreSQL."
-    )
-    drained_at = models.DateTimeField(null=True, blank=True)
-    refusals_batch = models.CharField(max_length=32, blank=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.CheckConstraint(
-                condition=models.Q(index__lt=PARTITIONS), name="partition_exists"
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"partition {self.index}"
 
 
 class OutgoingMail(models.Model):

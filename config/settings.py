@@ -128,6 +128,7 @@ CACHES = {
 
 INSTALLED_APPS = [
     "config.apps.SiteConfig",
+    "partitions.apps.PartitionsConfig",
     "accounts.apps.AccountsConfig",
     "keys.apps.KeysConfig",
     "quotas.apps.QuotasConfig",

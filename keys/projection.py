@@ -9,10 +9,10 @@ from django.db.models import F
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from accounts.partitions import partition_state, record_pushes
 from gate.service.trust import Trust
 from gate.store import connection, hot_state, snapshots
 from keys.models import ApiKey, ServiceToken
+from partitions.states import partition_state, record_pushes
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Account, Partition, User
+from accounts.models import Account, User
 from accounts.read_only_admin import ReadOnlyAdmin
+from partitions.models import Partition
 from quotas import catalogue, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement, Meter, Pack, Plan, QuotaPolicy

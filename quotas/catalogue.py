@@ -7,9 +7,9 @@ from django.db import transaction
 from django.db.models import F
 from redis.exceptions import RedisError
 
-from accounts.partitions import partition_state, partition_states, record_pushes
 from gate.store import connection, hot_state, snapshots
 from gate.store.snapshots import CatalogueSnapshot, PartitionState
+from partitions.states import partition_state, partition_states, record_pushes
 from quotas.models.plans import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from django.db import transaction
 from redis import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
-from accounts.models import Partition
-from accounts.partitions import partition_state, record_pushes
 from gate.store import connection, durability, hot_state, snapshots
 from gate.store.durability import Examined
+from partitions.models import Partition
+from partitions.states import partition_state, record_pushes
 from quotas import catalogue
 from quotas.usage import drain, stream
 

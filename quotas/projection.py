@@ -13,13 +13,14 @@ from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from accounts.access import attended
-from accounts.models import Account, Partition
-from accounts.partitions import record_pushes
+from accounts.models import Account
 from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import REFUND_WINDOW_MS, Mark
 from gate.store.snapshots import AccountSnapshot, BoostGrant
 from gate.terms import week
 from keys.models import ApiKey
+from partitions.models import Partition
+from partitions.states import record_pushes
 from quotas import catalogue
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.models import Partition
 from gate.store.hot_state import PARTITIONS
+from partitions.models import Partition
 from quotas import catalogue
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 

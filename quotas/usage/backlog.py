@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from django.conf import settings
 
-from accounts.models import Partition
 from gate.store import connection, hot_state
+from partitions.models import Partition
 
 
 @dataclass(frozen=True, slots=True)

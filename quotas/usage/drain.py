@@ -15,9 +15,10 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Account, Partition
+from accounts.models import Account
 from gate.store import hot_state
 from gate.store.hot_state import Entry, RawEntry
+from partitions.models import Partition
 from quotas.models.ledger import CreditEntry
 from quotas.models.used import ChargeMark, UsageRollup
 from quotas.usage import locks, stream

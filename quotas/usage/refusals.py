@@ -14,8 +14,9 @@ from django.db import connection as database
 from django.db import transaction
 from redis.exceptions import ResponseError
 
-from accounts.models import Account, Partition
+from accounts.models import Account
 from gate.store import connection, hot_state
+from partitions.models import Partition
 from quotas.usage import locks
 from quotas.usage.locks import Drained
 

@@ -7,10 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from accounts.models import Account, Partition
+from accounts.models import Account
 from gate.store import hot_state
 from gate.terms import week
 from keys.models import ApiKey
+from partitions.models import Partition
 from quotas.models.used import UsageRollup
 from quotas.usage import stream
 

@@ -13,13 +13,14 @@ from django.conf import settings  # noqa: E402
 from django.db import transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from accounts.models import Account, Membership, Partition, User  # noqa: E402
+from accounts.models import Account, Membership, User  # noqa: E402
 from benchmark.target import Target, load_scripts  # noqa: E402
 from gate.store import connection, hot_state  # noqa: E402
 from gate.store.snapshots import AccountSnapshot, put_account_call  # noqa: E402
 from gate.terms import key_text, week  # noqa: E402
 from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
+from partitions.models import Partition  # noqa: E402
 from quotas import catalogue  # noqa: E402
 from quotas.models.plans import Entitlement, Plan  # noqa: E402
 from quotas.models.used import UsageRollup  # noqa: E402

@@ -10,11 +10,11 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 
-from accounts.models import Partition
 from config.reading import in_thread
 from gate.decision.check import Decision, Gate
 from gate.store.connection import HotClient
 from gate.terms import week
+from partitions.models import Partition
 from quotas.catalogue import partition_snapshot
 from quotas.models.ledger import Boost
 from quotas.models.used import UsageRollup, WeekClose

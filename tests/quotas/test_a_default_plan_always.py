@@ -7,7 +7,8 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from accounts.models import Partition, User
+from accounts.models import User
+from partitions.models import Partition
 from quotas import catalogue, projection
 from quotas.models.plans import CannotRemove, Entitlement, Meter, Pack, Plan, QuotaPolicy
 from quotas.seed import seed_catalogue

@@ -8,7 +8,8 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from accounts.models import Account, Partition
+from accounts.models import Account
+from partitions.models import Partition
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement, Plan, QuotaPolicy
 

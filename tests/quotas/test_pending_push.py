@@ -8,8 +8,8 @@ from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account
-from accounts.partitions import partition_state
 from gate.store import hot_state, snapshots
+from partitions.states import partition_state
 from quotas import catalogue, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement, Plan, QuotaPolicy

@@ -13,7 +13,7 @@ from uuid import UUID
 import time_machine
 from django.db.models import Sum
 
-from accounts.models import Account, Membership, Partition, User
+from accounts.models import Account, Membership, User
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
 from gate.decision.check import Decision
@@ -21,6 +21,7 @@ from gate.store import hot_state
 from keys.issue import KeyLimits, issue_api_key, issue_service_token
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
+from partitions.models import Partition
 from quotas import catalogue, grants
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Pack, Plan

@@ -10,12 +10,13 @@ from django.db.models import Sum
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import Account, Partition, User
+from accounts.models import Account, User
 from gate.decision.check import Decision, Gate
 from gate.store import hot_state
 from gate.store.connection import HotClient, sync_client
 from keys.issue import issue_api_key
 from keys.revoke import revoke_api_key
+from partitions.models import Partition
 from quotas import catalogue, epochs, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import RefusalRollup, UsageRollup

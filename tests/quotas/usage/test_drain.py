@@ -8,12 +8,13 @@ from uuid import uuid4
 import pytest
 from redis import Redis
 
-from accounts.models import Account, Partition, User
+from accounts.models import Account, User
 from gate.decision.check import Decision
 from gate.store import hot_state
 from gate.store.hot_state import read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
+from partitions.models import Partition
 from quotas import catalogue, grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Meter

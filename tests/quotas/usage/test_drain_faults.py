@@ -12,9 +12,10 @@ from django.db.models import Sum
 from redis import Redis
 from redis.exceptions import ConnectionError as ValkeyGone
 
-from accounts.models import Account, Partition, User
+from accounts.models import Account, User
 from gate.store import hot_state
 from keys.issue import issue_api_key
+from partitions.models import Partition
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import UsageRollup

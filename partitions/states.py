@@ -1,7 +1,7 @@
-"""What PostgreSQL remembers of the partitions in Valkey."""
+"""Partitions as their catalogue is projected, and what Valkey confirms of it."""
 
-from accounts.models import Partition
 from gate.store.snapshots import PartitionState
+from partitions.models import Partition
 
 
 def record_pushes(index: int, pushes: int) -> None:
@@ -10,12 +10,12 @@ def record_pushes(index: int, pushes: int) -> None:
 
 
 def partition_states() -> list[PartitionState]:
-    """Every partition, as its catalogue is projected."""
+    """Every partition, in order."""
     return [_state(partition) for partition in Partition.objects.order_by("index")]
 
 
 def partition_state(index: int) -> PartitionState:
-    """One partition, as its catalogue is projected."""
+    """One partition."""
     return _state(Partition.objects.get(pk=index))
 
 

@@ -16,7 +16,6 @@ from billing import stripe_client
 from billing.models import Product, Purchase, StripeEvent
 from billing.stripe_client import CheckoutSession
 from quotas import grants
-from quotas.models.ledger import CreditEntry
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +197,7 @@ def grant(purchase: Purchase, *, at: datetime) -> None:
         grants.grant_credits(
             account=purchase.account,
             credits=purchase.credits,
-            kind=CreditEntry.Kind.PURCHASE,
+            kind=grants.CreditKind.PURCHASE,
             at=at,
             source_ref=purchase.source_ref,
             note=purchase.product_name,

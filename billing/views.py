@@ -18,8 +18,7 @@ from accounts.site_address import site_address
 from billing import checkout, fulfilment
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable, UnknownToStripe
-from quotas import grants, projection
-from quotas.models.ledger import CreditEntry
+from quotas import grants, projection, statement
 from quotas.models.plans import Entitlement, Pack
 from quotas.standing import Outlook, outlook_of, standing_of
 
@@ -62,7 +61,7 @@ def billing(request: AccountRequest) -> HttpResponse:
         "boost_products": [p for p in products if p.kind == Product.Kind.BOOST],
         "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
-        "credit_entries": list(CreditEntry.objects.filter(account=account)[:_LINES]),
+        "credit_entries": statement.last_lines(account, at_most=_LINES),
         "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
     }
     return render(request, "billing/billing.html", context)

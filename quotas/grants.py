@@ -15,6 +15,9 @@ from quotas import projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Entitlement, Pack, Plan
 
+# For whoever grants: the models of the ledger are for its own room.
+CreditKind = CreditEntry.Kind
+
 
 class CannotSwitchPack(Exception):
     """The account's plan does not include the pack."""
@@ -53,7 +56,7 @@ def grant_credits(
     *,
     account: Account,
     credits: int,
-    kind: CreditEntry.Kind,
+    kind: CreditKind,
     at: datetime,
     source_ref: str,
     note: str = "",

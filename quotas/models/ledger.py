@@ -79,8 +79,3 @@ class CreditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credits:+} credits for {self.account}"
-
-    @property
-    def kind_label(self) -> str:
-        """The kind in words."""
-        return str(self.Kind(self.kind).label)

@@ -4,7 +4,7 @@ Every key of a partition carries the partition's hash tag, so one script call se
 replay record and stream entry in one slot, on one server or on a cluster.
 
     {gNN}a:<handle>             hash    one account; field by field:
-        epoch version plan packs suspended credits boosts k:<key digest>    projected
+        epoch version plan plans packs suspended credits boosts k:<key digest>    projected
         week used credits_spent b:<boost id> u:<key digest> holding h:<hold id>    by the scripts
     {gNN}c                      hash    plans, packs, meters, credit rate, epoch, pushes: projected
     {gNN}s                      stream  charges that are not yet in PostgreSQL: by the scripts

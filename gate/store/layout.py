@@ -183,6 +183,24 @@ BOOST = Record(
     separator=",",
     list_separator=";",
 )
+PLAN = Record(
+    "plan",
+    "One plan of several that follow one another.",
+    (text("slug", "Of the plan."), whole("ends_ms", "When the next one counts; 0 is never.")),
+    separator=",",
+    list_separator=";",
+)
+PLANS = Record(
+    "plans",
+    "Plans that follow one another: field plans of an account, blank where one counts for good.",
+    (
+        whole(
+            "version",
+            "Of the account, as it was written: a release that does not know plans writes another.",
+        ),
+        text("in_turn", "In the order of time, see plan."),
+    ),
+)
 TAKEN = Record(
     "taken",
     "What was taken from boosts.",
@@ -359,7 +377,23 @@ SCRIPTS: Mapping[str, Asked] = {
 }
 RECORDS: Mapping[str, Record] = {
     record.name: record
-    for record in (*(KEY, BOOST, TAKEN, COUNTED, HOLD, ENTRY, MARK, RECEIPT, ANSWER, KEPT, PUSHED),)
+    for record in (
+        *(
+            KEY,
+            PLAN,
+            PLANS,
+            BOOST,
+            TAKEN,
+            COUNTED,
+            HOLD,
+            ENTRY,
+            MARK,
+            RECEIPT,
+            ANSWER,
+            KEPT,
+            PUSHED,
+        ),
+    )
 }
 
 

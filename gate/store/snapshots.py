@@ -33,6 +33,14 @@ class BoostGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanSpan:
+    """A plan and when the next one counts instead of it; None is never."""
+
+    plan: str
+    ends_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class KeyState:
     """One API key as the gate needs it; the highest version of a key wins."""
 
@@ -67,7 +75,7 @@ class AccountSnapshot:
     handle: str
     epoch: int
     version: int
-    plan: str
+    plan: str  # the one that counts as this is written
     packs: tuple[str, ...]
     suspended: bool
     credits: int  # granted in total, spending not subtracted
@@ -78,6 +86,8 @@ class AccountSnapshot:
     keys: tuple[KeyState, ...]
     marks: tuple[Mark, ...] = ()  # of the last day
     pushes: int = 0  # into its partition, as many as PostgreSQL knows of
+    # Every plan in the order of time, where there is more than one: the gate's clock switches.
+    plans: tuple[PlanSpan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,7 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         "pushes": str(snapshot.pushes),
         "version": str(snapshot.version),
         "plan": snapshot.plan,
+        "plans": _plans(snapshot),
         "packs": ",".join(snapshot.packs),
         "suspended": "1" if snapshot.suspended else "0",
         "credits": str(snapshot.credits),
@@ -148,6 +159,15 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             *(mark.content for mark in snapshot.marks),
         ),
     )
+
+
+def _plans(snapshot: AccountSnapshot) -> str:
+    if not snapshot.plans:
+        return ""
+    in_turn = ";".join(
+        layout.PLAN.write(slug=span.plan, ends_ms=span.ends_ms or 0) for span in snapshot.plans
+    )
+    return layout.PLANS.write(version=snapshot.version, in_turn=in_turn)
 
 
 def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:

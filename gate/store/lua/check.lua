@@ -18,30 +18,42 @@ local meter, handle = ARGS.meter, ARGS.handle
 local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
-local epoch, plan, packs, suspended, credits, boosts_text, stored_week, used, credits_spent, holding,
-  record, counted
+local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
+  credits_spent, holding, record, counted
 if digest and not ARGV[FIRST.digests + 1] then
-  epoch, plan, packs, suspended, credits, boosts_text, stored_week, used, credits_spent, holding,
-    record, counted = unpack(redis.call('HMGET', account, 'epoch', 'plan', 'packs', 'suspended',
-      'credits', 'boosts', 'week', 'used', 'credits_spent', 'holding', 'k:' .. digest,
-      'u:' .. digest))
+  epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
+    credits_spent, holding, record, counted = unpack(redis.call('HMGET', account, 'epoch', 'version',
+      'plan', 'plans', 'packs', 'suspended', 'credits', 'boosts', 'week', 'used', 'credits_spent',
+      'holding', 'k:' .. digest, 'u:' .. digest))
 else
-  local fields = {'epoch', 'plan', 'packs', 'suspended', 'credits', 'boosts', 'week', 'used',
-    'credits_spent', 'holding'}
+  local fields = {'epoch', 'version', 'plan', 'plans', 'packs', 'suspended', 'credits', 'boosts',
+    'week', 'used', 'credits_spent', 'holding'}
   local of_account = #fields
   for i = FIRST.digests, #ARGV do
     fields[#fields + 1] = 'k:' .. ARGV[i]
     fields[#fields + 1] = 'u:' .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
-  epoch, plan, packs, suspended, credits, boosts_text, stored_week, used, credits_spent, holding =
-    unpack(state, 1, of_account)
+  epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
+    credits_spent, holding = unpack(state, 1, of_account)
   for i = #ARGV, FIRST.digests, -1 do
     local at = of_account + 1 + (i - FIRST.digests) * 2
     if state[at] then digest, record, counted = ARGV[i], state[at], state[at + 1] end
   end
 end
 if not epoch then return {'cold'} end
+
+local now, week = clock(ARGS.now_ms)
+-- Where plans follow one another, the first that has not ended.
+if plans and plans ~= '' then
+  local plans_version, plans_in_turn = MATCH.plans(plans)
+  if plans_version == version then
+    for plan_slug, plan_ends_ms in EACH.plan(plans_in_turn) do
+      plan = plan_slug
+      if plan_ends_ms == '0' or now < tonumber(plan_ends_ms) then break end
+    end
+  end
+end
 
 local terms_epoch, rate, cost, cap, lifted
 if packs == '' then
@@ -60,7 +72,6 @@ if terms_epoch ~= epoch then return {'cold'} end
 if not cap then return {'cold_catalogue'} end
 cap, rate = tonumber(cap), tonumber(rate)
 
-local now, week = clock(ARGS.now_ms)
 -- One that has ended is never reopened.
 stored_week = tonumber(stored_week or -1)
 used, credits_spent = tonumber(used or 0), tonumber(credits_spent or 0)

@@ -1,7 +1,7 @@
 -- put_account: write what PostgreSQL grants to an account; seed what was spent if the account is cold.
 --
 -- The snapshot is JSON, every leaf a string: {seed (1: it knows all that was spent), epoch, pushes
--- (that PostgreSQL knows of), version, plan, packs, suspended, credits, boosts, week, used,
+-- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
 -- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted}}.
 -- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
 -- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
@@ -48,7 +48,7 @@ end
 
 if not warm or tonumber(stored[2]) < tonumber(snapshot.version) then
   redis.call('HSET', account, 'epoch', epoch, 'version', snapshot.version, 'plan', snapshot.plan,
-    'packs', snapshot.packs, 'suspended', snapshot.suspended, 'credits', snapshot.credits,
+    'plans', snapshot.plans or '', 'packs', snapshot.packs, 'suspended', snapshot.suspended, 'credits', snapshot.credits,
     'boosts', snapshot.boosts)
 end
 

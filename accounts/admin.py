@@ -30,7 +30,7 @@ class NewUserForm(AdminUserCreationForm[User]):
 class UserAdmin(DjangoUserAdmin[User]):
     """People who sign in. A new one gets a personal account.
 
-    Registered where it can say what becomes of their keys: `quotas.people_admin`.
+    Registered where it can say what becomes of their keys: `quotas.admin.people`.
     """
 
     form = UserForm

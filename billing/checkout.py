@@ -10,8 +10,7 @@ from django.db import IntegrityError, transaction
 from accounts.models import Account, User
 from billing import stripe_client
 from billing.models import Product, Purchase
-from quotas import projection
-from quotas.models.plans import Entitlement
+from quotas import entitlements
 
 SUSPENDED = "This account is suspended: chats would be refused, so nothing can be bought for it."
 ENDED = "This order was completed or has expired. Start a new one."
@@ -26,7 +25,7 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
 
     Raises CannotCheckout.
     """
-    require_sellable(projection.entitlement_of(account))
+    require_sellable(account)
     try:
         with transaction.atomic():
             purchase, _ = Purchase.objects.get_or_create(
@@ -48,9 +47,9 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
     return purchase
 
 
-def require_sellable(entitlement: Entitlement) -> None:
+def require_sellable(account: Account) -> None:
     """Raises CannotCheckout where nothing is sold: what is bought could not be used."""
-    if entitlement.suspended_at is not None:
+    if entitlements.suspension_of(account) is not None:
         raise CannotCheckout(SUSPENDED)
 
 

@@ -14,12 +14,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts.current import AccountRequest, account_required
+from accounts.models import Account
 from accounts.site_address import site_address
 from billing import checkout, fulfilment
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable, UnknownToStripe
-from quotas import grants, projection, statement
-from quotas.models.plans import Entitlement, Pack
+from quotas import entitlements, grants, projection, statement
+from quotas.models.plans import Pack
 from quotas.standing import Outlook, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
@@ -42,13 +43,16 @@ class CheckoutForm(forms.Form):
 def billing(request: AccountRequest) -> HttpResponse:
     """What the account has, what it can buy and what it bought."""
     account = request.account
-    entitlement = projection.entitlement_of(account)
-    packs_on = set(entitlement.packs_on.values_list("pk", flat=True))
+    in_turn = entitlements.spans_of([account], since=timezone.now())[account.pk]
+    plan = in_turn[0].plan
+    packs_on = set(entitlements.packs_on(account).values_list("pk", flat=True))
     products = list(Product.objects.filter(is_active=True))
     context = {
         "standing": standing_of(account),
-        "not_sold": _not_sold(entitlement),
-        "entitlement": entitlement,
+        "not_sold": _not_sold(account),
+        "plan": plan,
+        "plan_ends_at": in_turn[0].ends_at,
+        "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
         "packs": [
             {
                 "slug": pack.slug,
@@ -56,7 +60,7 @@ def billing(request: AccountRequest) -> HttpResponse:
                 "summary": pack.summary,
                 "is_on": pack.pk in packs_on,
             }
-            for pack in entitlement.plan.included_packs
+            for pack in plan.included_packs
         ],
         "boost_products": [p for p in products if p.kind == Product.Kind.BOOST],
         "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
@@ -67,10 +71,10 @@ def billing(request: AccountRequest) -> HttpResponse:
     return render(request, "billing/billing.html", context)
 
 
-def _not_sold(entitlement: Entitlement) -> str:
+def _not_sold(account: Account) -> str:
     """Why nothing can be bought, in words; empty when it can."""
     try:
-        checkout.require_sellable(entitlement)
+        checkout.require_sellable(account)
     except checkout.CannotCheckout as error:
         return str(error)
     return ""
@@ -164,7 +168,13 @@ def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
         messages.error(request, "The form was incomplete. Try again.")
         return redirect("billing")
     try:
-        grants.switch_pack(account=request.account, pack=pack, on=wanted == "true")
+        grants.switch_pack(
+            account=request.account,
+            pack=pack,
+            on=wanted == "true",
+            at=timezone.now(),
+            by=request.user,
+        )
     except grants.CannotSwitchPack:
         messages.error(request, f"Your plan does not include the {pack.name}.")
     else:

@@ -14,7 +14,7 @@ from accounts.access import attended
 from accounts.models import Account
 from keys.models import ApiKey
 from quotas import projection
-from quotas.models.plans import Entitlement
+from quotas.models.entitlements import Entitlement
 
 _NAMES_SHOWN = 10
 

@@ -6,14 +6,18 @@ fails, the difference between `version` and `pushed_version` is the reminder, an
 """
 
 from datetime import datetime
+from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from accounts.models import Account, User
-from quotas import projection
+from quotas import entitlements, projection
+from quotas.models.entitlements import Entitlement, PackSwitch, PlanGrant, Suspension
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement, Pack, Plan
+from quotas.models.plans import Pack, Plan
+
+Ended = TypeVar("Ended", PlanGrant, PackSwitch, Suspension)
 
 # For whoever grants: the models of the ledger are for its own room.
 CreditKind = CreditEntry.Kind
@@ -21,6 +25,10 @@ CreditKind = CreditEntry.Kind
 
 class CannotSwitchPack(Exception):
     """The account's plan does not include the pack."""
+
+
+class CannotEnd(Exception):
+    """What is to end is what remains when everything else has ended."""
 
 
 def grant_boost(
@@ -79,42 +87,156 @@ def grant_credits(
     return entry
 
 
-def move_to_plan(*, account: Account, plan: Plan) -> None:
-    """Put the account on a plan; packs that the plan does not include are switched off."""
+def grant_plan(
+    *,
+    account: Account,
+    plan: Plan,
+    source: PlanGrant.Source,
+    at: datetime,
+    ends_at: datetime | None = None,
+    source_ref: str,
+    by: User | None = None,
+    note: str = "",
+) -> PlanGrant:
+    """Give a plan from `at` until `ends_at` (None: until it is ended), once per `source_ref`."""
     with transaction.atomic():
-        entitlement = _lock(account)
-        entitlement.plan = plan
-        entitlement.save(update_fields=["plan"])
-        entitlement.packs_on.remove(*entitlement.packs_on.exclude(pk__in=plan.packs.values("pk")))
-        _changed(account)
+        _lock(account)
+        grant, is_new = PlanGrant.objects.get_or_create(
+            source_ref=source_ref,
+            defaults={
+                "account": account,
+                "plan": plan,
+                "source": source,
+                "starts_at": at,
+                "ends_at": ends_at,
+                "by": by,
+                "note": note,
+            },
+        )
+        if is_new:
+            _changed(account)
+    return grant
 
 
-def switch_pack(*, account: Account, pack: Pack, on: bool) -> None:
-    """Switch a pack on or off. Raises CannotSwitchPack when the plan does not include it."""
+def end_plan(*, source_ref: str, at: datetime, by: User | None = None, note: str = "") -> bool:
+    """End a plan grant at once, also one that has not begun. False when there was none to end.
+
+    Raises CannotEnd for the default, which counts when nothing else does.
+    """
+    grant = PlanGrant.objects.select_related("account").filter(source_ref=source_ref).first()
+    if grant is None:
+        return False
+    if grant.source == PlanGrant.Source.DEFAULT:
+        raise CannotEnd("The default plan stays: it is what counts when nothing else does.")
     with transaction.atomic():
-        entitlement = _lock(account)
-        if on and not entitlement.plan.packs.filter(pk=pack.pk).exists():
-            raise CannotSwitchPack(f"{entitlement.plan} does not include {pack}.")
+        _lock(grant.account)
+        has_ended = _end(PlanGrant.objects.filter(pk=grant.pk), at=at, by=by, note=note)
+        if has_ended:
+            _changed(grant.account)
+    return has_ended
+
+
+def move_to_plan(
+    *,
+    account: Account,
+    plan: Plan,
+    at: datetime,
+    ends_at: datetime | None = None,
+    source_ref: str,
+    by: User | None = None,
+    note: str = "",
+) -> None:
+    """Put the account on a plan, whatever it has and was to have, once per `source_ref`.
+
+    Everything else but the default is ended. Packs that the plan does not include are switched off.
+    """
+    with transaction.atomic():
+        _lock(account)
+        if PlanGrant.objects.filter(source_ref=source_ref).exists():
+            return
+        others = PlanGrant.objects.filter(account=account)
+        _end(others.exclude(source=PlanGrant.Source.DEFAULT), at=at, by=by, note=note)
+        grant_plan(
+            account=account,
+            plan=plan,
+            source=PlanGrant.Source.ADMIN,
+            at=at,
+            ends_at=ends_at,
+            source_ref=source_ref,
+            by=by,
+            note=note,
+        )
+        on = PackSwitch.objects.filter(account=account)
+        _end(on.exclude(pack__in=plan.packs.all()), at=at, by=by, note=f"{plan} without it")
+
+
+def switch_pack(
+    *,
+    account: Account,
+    pack: Pack,
+    on: bool,
+    at: datetime,
+    by: User | None = None,
+    note: str = "",
+) -> None:
+    """Switch a pack on or off. Raises CannotSwitchPack when the plan of now does not include it."""
+    with transaction.atomic():
+        _lock(account)
         if on:
-            entitlement.packs_on.add(pack)
+            plan = entitlements.plan_of(account, at=at)
+            if not plan.packs.filter(pk=pack.pk).exists():
+                raise CannotSwitchPack(f"{plan} does not include {pack}.")
+            _, has_changed = PackSwitch.objects.get_or_create(
+                account=account,
+                pack=pack,
+                ended_at=None,
+                defaults={"created_at": at, "by": by, "note": note},
+            )
         else:
-            entitlement.packs_on.remove(pack)
-        _changed(account)
+            switched_on = PackSwitch.objects.filter(account=account, pack=pack)
+            has_changed = _end(switched_on, at=at, by=by, note=note)
+        if has_changed:
+            _changed(account)
 
 
-def set_suspended(*, account: Account, suspended: bool, at: datetime) -> None:
-    """Suspend an account, or let it work again."""
+def suspend(*, account: Account, at: datetime, by: User | None = None, note: str = "") -> None:
+    """Refuse every request of an account until it is reinstated. The first suspension stays."""
     with transaction.atomic():
-        entitlement = _lock(account)
-        entitlement.suspended_at = (entitlement.suspended_at or at) if suspended else None
-        entitlement.save(update_fields=["suspended_at"])
-        _changed(account)
+        _lock(account)
+        _, is_new = Suspension.objects.get_or_create(
+            account=account,
+            ended_at=None,
+            defaults={"created_at": at, "by": by, "note": note},
+        )
+        if is_new:
+            _changed(account)
+
+
+def reinstate(*, account: Account, at: datetime, by: User | None = None, note: str = "") -> None:
+    """Let a suspended account work again."""
+    with transaction.atomic():
+        _lock(account)
+        if _end(Suspension.objects.filter(account=account), at=at, by=by, note=note):
+            _changed(account)
+
+
+def _end(rows: QuerySet[Ended], *, at: datetime, by: User | None, note: str) -> bool:
+    """End those that have not ended; answers whether there was one."""
+    return bool(rows.filter(ended_at=None).update(ended_at=at, ended_by=by, end_note=note[:200]))
 
 
 def _lock(account: Account) -> Entitlement:
     projection.entitlement_of(account)
     # Versions of one account are given out one after the other, in the order of the commits.
     return Entitlement.objects.select_for_update(of=("self",)).get(account=account)
+
+
+def plans_changed_places() -> None:
+    """Which of two plans counts is different now: tell the gate of all who have more than one."""
+    with_more = PlanGrant.objects.filter(ended_at=None).exclude(source=PlanGrant.Source.DEFAULT)
+    Entitlement.objects.filter(account__in=with_more.values("account")).update(
+        version=F("version") + 1
+    )
 
 
 def _changed(account: Account) -> None:

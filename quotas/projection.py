@@ -16,14 +16,15 @@ from accounts.access import attended
 from accounts.models import Account
 from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import REFUND_WINDOW_MS, Mark
-from gate.store.snapshots import AccountSnapshot, BoostGrant
+from gate.store.snapshots import AccountSnapshot, BoostGrant, PlanSpan
 from gate.terms import week
 from keys.models import ApiKey
 from partitions.models import Partition
 from partitions.states import record_pushes
-from quotas import catalogue
+from quotas import catalogue, entitlements
+from quotas.entitlements import Span
+from quotas.models.entitlements import Entitlement, PackSwitch, Suspension
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement
 from quotas.models.used import ChargeMark, UsageRollup
 from quotas.usage import drain
 
@@ -35,14 +36,12 @@ _CLOCKS_APART = timedelta(days=1)
 # Less than the gate waits for an account: a drain that hangs must not keep what loads it.
 _DRAIN_WITHIN_SECONDS = 4.0
 
-Row = TypeVar("Row", Boost, ApiKey, ChargeMark)
+Row = TypeVar("Row", Boost, ApiKey, ChargeMark, PackSwitch)
 
 
 def entitlement_of(account: Account) -> Entitlement:
-    """The account's entitlement; the default plan for an account that has none yet."""
-    entitlement, _ = Entitlement.objects.select_related("plan").get_or_create(
-        account=account, defaults={"plan_id": catalogue.default_plan().pk}
-    )
+    """The account's entitlement; the database gives the default plan with the first one."""
+    entitlement, _ = Entitlement.objects.get_or_create(account=account)
     return entitlement
 
 
@@ -88,15 +87,20 @@ def _snapshots(
 
     The versions are read first: what changes while the rest is read comes again with a higher one.
     """
-    entitlements = _entitlements(accounts)
-    with_people = attended(entitlements)
+    held = _entitlements(accounts)
+    with_people = attended(held)
     this_week = week.week_of(week.to_ms(at))
     credits = _credits(accounts)
     servers_week = this_week if servers_week is None else servers_week
     weeks_used = _used(accounts, {this_week, servers_week})
-    boosts = _by_account(
-        Boost.objects.filter(account__in=accounts, expires_at__gt=at - _CLOCKS_APART)
+    by_any_clock = at - _CLOCKS_APART
+    spans = entitlements.spans_of(accounts, since=by_any_clock)
+    packs = _by_account(
+        PackSwitch.objects.filter(account__in=accounts, ended_at=None).select_related("pack")
     )
+    suspensions = Suspension.objects.filter(account__in=accounts, ended_at=None)
+    suspended = set(suspensions.values_list("account", flat=True))
+    boosts = _by_account(Boost.objects.filter(account__in=accounts, expires_at__gt=by_any_clock))
     # Revoked keys too: an older copy of Valkey may hold them as active.
     keys = _by_account(ApiKey.objects.filter(account__in=accounts))
     refundable_since = at - timedelta(milliseconds=REFUND_WINDOW_MS) - _CLOCKS_APART
@@ -106,7 +110,7 @@ def _snapshots(
     found = {}
     for account in accounts:
         partition = partitions[account.partition_index]
-        entitlement = entitlements[account.pk]
+        entitlement = held[account.pk]
         granted, spent = credits.get(account.pk, (0, 0))
         by_week = weeks_used[account.pk]
         # Without anything used the earlier one: a check enters the next week by itself.
@@ -120,10 +124,11 @@ def _snapshots(
             epoch=partition.epoch,
             pushes=partition.pushes,
             version=entitlement.version,
-            plan=entitlement.plan.slug,
-            packs=tuple(pack.slug for pack in entitlement.packs_on.all()),
+            plan=entitlements.span_at(spans[account.pk], at).plan.slug,
+            plans=_plan_spans(spans[account.pk]),
+            packs=tuple(sorted(switch.pack.slug for switch in packs[account.pk])),
             # A person who is gone has no access, and nobody else can stop the keys they know.
-            suspended=entitlement.suspended_at is not None or account.pk not in with_people,
+            suspended=account.pk in suspended or account.pk not in with_people,
             credits=granted,
             credits_spent=spent,
             boosts=tuple(_grant(boost) for boost in boosts[account.pk]),
@@ -138,18 +143,13 @@ def _snapshots(
 
 
 def _entitlements(accounts: Sequence[Account]) -> dict[int, Entitlement]:
-    """The entitlements by account, with plans and packs; accounts that had none have one then."""
-    rows = (
-        Entitlement.objects.filter(account__in=accounts)
-        .select_related("plan")
-        .prefetch_related("packs_on")
-    )
+    """The entitlements by account; accounts that had none have one then, with the default plan."""
+    rows = Entitlement.objects.filter(account__in=accounts)
     held = {row.account_id: row for row in rows}
     lacking = [account for account in accounts if account.pk not in held]
     if lacking:
-        plan = catalogue.default_plan()
         Entitlement.objects.bulk_create(
-            (Entitlement(account=account, plan=plan) for account in lacking), ignore_conflicts=True
+            (Entitlement(account=account) for account in lacking), ignore_conflicts=True
         )
         held |= {row.account_id: row for row in rows.filter(account__in=lacking)}
     return held
@@ -199,6 +199,16 @@ def _used(accounts: Sequence[Account], weeks: set[int]) -> dict[int, dict[int, _
     for (account_id, number), keys in by_key.items():
         found[account_id][number] = allowance[account_id, number], keys
     return found
+
+
+def _plan_spans(spans: Sequence[Span]) -> tuple[PlanSpan, ...]:
+    """Spans as the gate needs them: nothing where one plan counts for good."""
+    if len(spans) == 1:
+        return ()
+    return tuple(
+        PlanSpan(span.plan.slug, None if span.ends_at is None else week.to_ms(span.ends_at))
+        for span in spans
+    )
 
 
 def _grant(boost: Boost) -> BoostGrant:

@@ -52,13 +52,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The tests' own database may be emptied between tests, which takes a TRUNCATE of the ledger.
+    """The tests' own database may be emptied between tests, which takes a TRUNCATE of ledgers.
 
-    `tests/quotas/test_ledger_truncate.py` has the trigger as it is everywhere else.
+    `tests/quotas/test_ledger_truncate.py` has the triggers as they are everywhere else.
     """
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute(
-            "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate"
+            "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate;"
+            "ALTER TABLE quotas_plangrant DISABLE TRIGGER quotas_plangrant_no_truncate;"
+            "ALTER TABLE quotas_packswitch DISABLE TRIGGER quotas_packswitch_no_truncate;"
+            "ALTER TABLE quotas_suspension DISABLE TRIGGER quotas_suspension_no_truncate"
         )
     yield
     # The test database cannot be deleted while what decides is connected to it.

@@ -15,7 +15,7 @@ from accounts.models import Account, User
 class Boost(models.Model):
     """Chats on top of the allowance, until they expire."""
 
-    account = models.ForeignKey(Account, models.PROTECT, related_name="boosts")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     chats = models.PositiveIntegerField(
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000_000)]
     )
@@ -56,7 +56,7 @@ class CreditEntry(models.Model):
         GRANT = "grant", "Granted"
         SPEND = "spend", "Used for chats"
 
-    account = models.ForeignKey(Account, models.PROTECT, related_name="credit_entries")
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     credits = models.BigIntegerField(help_text="1 credit is 1 US cent; negative when used.")
     kind = models.CharField(max_length=10, choices=Kind)
     source_ref = models.CharField(max_length=120, unique=True)

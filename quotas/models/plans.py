@@ -1,4 +1,4 @@
-"""What accounts may use each week: plans, packs, meters, and which of them an account has."""
+"""What accounts may use each week: plans, packs and meters."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Q
 
-from accounts.models import Account
 from accounts.names import NameField, name_check
 
 # The API and the pages ask for this one.
@@ -18,6 +17,10 @@ SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed 
 
 class CannotRemove(Exception):
     """Something that others depend on must stay; the message says what to do first."""
+
+
+def _accounts(number: int) -> str:
+    return "account" if number == 1 else "accounts"
 
 
 class Pack(models.Model):
@@ -43,10 +46,13 @@ class Pack(models.Model):
     @property
     def why_it_stays(self) -> str:
         """Why the pack cannot be deleted; empty when it can."""
-        on = Entitlement.objects.filter(packs_on=self).count()
-        if not on:
+        accounts = self.switches.values("account").distinct().count()
+        if not accounts:
             return ""
-        return f"{self.name} is switched on in {on:,} accounts: take it out of the plans instead."
+        return (
+            f"{self.name} is or was on in {accounts:,} {_accounts(accounts)}, and their history "
+            "names it: take it out of the plans instead."
+        )
 
 
 class Plan(models.Model):
@@ -66,7 +72,10 @@ class Plan(models.Model):
         null=True, blank=True, help_text="Empty shows “Contact us”."
     )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
-    position = models.PositiveSmallIntegerField(default=0)
+    position = models.PositiveSmallIntegerField(
+        default=0,
+        help_text="On the pricing page. Of two plans that an account has, the later one counts.",
+    )
     is_public = models.BooleanField(default=True, help_text="Shown on the pricing page.")
     is_default = models.BooleanField(default=False, help_text="What a new account begins with.")
 
@@ -99,11 +108,24 @@ class Plan(models.Model):
         return super().delete(*args, **kwargs)
 
     @property
-    def why_it_stays(self) -> str:
-        """Why the plan cannot be deleted or lose its mark; empty when it can."""
+    def why_it_stays_default(self) -> str:
+        """Why the plan cannot lose its mark; empty when it can."""
         if not self.is_default:
             return ""
         return f"{self.name} is what new accounts begin with: make another plan the default first."
+
+    @property
+    def why_it_stays(self) -> str:
+        """Why the plan cannot be deleted; empty when it can."""
+        if self.is_default:
+            return self.why_it_stays_default
+        accounts = self.grants.values("account").distinct().count()
+        if not accounts:
+            return ""
+        return (
+            f"{accounts:,} {_accounts(accounts)} {'has' if accounts == 1 else 'have'} or had "
+            f"{self.name}, and their history names it: take it off the pricing page instead."
+        )
 
     @property
     def included_packs(self) -> list[Pack]:
@@ -158,27 +180,3 @@ class QuotaPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.credits_per_chat} credits a chat"
-
-
-class Entitlement(models.Model):
-    """What an account is entitled to. An account without a row has the default plan."""
-
-    account = models.OneToOneField(Account, models.CASCADE, related_name="entitlement")
-    plan = models.ForeignKey(Plan, models.PROTECT, related_name="entitlements")
-    packs_on = models.ManyToManyField(Pack, blank=True, related_name="entitlements")
-    suspended_at = models.DateTimeField(null=True, blank=True)
-    # The gate keeps the highest version; what is above `pushed_version` is not known there yet.
-    version = models.PositiveBigIntegerField(default=1, editable=False)
-    pushed_version = models.PositiveBigIntegerField(default=0, editable=False)
-
-    class Meta:
-        indexes: ClassVar = [
-            models.Index(
-                fields=["id"],
-                condition=Q(pushed_version__lt=F("version")),
-                name="entitlement_unpushed",
-            )
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.account}: {self.plan}"

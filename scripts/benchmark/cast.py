@@ -22,7 +22,8 @@ from keys.issue import issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
 from partitions.models import Partition  # noqa: E402
 from quotas import catalogue  # noqa: E402
-from quotas.models.plans import Entitlement, Plan  # noqa: E402
+from quotas.models.entitlements import Entitlement, PlanGrant  # noqa: E402
+from quotas.models.plans import Plan  # noqa: E402
 from quotas.models.used import UsageRollup  # noqa: E402
 from quotas.usage import drain, stream  # noqa: E402
 
@@ -100,7 +101,17 @@ def _make_keys(accounts: int) -> tuple[str, ...]:
         )
         # Projected right below, so that the sweep need not.
         Entitlement.objects.bulk_create(
-            Entitlement(account=account, plan=plan, pushed_version=1) for account in made
+            Entitlement(account=account, pushed_version=1) for account in made
+        )
+        PlanGrant.objects.bulk_create(
+            PlanGrant(
+                account=account,
+                plan=plan,
+                source=PlanGrant.Source.ADMIN,
+                starts_at=account.created_at,
+                source_ref=f"benchmark:{account.pk}",
+            )
+            for account in made
         )
         texts = tuple(key_text.new_api_key(account.handle) for account in made)
         keys = ApiKey.objects.bulk_create(

@@ -19,7 +19,7 @@ from keys.issue import issue_api_key, issue_service_token
 from keys.models import ApiKey, ServiceToken
 from quotas.models.plans import Meter, Pack, Plan
 from tests.keys.acts import submit_key
-from tests.quotas.test_quota_admin import filled_in, post
+from tests.quotas.forms_of_the_admin import filled_in, post
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 

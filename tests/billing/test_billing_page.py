@@ -10,9 +10,10 @@ from django.utils import timezone
 from accounts.models import Account, User
 from billing.models import Product
 from quotas import grants
+from quotas.entitlements import packs_on
 from quotas.models.ledger import CreditEntry
-from quotas.models.plans import Entitlement, Plan
 from quotas.usage import drain
+from tests import entitled
 from tests.billing.buyer import Buyer
 from tests.quotas.live_gate import LiveGate
 from tests.site.answer import Answer
@@ -68,7 +69,7 @@ def test_it_stays_open_while_valkey_and_stripe_are_away(
 @pytest.fixture
 def on_plus(account: Account) -> Account:
     """The owner's account, moved to Plus."""
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
+    entitled.move_to_plan(account, "plus")
     return account
 
 
@@ -91,7 +92,7 @@ def test_a_pack_of_another_plan_is_refused_in_words(account: Account, owner_clie
     page = owner_client.post(SWITCH, {"on": "true"}, follow=True)
     assert "Your plan does not include the Copilot Pro Pack." in page.content.decode()
     assert page.context["packs"] == []
-    assert not Entitlement.objects.filter(account=account).exclude(packs_on=None).exists()
+    assert not packs_on(account).exists()
 
 
 @pytest.mark.parametrize("on", ["", "yes", "1", "True"])
@@ -99,7 +100,7 @@ def test_a_switch_without_a_clear_wish_changes_nothing(
     on_plus: Account, owner_client: Client, on: str
 ) -> None:
     assert owner_client.post(SWITCH, {"on": on}).status_code == 302
-    assert not Entitlement.objects.get(account=on_plus).packs_on.exists()
+    assert not packs_on(on_plus).exists()
 
 
 def test_a_pack_is_switched_by_posts_of_its_owner_only(
@@ -109,7 +110,7 @@ def test_a_pack_is_switched_by_posts_of_its_owner_only(
     assert owner_client.post("/account/billing/packs/none", {"on": "true"}).status_code == 404
     assert Client().post(SWITCH, {"on": "true"}).status_code == 302
     outsider_client.post(SWITCH, {"on": "true", "account": on_plus.pk})
-    assert not Entitlement.objects.get(account=on_plus).packs_on.exists()
+    assert not packs_on(on_plus).exists()
 
 
 def test_used_credits_are_a_line_of_the_ledger(

@@ -12,8 +12,8 @@ from billing import tasks
 from billing.models import Purchase
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Plan
 from quotas.standing import Outlook, Standing, outlook_of
+from tests import entitled
 from tests.billing.buyer import Buyer, delivered
 from tests.quotas.live_gate import LiveGate
 
@@ -27,7 +27,7 @@ def suspend(account: Account) -> Callable[[bool], None]:
     """Suspends the owner's account, or lets it work again."""
 
     def suspended(is_so: bool) -> None:
-        grants.set_suspended(account=account, suspended=is_so, at=timezone.now())
+        entitled.set_suspended(account, is_so)
 
     return suspended
 
@@ -94,7 +94,7 @@ def test_the_usage_page_of_a_suspended_account_promises_nothing(
 def test_a_pack_that_is_switched_on_while_suspended_promises_no_chat(
     account: Account, owner_client: Client, suspend: Callable[[bool], None]
 ) -> None:
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
+    entitled.move_to_plan(account, "plus")
     suspend(True)
     page = words(
         owner_client.post("/account/billing/packs/copilot-pro", {"on": "true"}, follow=True)

@@ -18,8 +18,8 @@ from gate.terms import key_text
 from keys.models import ApiKey
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Plan
 from quotas.models.used import UsageRollup
+from tests import entitled
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def customer(
             source_ref=f"faults:{uuid4()}",
         )
     # Last, so that the account reaches the gate with its keys.
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug=plan))
+    entitled.move_to_plan(account, plan)
     return new
 
 

@@ -173,7 +173,8 @@ def test_what_an_admin_changes_counts_for_the_next_chat(page: Page, site: Runnin
     # Another plan.
     page.goto(f"{site.address}/admin/accounts/account/?q={email}")
     page.locator("#result_list tbody th a").click()
-    page.locator("#id_entitlement-0-plan").select_option("Core")
+    page.locator("#id_plan").select_option("Core")
+    page.get_by_label("Reason").fill("Paid by invoice")
     page.get_by_role("button", name="Save", exact=True).click()
     assert chat(site, key).status_code == 200
 

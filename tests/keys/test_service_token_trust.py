@@ -25,10 +25,9 @@ from gate.store.connection import HotClient
 from keys.issue import issue_api_key, issue_service_token
 from keys.models import ServiceToken
 from keys.projection import record_ignored_headers, valid_service_tokens
-from quotas import grants
 from quotas.catalogue import partition_snapshot
-from quotas.models.plans import Plan
 from quotas.projection import load_accounts
+from tests import entitled
 from tests.keys.acts import TOKEN
 
 ADD, CHANGE = "admin:keys_servicetoken_add", "admin:keys_servicetoken_change"
@@ -155,7 +154,7 @@ def test_trust_counts_within_five_seconds_and_what_is_ignored_is_written_down(
     account: Account, owner: User
 ) -> None:
     """The service as it runs, on the real tables."""
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
+    entitled.move_to_plan(account, "pro")
     _, key = issue_api_key(account=account, name="laptop", submission=uuid4(), by=owner)
     token, text = issue_service_token(name="gateway")
     headers = {

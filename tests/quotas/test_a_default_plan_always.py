@@ -6,13 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from partitions.models import Partition
 from quotas import catalogue, projection
-from quotas.models.plans import CannotRemove, Entitlement, Meter, Pack, Plan, QuotaPolicy
+from quotas.entitlements import plan_of
+from quotas.models.plans import CannotRemove, Meter, Pack, Plan, QuotaPolicy
 from quotas.seed import seed_catalogue
-from tests.quotas.test_quota_admin import filled_in, post, saved
+from tests import entitled
+from tests.quotas.forms_of_the_admin import filled_in, post, saved
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("plans")]
 
@@ -38,7 +41,8 @@ def test_choosing_another_plan_moves_the_mark_in_one_act(admin_client: Client) -
     saved(admin_client, page_of("core"), is_default="on")
     assert defaults() == ["core"]
     user = User.objects.create_user("new@example.com")
-    assert projection.entitlement_of(user.personal_account).plan.slug == "core"
+    projection.entitlement_of(user.personal_account)
+    assert plan_of(user.personal_account, at=timezone.now()).slug == "core"
 
 
 def test_a_new_plan_may_be_the_default_from_the_start(admin_client: Client) -> None:
@@ -165,28 +169,28 @@ def test_the_meter_that_the_api_asks_for_is_kept_with_a_sentence(admin_client: C
     assert set(Meter.objects.values_list("slug", flat=True)) == {"chat", "images"}
 
 
-def test_a_pack_that_is_switched_on_is_kept_with_a_sentence(
-    admin_client: Client, owner: User
-) -> None:
-    pack = Pack.objects.get()
-    url = f"/admin/quotas/pack/{pack.pk}/delete/"
-    projection.entitlement_of(owner.personal_account).packs_on.add(pack)
-    page = admin_client.post(url, {"post": "yes"}).content.decode()
-    assert "is switched on in 1 accounts" in page
-    Entitlement.objects.get(account=owner.personal_account).packs_on.clear()
-    admin_client.post(url, {"post": "yes"})
-    assert not Pack.objects.exists()
+def test_a_pack_that_was_ever_on_is_kept_with_a_sentence(admin_client: Client, owner: User) -> None:
+    pack, unused = Pack.objects.get(), Pack.objects.create(slug="unused", name="Unused")
+    entitled.move_to_plan(owner.personal_account, "plus")
+    entitled.switch_pack(owner.personal_account, pack, on=True)
+    entitled.switch_pack(owner.personal_account, pack, on=False)
+    delete = f"/admin/quotas/pack/{pack.pk}/delete/"
+    page = admin_client.post(delete, {"post": "yes"}).content.decode()
+    assert "is or was on in 1 account" in page
+    admin_client.post(f"/admin/quotas/pack/{unused.pk}/delete/", {"post": "yes"})
+    assert list(Pack.objects.all()) == [pack]
 
 
-def test_a_plan_in_use_is_kept_and_one_that_nobody_needs_goes(
+def test_a_plan_that_somebody_has_or_had_is_kept_and_one_that_nobody_had_goes(
     admin_client: Client, owner: User
 ) -> None:
-    entitlement = projection.entitlement_of(owner.personal_account)
-    entitlement.plan = plan("core")
-    entitlement.save()
-    for slug in ("core", "teams"):
+    entitled.move_to_plan(owner.personal_account, "core")
+    entitled.move_to_plan(owner.personal_account, "plus")
+    for slug in ("core", "plus", "teams"):
         admin_client.post(f"{PLANS}{plan(slug).pk}/delete/", {"post": "yes"})
-    assert Plan.objects.filter(slug="core").exists()
+    page = admin_client.get(f"{PLANS}{plan('core').pk}/delete/").content.decode()
+    assert "1 account has or had Core" in page
+    assert Plan.objects.filter(slug="plus").exists()
     assert not Plan.objects.filter(slug="teams").exists()
 
 

@@ -31,6 +31,7 @@ from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.standing import standing_of
 from quotas.usage import drain, stream, week_page
 from quotas.usage.closing import close_ended_weeks
+from tests import entitled
 from tests.quotas import books
 from tests.quotas.books import CAPS, COSTS, PACK_CAP, Books, Charge, Key
 from tests.quotas.live_gate import LiveGate
@@ -68,7 +69,7 @@ class Bookkeeping(RuleBasedStateMachine):
         self.valkey.flushall()
         set_rate(self.books.rate)
         self.account = Account.objects.open_for(self.owner, name="story")
-        grants.move_to_plan(account=self.account, plan=Plan.objects.get(slug="small"))
+        entitled.move_to_plan(self.account, "small")
         self.grant_credits(credits=10, repeats=0)
         self.issue_key(cap=None)
         # Every story has a charge of the week that is about to end, so that it may be given back.
@@ -210,7 +211,7 @@ class Bookkeeping(RuleBasedStateMachine):
     @act(slug=st.sampled_from(sorted(CAPS)))
     def move_to_plan(self, slug: str) -> None:
         plan = Plan.objects.get(slug=slug)
-        grants.move_to_plan(account=self.account, plan=plan)
+        entitled.move_to_plan(self.account, plan)
         self.books.plan = slug
         self.books.pack_is_on = self.books.pack_is_on and slug == "large"
 
@@ -219,9 +220,9 @@ class Bookkeeping(RuleBasedStateMachine):
         pack = Pack.objects.get(slug="story-pack")
         if on and self.books.plan != "large":
             with pytest.raises(grants.CannotSwitchPack):
-                grants.switch_pack(account=self.account, pack=pack, on=on)
+                entitled.switch_pack(self.account, pack, on=on)
             return
-        grants.switch_pack(account=self.account, pack=pack, on=on)
+        entitled.switch_pack(self.account, pack, on=on)
         self.books.pack_is_on = on
 
     @act(rate=st.integers(1, 3))
@@ -232,7 +233,7 @@ class Bookkeeping(RuleBasedStateMachine):
     # A suspended account has a dull story: most of the time it may go on.
     @act(suspended=st.sampled_from([True, False, False]))
     def suspend(self, suspended: bool) -> None:
-        grants.set_suspended(account=self.account, suspended=suspended, at=self.now)
+        entitled.set_suspended(self.account, suspended)
         self.books.is_suspended = suspended
 
     # --- keys -----------------------------------------------------------------------------------

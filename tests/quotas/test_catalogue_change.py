@@ -12,6 +12,7 @@ from quotas import catalogue, grants
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 from quotas.standing import Standing
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,8 +101,8 @@ def test_the_cap_of_a_pack_counts_at_once_for_those_who_have_it_on(
     account: Account, key: str, gate: LiveGate
 ) -> None:
     plus, pack = Plan.objects.get(slug="plus"), Pack.objects.get()
-    grants.move_to_plan(account=account, plan=plus)
-    grants.switch_pack(account=account, pack=pack, on=True)
+    entitled.move_to_plan(account, plus)
+    entitled.switch_pack(account, pack, on=True)
     assert gate.check(key, 2000).allowed
     pack.weekly_cap = 2001
     pack.save()
@@ -114,8 +115,8 @@ def test_a_pack_that_the_plan_no_longer_includes_lifts_nothing(
     account: Account, key: str, gate: LiveGate
 ) -> None:
     plus, pack = Plan.objects.get(slug="plus"), Pack.objects.get()
-    grants.move_to_plan(account=account, plan=plus)
-    grants.switch_pack(account=account, pack=pack, on=True)
+    entitled.move_to_plan(account, plus)
+    entitled.switch_pack(account, pack, on=True)
     assert gate.check(key, 2000).allowed
     plus.packs.remove(pack)
     catalogue.changed()

@@ -7,7 +7,6 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account, User
@@ -15,9 +14,11 @@ from gate.decision.cold import ACCOUNTS_IN_A_BATCH
 from gate.store import hot_state, snapshots
 from gate.terms import key_text
 from keys.issue import issue_api_key
-from quotas import catalogue, epochs, grants, projection
-from quotas.models.plans import Entitlement, Pack, Plan
+from quotas import catalogue, epochs, projection
+from quotas.models.entitlements import Entitlement
+from quotas.models.plans import Pack
 from quotas.usage import drain
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_drain import fund
 
@@ -36,8 +37,8 @@ def issue(account: Account, owner: User) -> str:
 def equip(account: Account, owner: User) -> None:
     """Something of everything that is granted."""
     fund(account)
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
-    grants.switch_pack(account=account, pack=Pack.objects.get(), on=True)
+    entitled.move_to_plan(account, "plus")
+    entitled.switch_pack(account, Pack.objects.get(), on=True)
     issue(account, owner)
 
 
@@ -114,7 +115,7 @@ def test_accounts_that_are_loaded_together_keep_to_themselves(owner: User, gate:
     rich, plain, closed = accounts = neighbours(owner, 3)
     equip(rich, owner)
     fund(plain, chats=10, credits=40)
-    grants.set_suspended(account=closed, suspended=True, at=timezone.now())
+    entitled.set_suspended(closed, True)
     gate.use(issue(rich, owner), 30)
     gate.refund(gate.use(issue(plain, owner), 50)[0])
 

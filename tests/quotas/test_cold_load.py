@@ -12,9 +12,10 @@ from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Pack, Plan
+from quotas.models.plans import Pack
 from quotas.standing import Standing
 from quotas.usage import drain
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,13 +70,13 @@ def test_the_gate_loads_a_cold_account_before_it_serves_it(
 def test_plan_pack_and_suspension_are_there_again(
     account: Account, key: str, gate: LiveGate, valkey: Redis, standing: Now
 ) -> None:
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
-    grants.switch_pack(account=account, pack=Pack.objects.get(), on=True)
+    entitled.move_to_plan(account, "plus")
+    entitled.switch_pack(account, Pack.objects.get(), on=True)
     assert gate.check(key, 5000).allowed
     drain.move_all()
     valkey.flushall()
     assert gate.check(key).allowed
-    grants.set_suspended(account=account, suspended=True, at=timezone.now())
+    entitled.set_suspended(account, True)
     drain.move_all()
     valkey.flushall()
     assert gate.check(key).reason == "suspended"

@@ -9,10 +9,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Account
-from quotas import grants
+from quotas import entitlements, grants
+from quotas.models.entitlements import Entitlement
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement, Pack, Plan
+from quotas.models.plans import Pack, Plan
 from quotas.standing import Standing
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -140,7 +142,7 @@ def test_credits_that_an_admin_takes_back_are_gone_at_once(
 def test_a_larger_plan_counts_for_the_next_chat(account: Account, key: str, gate: LiveGate) -> None:
     gate.use(key, 50)
     assert not gate.check(key).allowed
-    grants.move_to_plan(account=account, plan=plan("core"))
+    entitled.move_to_plan(account, "core")
     gate.use(key, 450)
     assert not gate.check(key).allowed
 
@@ -148,9 +150,9 @@ def test_a_larger_plan_counts_for_the_next_chat(account: Account, key: str, gate
 def test_a_smaller_plan_counts_for_the_next_chat(
     account: Account, key: str, gate: LiveGate, standing: Now
 ) -> None:
-    grants.move_to_plan(account=account, plan=plan("pro"))
+    entitled.move_to_plan(account, "pro")
     gate.use(key, 60)
-    grants.move_to_plan(account=account, plan=plan("free"))
+    entitled.move_to_plan(account, "free")
     assert not gate.check(key).allowed
     assert (standing().used, standing().left) == (60, 0)
 
@@ -158,12 +160,12 @@ def test_a_smaller_plan_counts_for_the_next_chat(
 def test_the_pack_lifts_the_cap_of_plus_while_it_is_on(
     account: Account, key: str, gate: LiveGate
 ) -> None:
-    grants.move_to_plan(account=account, plan=plan("plus"))
+    entitled.move_to_plan(account, "plus")
     assert gate.check(key, 1500).allowed
     assert not gate.check(key).allowed
-    grants.switch_pack(account=account, pack=copilot(), on=True)
+    entitled.switch_pack(account, copilot(), on=True)
     assert gate.check(key).allowed
-    grants.switch_pack(account=account, pack=copilot(), on=False)
+    entitled.switch_pack(account, copilot(), on=False)
     assert not gate.check(key).allowed
 
 
@@ -171,17 +173,19 @@ def test_a_suspended_account_is_refused_until_it_is_not(
     account: Account, key: str, gate: LiveGate
 ) -> None:
     gate.check(key)
-    grants.set_suspended(account=account, suspended=True, at=timezone.now())
+    entitled.set_suspended(account, True)
     assert gate.check(key).reason == "suspended"
-    grants.set_suspended(account=account, suspended=False, at=timezone.now())
+    entitled.set_suspended(account, False)
     assert gate.check(key).allowed
 
 
 def test_suspending_again_keeps_the_first_moment(account: Account) -> None:
     first = timezone.now()
-    grants.set_suspended(account=account, suspended=True, at=first)
-    grants.set_suspended(account=account, suspended=True, at=first + timedelta(hours=1))
-    assert Entitlement.objects.get(account=account).suspended_at == first
+    for hours, reason in ((0, "Spam"), (1, "Again")):
+        grants.suspend(account=account, at=first + timedelta(hours=hours), note=reason)
+    suspension = entitlements.suspension_of(account)
+    assert suspension is not None
+    assert (suspension.created_at, suspension.note) == (first, "Spam")
 
 
 # --- packs and plans --------------------------------------------------------------------------
@@ -189,28 +193,28 @@ def test_suspending_again_keeps_the_first_moment(account: Account) -> None:
 
 def test_a_pack_that_the_plan_does_not_include_is_refused(account: Account) -> None:
     with pytest.raises(grants.CannotSwitchPack, match="Free does not include"):
-        grants.switch_pack(account=account, pack=copilot(), on=True)
-    assert not Entitlement.objects.filter(account=account, packs_on=copilot()).exists()
+        entitled.switch_pack(account, copilot(), on=True)
+    assert not entitlements.packs_on(account).exists()
 
 
 def test_leaving_a_plan_switches_its_packs_off_for_good(
     account: Account, key: str, gate: LiveGate
 ) -> None:
-    grants.move_to_plan(account=account, plan=plan("plus"))
-    grants.switch_pack(account=account, pack=copilot(), on=True)
-    grants.move_to_plan(account=account, plan=plan("core"))
-    grants.move_to_plan(account=account, plan=plan("plus"))
-    assert not Entitlement.objects.get(account=account).packs_on.exists()
+    entitled.move_to_plan(account, "plus")
+    entitled.switch_pack(account, copilot(), on=True)
+    entitled.move_to_plan(account, "core")
+    entitled.move_to_plan(account, "plus")
+    assert not entitlements.packs_on(account).exists()
     assert gate.check(key, 1500).allowed
     assert not gate.check(key).allowed
 
 
 def test_a_pack_that_both_plans_include_stays_on(account: Account) -> None:
     plan("pro").packs.add(copilot())
-    grants.move_to_plan(account=account, plan=plan("plus"))
-    grants.switch_pack(account=account, pack=copilot(), on=True)
-    grants.move_to_plan(account=account, plan=plan("pro"))
-    assert list(Entitlement.objects.get(account=account).packs_on.all()) == [copilot()]
+    entitled.move_to_plan(account, "plus")
+    entitled.switch_pack(account, copilot(), on=True)
+    entitled.move_to_plan(account, "pro")
+    assert list(entitlements.packs_on(account)) == [copilot()]
 
 
 # --- only what is committed -------------------------------------------------------------------
@@ -223,7 +227,7 @@ def test_a_transaction_that_is_rolled_back_tells_the_gate_nothing(
     with transaction.atomic():
         grant_boost(account)
         grant_credits(account)
-        grants.move_to_plan(account=account, plan=plan("pro"))
+        entitled.move_to_plan(account, "pro")
         transaction.set_rollback(True)
     assert (standing().plan_name, standing().boost_left, standing().credits_left) == ("Free", 0, 0)
     assert not Boost.objects.exists()

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from accounts.models import Account
 from partitions.models import Partition
+from quotas.models.entitlements import Entitlement
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement, Plan, QuotaPolicy
+from quotas.models.plans import Plan, QuotaPolicy
 
 pytestmark = pytest.mark.django_db
 
@@ -125,13 +126,12 @@ def test_a_boost_that_makes_no_sense_is_refused(
 
 
 def test_there_is_one_policy_one_default_plan_and_one_entitlement(account: Account) -> None:
-    free = Plan.objects.get(slug="free")
-    Entitlement.objects.create(account=account, plan=free)
+    Entitlement.objects.create(account=account)
     for forbidden in (
         lambda: QuotaPolicy.objects.create(pk=2),
         lambda: QuotaPolicy.objects.update(credits_per_chat=0),
         lambda: Plan.objects.filter(slug="core").update(is_default=True),
-        lambda: Entitlement.objects.create(account=account, plan=free),
+        lambda: Entitlement.objects.create(account=account),
         lambda: Partition.objects.create(index=64),
     ):
         with pytest.raises(IntegrityError), transaction.atomic():

@@ -11,10 +11,12 @@ from accounts.models import Account
 from gate.store import hot_state, snapshots
 from partitions.states import partition_state
 from quotas import catalogue, grants, projection
+from quotas.models.entitlements import Entitlement
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement, Plan, QuotaPolicy
+from quotas.models.plans import Plan, QuotaPolicy
 from quotas.standing import Standing
 from quotas.tasks import push_pending
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,7 +99,7 @@ def test_a_snapshot_that_arrives_late_does_not_undo_a_newer_one(
     grant_credits(account, 100, ref="test:1")
     late = projection.account_snapshot(account)
     grant_credits(account, 100, ref="test:2")
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
+    entitled.move_to_plan(account, "pro")
     assert hot_state.run(valkey, snapshots.put_account_call(late))[0] == b"stored"
     assert (standing().plan_name, standing().credits_left) == ("Pro", 200)
 

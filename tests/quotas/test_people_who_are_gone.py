@@ -14,13 +14,16 @@ from accounts.models import Account, Membership, User
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from quotas import grants
+from quotas.entitlements import plan_of
+from quotas.models.entitlements import Entitlement
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Entitlement
 from quotas.projection import account_snapshot
 from quotas.tasks import push_pending
+from tests import entitled
 from tests.conftest import PASSWORD
+from tests.quotas.forms_of_the_admin import filled_in, post
 from tests.quotas.live_gate import LiveGate
-from tests.quotas.test_quota_admin import account_page, filled_in, post
+from tests.quotas.test_quota_admin import account_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -191,7 +194,7 @@ def test_an_account_without_an_entitlement_gets_one_to_be_remembered_by(
     in_bulk(owner)
     entitlement = Entitlement.objects.get(account=account)
     assert entitlement.pushed_version < entitlement.version
-    assert entitlement.plan.is_default
+    assert plan_of(account, at=timezone.now()).is_default
 
 
 # --- undone -----------------------------------------------------------------------------------
@@ -243,11 +246,11 @@ def test_a_deleted_person_leaves_the_account_with_its_books_and_another_may_open
 def test_suspension_by_an_admin_stays_when_a_person_returns(
     owner: User, account: Account, key: str, gate: LiveGate, admin_client: Client
 ) -> None:
-    grants.set_suspended(account=account, suspended=True, at=timezone.now())
+    entitled.set_suspended(account, True)
     switch_off(admin_client, owner)
     switch_on(admin_client, owner)
     assert gate.check(key).reason == "suspended"
-    grants.set_suspended(account=account, suspended=False, at=timezone.now())
+    entitled.set_suspended(account, False)
     assert gate.check(key).allowed
 
 

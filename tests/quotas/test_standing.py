@@ -10,8 +10,8 @@ from accounts.models import Account
 from gate.terms import week
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
-from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 Now = Callable[[], Standing]
@@ -73,7 +73,7 @@ class TestByTheGate:
     def test_an_unlimited_plan_has_no_cap_and_nothing_left_to_count(
         self, account: Account, key: str, gate: LiveGate, standing: Now
     ) -> None:
-        grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
+        entitled.move_to_plan(account, "pro")
         gate.check(key, 1000)
         now = standing()
         assert (now.plan_name, now.cap, now.used, now.left) == ("Pro", None, 1000, None)
@@ -82,7 +82,7 @@ class TestByTheGate:
     def test_a_suspended_account_sees_what_it_has_and_cannot_chat(
         self, account: Account, standing: Now
     ) -> None:
-        grants.set_suspended(account=account, suspended=True, at=timezone.now())
+        entitled.set_suspended(account, True)
         assert (standing().suspended, standing().left, standing().can_chat) == (True, 50, False)
 
     def test_credits_below_the_price_of_a_chat_pay_none(

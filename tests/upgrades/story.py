@@ -24,11 +24,12 @@ from keys.revoke import revoke_api_key
 from partitions.models import Partition
 from quotas import catalogue, grants
 from quotas.models.ledger import CreditEntry
-from quotas.models.plans import Pack, Plan
+from quotas.models.plans import Pack
 from quotas.models.used import UsageRollup, WeekClose
 from quotas.seed import seed_catalogue
 from quotas.standing import standing_of
 from quotas.usage import closing, drain, refusals, stream
+from tests import entitled
 from tests.quotas.live_gate import LiveGate, live_gate
 
 PASSWORD = "correct horse battery staple"
@@ -197,8 +198,8 @@ def _of_tim(gate: LiveGate, facts: Facts, tim: User, *, at: datetime) -> None:
 def _of_otto(gate: LiveGate, facts: Facts, otto: User, *, at: datetime) -> None:
     """Credits that nothing needs: the plan has a pack that lifts its cap."""
     account = otto.personal_account
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="plus"))
-    grants.switch_pack(account=account, pack=Pack.objects.get(slug="copilot-pro"), on=True)
+    entitled.move_to_plan(account, "plus")
+    entitled.switch_pack(account, Pack.objects.get(slug="copilot-pro"), on=True)
     grants.grant_credits(
         account=account,
         credits=250,
@@ -216,7 +217,7 @@ def _of_a_team(facts: Facts, olga: User, tim: User, *, at: datetime) -> None:
     team = Account.objects.create(name="Team")
     Membership.objects.create(account=team, user=olga, role=Membership.Role.OWNER)
     Membership.objects.create(account=team, user=tim, role=Membership.Role.ADMIN)
-    grants.set_suspended(account=team, suspended=True, at=at)
+    entitled.set_suspended(team, True)
     _key(facts, team, tim, "team", "suspended")
     handled = _event("evt_handled", at=at)
     handled.mark_handled(at=at)

@@ -15,6 +15,7 @@ from accounts.models import Account
 from gate.decision.check import Decision
 from gate.terms import addresses, key_text
 from keys.projection import valid_service_tokens
+from quotas.models.entitlements import PlanGrant, Suspension
 from quotas.models.used import WeekClose
 from quotas.standing import standing_of
 from quotas.usage import drain, refusals
@@ -177,9 +178,9 @@ def test_the_rows_that_were_kept_are_all_still_there(
 
 
 def counted() -> dict[str, int]:
-    """How many rows each table has."""
+    """How many rows each table has, and what now stands for one that was there."""
     with connection.cursor() as cursor:
-        tables = connection.introspection.table_names(cursor)
+        tables = connection.introspection.table_names(cursor, include_views=True)
         found = {}
         for table in tables:
             cursor.execute(f'SELECT count(*) FROM "{table}"')
@@ -197,3 +198,33 @@ def test_a_released_migration_stays_as_it_is(kept: Kept) -> None:
     ]
     assert lines
     assert changed == [], "Released migrations never change: add another one instead."
+
+
+def held(facts: Facts) -> dict[str, tuple[object, ...]]:
+    """Plan, packs and suspension of every account, as 0.1.0 reads them."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT account.handle, plan.slug, suspended_at, ARRAY("
+            "  SELECT pack_id FROM quotas_entitlement_packs_on WHERE entitlement_id = held.id)"
+            " FROM quotas_entitlement AS held"
+            " JOIN quotas_plan AS plan ON plan.id = held.plan_id"
+            " JOIN accounts_account AS account ON account.id = held.account_id"
+        )
+        return {handle: tuple(rest) for handle, *rest in cursor.fetchall()}
+
+
+def test_plans_packs_and_suspensions_are_dated_and_can_be_told_as_before(
+    brought_up: None, facts: Facts
+) -> None:
+    before = held(facts)
+    assert {slug for slug, _, _ in before.values()} >= {"free", "plus"}
+    admins = PlanGrant.objects.filter(source="admin")
+    assert {grant.note for grant in admins} == {"Had it before plans were dated."}
+    assert {grant.account.handle for grant in admins} == {
+        handle for handle, (slug, _, _) in before.items() if slug != "free"
+    }
+    assert Suspension.objects.count() == sum(since is not None for _, since, _ in before.values())
+    call_command("migrate", "quotas", "0006", verbosity=0)
+    assert held(facts) == before
+    call_command("migrate", "quotas", verbosity=0)
+    assert held(facts) == before

@@ -15,11 +15,10 @@ from django.utils import timezone
 
 from accounts.models import Account, User
 from keys.issue import issue_api_key
-from quotas import grants
-from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
 from quotas.usage import drain, week_page
 from quotas.usage.week_page import WeekUsage
+from tests import entitled
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_drain import fund
@@ -126,7 +125,7 @@ def test_it_never_lags_or_doubles_while_drains_run(
     account: Account, key: str, gate: LiveGate
 ) -> None:
     """Every reading lies between the chats answered before it and those begun by its end."""
-    grants.move_to_plan(account=account, plan=Plan.objects.get(slug="pro"))
+    entitled.move_to_plan(account, "pro")
     begun = answered = 0
 
     def chat() -> None:

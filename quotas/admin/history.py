@@ -1,0 +1,45 @@
+"""What is only shown: packs, suspensions, weeks that have ended, partitions."""
+
+from django.contrib import admin
+
+from accounts.read_only_admin import ReadOnlyAdmin
+from partitions.models import Partition
+from quotas.models.entitlements import PackSwitch, Suspension
+from quotas.models.used import WeekClose
+
+
+@admin.register(PackSwitch)
+class PackSwitchAdmin(ReadOnlyAdmin[PackSwitch]):
+    """Who switched which pack on and off, and when."""
+
+    list_display = ("account", "pack", "created_at", "by", "note", "ended_at", "ended_by")
+    list_filter = ("pack", ("ended_at", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("account__name", "account__handle", "account__members__email")
+    list_select_related = ("account", "pack", "by", "ended_by")
+
+
+@admin.register(Suspension)
+class SuspensionAdmin(ReadOnlyAdmin[Suspension]):
+    """Who suspended which account, why, and until when."""
+
+    list_display = ("account", "created_at", "by", "note", "ended_at", "ended_by", "end_note")
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), "created_at")
+    search_fields = ("account__name", "account__handle", "account__members__email", "note")
+    list_select_related = ("account", "by", "ended_by")
+
+
+@admin.register(WeekClose)
+class WeekCloseAdmin(ReadOnlyAdmin[WeekClose]):
+    """What accounts used in weeks that have ended."""
+
+    list_display = ("account", "week", "allowance", "boost", "credits", "closed_at")
+    list_filter = ("week",)
+    search_fields = ("account__name", "account__handle")
+    list_select_related = ("account",)
+
+
+@admin.register(Partition)
+class PartitionAdmin(ReadOnlyAdmin[Partition]):
+    """How far each partition's charges have been drained."""
+
+    list_display = ("index", "epoch", "pushes", "drained_id", "drained_at")

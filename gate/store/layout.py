@@ -9,6 +9,7 @@ Lua spells no positions either: `expand` puts them in when a script is loaded.
 
     ARGS.meter, NAMES.account     ARGV[2], KEYS[1]
     FIRST.digests                 10, where a list among ARGV or KEYS begins
+    ACCOUNT.plan, CATALOGUE.cap   'plan', 'cap:', the name of a field or how it begins
     KEPT{allowance = a, …}        {a, …}, an answer in its order; what is not given is its default
     TEXT.entry{week = w, …}       (… .. '|' .. w .. '|' .. …), a record as text
     a, b = MATCH.key(text)        string.match(text, '…'); a and b must be called as the fields are
@@ -277,6 +278,59 @@ RECEIPT = Record(
     ),
 )
 
+
+@dataclass(frozen=True)
+class Hash:
+    """Fields by name, in no order; those that there is one of for each of something begin alike."""
+
+    name: str
+    says: str
+    fields: tuple[Field, ...]
+    begins: Mapping[str, str]  # how those are spelled that are followed by an id
+
+    def spell(self, name: str) -> str:
+        """The name of a field in Valkey, or how it begins."""
+        if name in self.begins:
+            return self.begins[name]
+        if name not in {field.name for field in self.fields}:
+            raise CannotExpand(f"{self.name} has no {name}")
+        return name
+
+
+ACCOUNT = Hash(
+    "account",
+    "An account: {gNN}a:<handle>.",
+    (
+        # By projections.
+        whole("epoch", "Of its partition; another one makes the account cold."),
+        whole("version", "Of what PostgreSQL grants; the highest stays."),
+        text("plan", "The one that counted when this was written, for releases without plans."),
+        text("plans", "See plans."),
+        text("packs", "Slugs, with commas."),
+        text("suspended", "1 refuses every request."),
+        whole("credits", "Granted in total."),
+        text("boosts", "See boost."),
+        # By the scripts.
+        whole("week", "The last one in which it was used."),
+        whole("used", "Chats of that week's allowance."),
+        whole("credits_spent", "In total."),
+        whole("holding", "How many holds are open."),
+    ),
+    {"key": "k:", "counted": "u:", "spent_of_boost": "b:", "hold": "h:"},
+)
+CATALOGUE = Hash(
+    "catalogue",
+    "A partition's copy of plans, packs, meters and the credit rate: {gNN}c.",
+    (
+        whole("epoch", "Raised when Valkey lost something."),
+        whole("version", "Of the catalogue; the highest stays."),
+        whole("pushes", "Projections into the partition; an older copy knows fewer."),
+        whole("rate", "Credits of one chat."),
+    ),
+    {"meter": "meter:", "cap": "cap:"},
+)
+HASHES = {"ACCOUNT": ACCOUNT, "CATALOGUE": CATALOGUE}
+
 # --- what scripts answer ----------------------------------------------------------------------
 
 ANSWER = Record(
@@ -410,6 +464,7 @@ def expand(lua: str, *, script: str) -> str:
     lua = re.sub(r"\bARGS\.(\w+)", lambda m: f"ARGV[{_position(asked.args, m[1])}]", lua)
     lua = re.sub(r"\bNAMES\.(\w+)", lambda m: f"KEYS[{_position(asked.names, m[1])}]", lua)
     lua = re.sub(r"\bFIRST\.(\w+)", lambda m: str(_position(_list_of(asked, m[1]), m[1])), lua)
+    lua = re.sub(r"\b(ACCOUNT|CATALOGUE)\.(\w+)", lambda m: f"'{HASHES[m[1]].spell(m[2])}'", lua)
     for name, number in _NUMBERS.items():
         lua = re.sub(rf"\b{name}\b", str(number), lua)
     lua = _taken_apart(lua)

@@ -187,13 +187,14 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
 
 def put_catalogue_call(partition: PartitionState, snapshot: CatalogueSnapshot) -> Call:
     """Project the catalogue into one partition; answers [b"stored" | b"older", pushes]."""
-    fields: list[str | int] = ["rate", snapshot.credits_per_chat]
+    spell = layout.CATALOGUE.spell
+    fields: list[str | int] = [spell("rate"), snapshot.credits_per_chat]
     for meter, chats in snapshot.meters.items():
-        fields += [f"meter:{meter}", chats]
+        fields += [spell("meter") + meter, chats]
     for plan, cap in snapshot.caps.items():
-        fields += [f"cap:{plan}", _cap(cap)]
+        fields += [spell("cap") + plan, _cap(cap)]
     for (plan, pack), cap in snapshot.pack_caps.items():
-        fields += [f"cap:{plan}:{pack}", _cap(cap)]
+        fields += [f"{spell('cap')}{plan}:{pack}", _cap(cap)]
     return Call(
         _PUT_CATALOGUE,
         (catalogue_name(partition.index), stream_name(partition.index)),

@@ -227,6 +227,7 @@ def test_fields_are_only_appended_and_each_change_is_kept() -> None:
         ("local taken_id, chats = EACH.taken(x)", "is not how"),
         ("return ANSWER{state = 1}", "answer has no"),
         ("return TEXT.entry{handle = f(1, 2), hours = 3}", "entry has no"),
+        ("return ACCOUNT.uses", "account has no uses"),
         ("return NOTHING{handle = 1}", "there is no record"),
         ("return KEPT{status = (1", "not closed"),
     ],

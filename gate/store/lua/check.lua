@@ -22,16 +22,18 @@ local epoch, version, plan, plans, packs, suspended, credits, boosts_text, store
   credits_spent, holding, record, counted
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding, record, counted = unpack(redis.call('HMGET', account, 'epoch', 'version',
-      'plan', 'plans', 'packs', 'suspended', 'credits', 'boosts', 'week', 'used', 'credits_spent',
-      'holding', 'k:' .. digest, 'u:' .. digest))
+    credits_spent, holding, record, counted = unpack(redis.call('HMGET', account,
+      ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs, ACCOUNT.suspended,
+      ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used, ACCOUNT.credits_spent,
+      ACCOUNT.holding, ACCOUNT.key .. digest, ACCOUNT.counted .. digest))
 else
-  local fields = {'epoch', 'version', 'plan', 'plans', 'packs', 'suspended', 'credits', 'boosts',
-    'week', 'used', 'credits_spent', 'holding'}
+  local fields = {ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs,
+    ACCOUNT.suspended, ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used,
+    ACCOUNT.credits_spent, ACCOUNT.holding}
   local of_account = #fields
   for i = FIRST.digests, #ARGV do
-    fields[#fields + 1] = 'k:' .. ARGV[i]
-    fields[#fields + 1] = 'u:' .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.key .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.counted .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
@@ -58,11 +60,13 @@ end
 local terms_epoch, rate, cost, cap, lifted
 if packs == '' then
   terms_epoch, rate, cost, cap =
-    unpack(redis.call('HMGET', catalogue, 'epoch', 'rate', 'meter:' .. meter, 'cap:' .. plan))
+    unpack(redis.call('HMGET', catalogue, CATALOGUE.epoch, CATALOGUE.rate,
+      CATALOGUE.meter .. meter, CATALOGUE.cap .. plan))
 else
-  local wanted = {'epoch', 'rate', 'meter:' .. meter, 'cap:' .. plan}
+  local wanted =
+    {CATALOGUE.epoch, CATALOGUE.rate, CATALOGUE.meter .. meter, CATALOGUE.cap .. plan}
   for pack in string.gmatch(packs, '[^,]+') do
-    wanted[#wanted + 1] = 'cap:' .. plan .. ':' .. pack
+    wanted[#wanted + 1] = CATALOGUE.cap .. plan .. ':' .. pack
   end
   lifted = redis.call('HMGET', catalogue, unpack(wanted))
   terms_epoch, rate, cost, cap = unpack(lifted, 1, 4)
@@ -95,8 +99,8 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
       local counted_week, counted_chats = MATCH.counted(counted)
       if tonumber(counted_week) == counts then key_used = tonumber(counted_chats) + chats end
     end
-    redis.call('HSET', account, 'week', counts, 'used', already + chats,
-      'u:' .. digest, TEXT.counted{week = counts, chats = key_used})
+    redis.call('HSET', account, ACCOUNT.week, counts, ACCOUNT.used, already + chats,
+      ACCOUNT.counted .. digest, TEXT.counted{week = counts, chats = key_used})
     -- One packed field: an entry is written for every charge and waits in memory until it is drained.
     local entry_id = redis.call('XADD', NAMES.stream, '*', 'e', TEXT.entry{handle = handle,
       key_id = key_id, meter = meter, week = counts, allowance = chats, at_ms = now})

@@ -68,9 +68,9 @@ if held > 0 then
   week = enter_week(account, stored_week, week)
   stored_week = week
   if release_expired(account, holds, week, now) > 0 then
-    counted = digest and redis.call('HGET', account, 'u:' .. digest)
+    counted = digest and redis.call('HGET', account, ACCOUNT.counted .. digest)
   end
-  local fresh = redis.call('HMGET', account, 'used', 'credits_spent')
+  local fresh = redis.call('HMGET', account, ACCOUNT.used, ACCOUNT.credits_spent)
   used, credits_spent = tonumber(fresh[1] or 0), tonumber(fresh[2] or 0)
 end
 if stored_week < week then used = 0 else week = stored_week end
@@ -96,7 +96,7 @@ for boost_id, boost_chats, boost_expires_ms in EACH.boost(boosts_text) do
 end
 if #boosts > 0 then
   local spent_fields = {}
-  for i, boost in ipairs(boosts) do spent_fields[i] = 'b:' .. boost.id end
+  for i, boost in ipairs(boosts) do spent_fields[i] = ACCOUNT.spent_of_boost .. boost.id end
   for i, spent in ipairs(redis.call('HMGET', account, unpack(spent_fields))) do
     boosts[i].left = math.max(0, boosts[i].left - tonumber(spent or '0'))
     boost_left = boost_left + boosts[i].left
@@ -163,7 +163,7 @@ for _, boost in ipairs(boosts) do
   if missing == 0 then break end
   local part = math.min(missing, boost.left)
   if part > 0 then
-    redis.call('HINCRBY', account, 'b:' .. boost.id, whole(part))
+    redis.call('HINCRBY', account, ACCOUNT.spent_of_boost .. boost.id, whole(part))
     taken[#taken + 1] = TEXT.taken{id = boost.id, chats = whole(part)}
     missing = missing - part
   end
@@ -172,10 +172,10 @@ used = used + from_allowance
 key_used = key_used + wanted_chats
 boost_left = boost_left - from_boosts
 credits_left = credits_left - credits_taken
-redis.call('HSET', account, 'week', whole(week), 'used', whole(used),
-  'u:' .. key_digest, TEXT.counted{week = whole(week), chats = whole(key_used)})
+redis.call('HSET', account, ACCOUNT.week, whole(week), ACCOUNT.used, whole(used),
+  ACCOUNT.counted .. key_digest, TEXT.counted{week = whole(week), chats = whole(key_used)})
 if credits_taken > 0 then
-  redis.call('HINCRBY', account, 'credits_spent', whole(credits_taken))
+  redis.call('HINCRBY', account, ACCOUNT.credits_spent, whole(credits_taken))
 end
 
 local boosts_taken = table.concat(taken, ',')
@@ -183,11 +183,11 @@ local entry_id
 if hold_ms > 0 then
   entry_id = ARGS.hold_id
   redis.call('ZADD', holds, whole(now + hold_ms), entry_id)
-  redis.call('HSET', account, 'h:' .. entry_id, TEXT.hold{week = whole(week),
+  redis.call('HSET', account, ACCOUNT.hold .. entry_id, TEXT.hold{week = whole(week),
     allowance = whole(from_allowance), boosts = boosts_taken, credits = whole(credits_taken),
     credit_chats = whole(from_credits), digest = key_digest, chats = whole(wanted_chats),
     cost = whole(cost), at_ms = whole(now), key_id = key_id, meter = meter})
-  redis.call('HINCRBY', account, 'holding', 1)
+  redis.call('HINCRBY', account, ACCOUNT.holding, 1)
 else
   entry_id = redis.call('XADD', stream, '*', 'e', TEXT.entry{handle = handle, key_id = key_id,
     meter = meter, week = whole(week), allowance = whole(from_allowance), boosts = boosts_taken,

@@ -16,21 +16,21 @@ local function give_back(account, current_week, charge_week, allowance, boosts, 
   if charge_week == current_week then
     if allowance > 0 then
       returned = allowance
-      redis.call('HINCRBY', account, 'used', whole(-allowance))
+      redis.call('HINCRBY', account, ACCOUNT.used, whole(-allowance))
     end
     if key_digest ~= '' and chats > 0 then
-      local counted = redis.call('HGET', account, 'u:' .. key_digest)
+      local counted = redis.call('HGET', account, ACCOUNT.counted .. key_digest)
       local counted_week, counted_chats = MATCH.counted(counted or '')
       if tonumber(counted_week) == charge_week then
-        redis.call('HSET', account, 'u:' .. key_digest, TEXT.counted{week = counted_week,
+        redis.call('HSET', account, ACCOUNT.counted .. key_digest, TEXT.counted{week = counted_week,
           chats = whole(math.max(0, tonumber(counted_chats) - chats))})
       end
     end
   end
   for taken_id, taken_chats in EACH.taken(boosts) do
-    redis.call('HINCRBY', account, 'b:' .. taken_id, '-' .. taken_chats)
+    redis.call('HINCRBY', account, ACCOUNT.spent_of_boost .. taken_id, '-' .. taken_chats)
   end
-  if credits > 0 then redis.call('HINCRBY', account, 'credits_spent', whole(-credits)) end
+  if credits > 0 then redis.call('HINCRBY', account, ACCOUNT.credits_spent, whole(-credits)) end
   return returned
 end
 
@@ -47,7 +47,7 @@ end
 -- have a clock that runs behind.
 local function enter_week(account, stored_week, week)
   if stored_week >= week then return stored_week end
-  redis.call('HSET', account, 'week', whole(week), 'used', '0')
+  redis.call('HSET', account, ACCOUNT.week, whole(week), ACCOUNT.used, '0')
   return week
 end
 
@@ -55,15 +55,15 @@ end
 local function release_expired(account, holds, current_week, now)
   local expired = redis.call('ZRANGEBYSCORE', holds, '-inf', now, 'LIMIT', 0, 1000)
   for _, id in ipairs(expired) do
-    local text = redis.call('HGET', account, 'h:' .. id)
+    local text = redis.call('HGET', account, ACCOUNT.hold .. id)
     if text then
       local hold = read_hold(text)
       give_back(account, current_week, hold.week, hold.allowance, hold.boosts, hold.credits,
         hold.digest, hold.chats)
-      redis.call('HDEL', account, 'h:' .. id)
+      redis.call('HDEL', account, ACCOUNT.hold .. id)
     end
     redis.call('ZREM', holds, id)
   end
-  if #expired > 0 then redis.call('HINCRBY', account, 'holding', -#expired) end
+  if #expired > 0 then redis.call('HINCRBY', account, ACCOUNT.holding, -#expired) end
   return #expired
 end

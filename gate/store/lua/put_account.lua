@@ -17,11 +17,11 @@ end
 
 local account, catalogue, holds = NAMES.account, NAMES.catalogue, NAMES.holds
 local snapshot = cjson.decode(ARGS.snapshot)
-local epoch = redis.call('HGET', catalogue, 'epoch')
+local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
 if not epoch then return PUSHED{status = 'cold_catalogue', pushes = 0} end
 if epoch ~= snapshot.epoch then return PUSHED{status = 'stale_epoch', pushes = 0} end
 
-local stored = redis.call('HMGET', account, 'epoch', 'version')
+local stored = redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.version)
 local warm = stored[1] == epoch
 if not warm and snapshot.seed == '0' then return PUSHED{status = 'cold', pushes = 0} end
 
@@ -29,16 +29,16 @@ if not warm then
   -- Counters of an older epoch are worth nothing; key records stay, for a revocation may have
   -- overtaken this snapshot.
   for _, field in ipairs(redis.call('HKEYS', account)) do
-    if string.sub(field, 1, 2) ~= 'k:' then redis.call('HDEL', account, field) end
+    if string.sub(field, 1, #ACCOUNT.key) ~= ACCOUNT.key then redis.call('HDEL', account, field) end
   end
   redis.call('DEL', holds)
-  redis.call('HSET', account, 'week', snapshot.week, 'used', snapshot.used,
-    'credits_spent', snapshot.credits_spent)
+  redis.call('HSET', account, ACCOUNT.week, snapshot.week, ACCOUNT.used, snapshot.used,
+    ACCOUNT.credits_spent, snapshot.credits_spent)
   for id, chats in pairs(snapshot.boosts_spent) do
-    redis.call('HSET', account, 'b:' .. id, chats)
+    redis.call('HSET', account, ACCOUNT.spent_of_boost .. id, chats)
   end
   for digest, counted in pairs(snapshot.keys_used) do
-    redis.call('HSET', account, 'u:' .. digest, counted)
+    redis.call('HSET', account, ACCOUNT.counted .. digest, counted)
   end
   for i = 0, #KEYS - FIRST.marks do
     redis.call('SET', KEYS[FIRST.marks + i], ARGV[FIRST.contents + i], 'PX', ARGS.window_ms, 'NX')
@@ -47,19 +47,20 @@ if not warm then
 end
 
 if not warm or tonumber(stored[2]) < tonumber(snapshot.version) then
-  redis.call('HSET', account, 'epoch', epoch, 'version', snapshot.version, 'plan', snapshot.plan,
-    'plans', snapshot.plans or '', 'packs', snapshot.packs, 'suspended', snapshot.suspended, 'credits', snapshot.credits,
-    'boosts', snapshot.boosts)
+  redis.call('HSET', account, ACCOUNT.epoch, epoch, ACCOUNT.version, snapshot.version,
+    ACCOUNT.plan, snapshot.plan, ACCOUNT.plans, snapshot.plans or '', ACCOUNT.packs, snapshot.packs,
+    ACCOUNT.suspended, snapshot.suspended, ACCOUNT.credits, snapshot.credits,
+    ACCOUNT.boosts, snapshot.boosts)
 end
 
 for digest, record in pairs(snapshot.keys) do
-  local known = redis.call('HGET', account, 'k:' .. digest)
+  local known = redis.call('HGET', account, ACCOUNT.key .. digest)
   local key_version = MATCH.key(record)
   if is_newer(key_version, known) then
-    redis.call('HSET', account, 'k:' .. digest, record)
+    redis.call('HSET', account, ACCOUNT.key .. digest, record)
   end
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
-local pushes = tonumber(redis.call('HGET', catalogue, 'pushes') or '0')
+local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')
 if pushes < tonumber(snapshot.pushes) then return PUSHED{status = 'stored', pushes = pushes} end
-return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, 'pushes', 1)}
+return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)}

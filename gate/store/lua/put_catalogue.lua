@@ -8,7 +8,7 @@
 -- would pass over them otherwise.
 
 local catalogue, stream = NAMES.catalogue, NAMES.stream
-local stored = redis.call('HMGET', catalogue, 'epoch', 'version', 'pushes')
+local stored = redis.call('HMGET', catalogue, CATALOGUE.epoch, CATALOGUE.version, CATALOGUE.pushes)
 local epoch, version = tonumber(stored[1] or '-1'), tonumber(stored[2] or '-1')
 local is_new_epoch = epoch ~= tonumber(ARGS.epoch)
 local pushes = tonumber(stored[3] or '0')
@@ -18,8 +18,8 @@ end
 if is_new_epoch then pushes = math.max(pushes, tonumber(ARGS.pushes)) end
 if pushes >= tonumber(ARGS.pushes) then pushes = pushes + 1 end
 redis.call('DEL', catalogue)
-redis.call('HSET', catalogue, 'epoch', ARGS.epoch, 'version', ARGS.version, 'pushes', string.format('%.0f', pushes),
-  unpack(ARGV, FIRST.fields))
+redis.call('HSET', catalogue, CATALOGUE.epoch, ARGS.epoch, CATALOGUE.version, ARGS.version,
+  CATALOGUE.pushes, string.format('%.0f', pushes), unpack(ARGV, FIRST.fields))
 
 if not is_new_epoch then return PUSHED{status = 'stored', pushes = pushes} end
 

@@ -4,18 +4,18 @@
 -- For a cold account the record is kept all the same: a snapshot that was read before the change
 -- and arrives after it must not bring a revoked key back.
 
-local account, catalogue, field = NAMES.account, NAMES.catalogue, 'k:' .. ARGS.digest
+local account, catalogue, field = NAMES.account, NAMES.catalogue, ACCOUNT.key .. ARGS.digest
 local function version_of(record)
   local key_version = MATCH.key(record)
   return tonumber(key_version)
 end
 local known = redis.call('HGET', account, field)
 if known and version_of(known) >= version_of(ARGS.record) then
-  return PUSHED{status = 'older', pushes = tonumber(redis.call('HGET', catalogue, 'pushes') or '0')}
+  return PUSHED{status = 'older', pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')}
 end
 redis.call('HSET', account, field, ARGS.record)
-if redis.call('HEXISTS', account, 'epoch') == 0 then redis.call('PEXPIRE', account, ARGS.remembered_ms) end
+if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then redis.call('PEXPIRE', account, ARGS.remembered_ms) end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
-local pushes = tonumber(redis.call('HGET', catalogue, 'pushes') or '0')
+local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')
 if pushes < tonumber(ARGS.pushes) then return PUSHED{status = 'stored', pushes = pushes} end
-return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, 'pushes', 1)}
+return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)}

@@ -5,9 +5,9 @@
 -- Writes what check writes, the mark and a negative stream entry with the mark.
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
-local account_epoch, stored_week = unpack(redis.call('HMGET', account, 'epoch', 'week'))
+local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
 if not account_epoch then return {'cold'} end
-local epoch = redis.call('HGET', catalogue, 'epoch')
+local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
 if not epoch then return {'cold_catalogue'} end
 if epoch ~= account_epoch then return {'cold'} end
 
@@ -31,11 +31,11 @@ if before then
     tonumber(mark_allowance), mark_boosts, tonumber(mark_credits), tonumber(mark_credit_chats)
 elseif ARGS.is_hold == '1' then
   release_expired(account, holds, week, now)
-  if redis.call('HDEL', account, 'h:' .. ARGS.charge_ref) == 0 then
+  if redis.call('HDEL', account, ACCOUNT.hold .. ARGS.charge_ref) == 0 then
     return KEPT{status = 'already'}
   end
   redis.call('ZREM', holds, ARGS.charge_ref)
-  redis.call('HINCRBY', account, 'holding', -1)
+  redis.call('HINCRBY', account, ACCOUNT.holding, -1)
   in_stream = false
 end
 

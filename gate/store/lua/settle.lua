@@ -6,9 +6,9 @@
 -- Writes what check writes, the mark and the stream entry of what was kept.
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
-local account_epoch, stored_week = unpack(redis.call('HMGET', account, 'epoch', 'week'))
+local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
 if not account_epoch then return {'cold'} end
-local epoch = redis.call('HGET', catalogue, 'epoch')
+local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
 if not epoch then return {'cold_catalogue'} end
 if epoch ~= account_epoch then return {'cold'} end
 
@@ -27,7 +27,7 @@ end
 local now, now_week = clock(ARGS.now_ms)
 local week = enter_week(account, tonumber(stored_week or '-1'), now_week)
 release_expired(account, holds, week, now)
-local text = redis.call('HGET', account, 'h:' .. ARGS.hold_id)
+local text = redis.call('HGET', account, ACCOUNT.hold .. ARGS.hold_id)
 if not text then return {'gone'} end
 local hold = read_hold(text)
 local kept = units * hold.cost
@@ -54,9 +54,9 @@ if credit_chats > 0 then credits = credit_chats * hold.credits / hold.credit_cha
 
 give_back(account, week, hold.week, hold.allowance - allowance, table.concat(returned_boosts, ','),
   hold.credits - credits, hold.digest, hold.chats - kept)
-redis.call('HDEL', account, 'h:' .. ARGS.hold_id)
+redis.call('HDEL', account, ACCOUNT.hold .. ARGS.hold_id)
 redis.call('ZREM', holds, ARGS.hold_id)
-redis.call('HINCRBY', account, 'holding', -1)
+redis.call('HINCRBY', account, ACCOUNT.holding, -1)
 
 local boosts = table.concat(kept_boosts, ',')
 local content = TEXT.mark{kind = 'settled', allowance = whole(allowance), boosts = boosts,

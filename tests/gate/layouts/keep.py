@@ -18,6 +18,9 @@ def declared() -> dict[str, list[str]]:
     fields = {
         record.name: [field.name for field in record.fields] for record in layout.RECORDS.values()
     }
+    for name, kept in layout.HASHES.items():
+        fields[name] = [field.name for field in kept.fields]
+        fields[f"{name} begins"] = list(kept.begins.values())
     for name, asked in layout.SCRIPTS.items():
         fields[f"{name} names"] = list(asked.names)
         fields[f"{name} args"] = list(asked.args)

@@ -26,6 +26,7 @@ from gate.service.rate_headers import rate_headers
 from gate.service.refusals import invalid_key, refusal, unavailable
 from gate.terms import week
 from gate.terms.addresses import known_to_hex
+from gate.terms.reasons import Reason
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
     body = {
         "account": decision.handle,
         "plan": answer.plan,
-        "suspended": decision.reason == "suspended",
+        "suspended": decision.reason is Reason.SUSPENDED,
         "week": {
             "starts_at": week.utc_text(week.starts_at(answer.week)),
             "resets_at": week.ends_at_text(answer.week),
@@ -143,7 +144,7 @@ async def _chat(
     except Problem:
         # What is wrong with a request is for customers: a stranger learns only 401.
         look = await gate.check(key=key, units=0, address=address)
-        if look.reason == "invalid_key":
+        if look.reason is Reason.INVALID_KEY:
             raise invalid_key() from None
         raise
     # A request id of the client is not used for replay: it would make chats free.

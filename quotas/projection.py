@@ -18,6 +18,7 @@ from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import REFUND_WINDOW_MS, Mark
 from gate.store.snapshots import AccountSnapshot, BoostGrant, PlanSpan
 from gate.terms import week
+from gate.terms.reasons import Outcome
 from keys.models import ApiKey
 from partitions.models import Partition
 from partitions.states import record_pushes
@@ -234,14 +235,14 @@ def push(account: Account) -> bool:
         for _ in range(3):
             snapshot = account_snapshot(account)
             status, pushes = _put(client, snapshot, seed=False)
-            if status == b"cold":
+            if status == Outcome.COLD:
                 # Loaded rather than left alone: a snapshot that was read before this change may be
                 # on its way, and would otherwise be the one that stays.
                 snapshot = load_accounts([account.handle])[account.handle]
                 status, pushes = _put(client, snapshot, seed=True)
-            if status == b"stored":
+            if status == Outcome.STORED:
                 break
-            if status == b"cold_catalogue":
+            if status == Outcome.COLD_CATALOGUE:
                 state, current = catalogue.partition_snapshot(account.partition_index)
                 hot_state.run(client, snapshots.put_catalogue_call(state, current))
         else:
@@ -268,9 +269,9 @@ def push_if_behind(account: Account) -> None:
 
 def _put(
     client: Redis | RedisCluster, snapshot: AccountSnapshot, *, seed: bool
-) -> tuple[bytes, int]:
+) -> tuple[Outcome, int]:
     status, pushes = hot_state.run(client, snapshots.put_account_call(snapshot, seed=seed))
-    return status, pushes
+    return Outcome(status.decode()), pushes
 
 
 def push_pending_accounts() -> int:

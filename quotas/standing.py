@@ -12,6 +12,7 @@ from accounts.models import Account
 from gate.store import charges, connection, hot_state
 from gate.store.charges import Answer
 from gate.terms import week
+from gate.terms.reasons import Outcome, Reason
 from quotas import projection
 from quotas.models.ledger import Boost
 from quotas.models.plans import Plan
@@ -113,7 +114,7 @@ def standing_of(account: Account, *, at: datetime | None = None) -> Standing | N
         boost_left=answer.boost_left,
         credits_left=answer.credits_left,
         credits_per_chat=answer.credits_per_chat,
-        suspended=answer.status == "suspended",
+        suspended=answer.status == Reason.SUSPENDED,
     )
 
 
@@ -129,7 +130,7 @@ def _look(account: Account, *, at: datetime | None) -> Answer | None:
     client = connection.sync_client(settings.REDIS_URL)
     for _ in range(2):
         answer = charges.read_answer(hot_state.run(client, call))
-        if not answer.status.startswith("cold"):
+        if answer.status not in {Outcome.COLD, Outcome.COLD_CATALOGUE}:
             return answer
         if not projection.push(account):
             return None

@@ -17,6 +17,8 @@ PROGRAMS = [
     for path in sorted((REPOSITORY / "scripts").iterdir())
     if path.is_file() and not path.suffix
 ]
+# Where Python finds checks of our own.
+PATH_TO_SCRIPTS = {"PYTHONPATH": str(REPOSITORY / "scripts")}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ def checks() -> list[Check]:
         Check("ruff format", [*module, "ruff", "format", "--check", ".", *PROGRAMS]),
         Check("djlint format", [*module, "djlint", "--check", "--quiet", "templates"]),
         Check("djlint", [*module, "djlint", "--lint", "--quiet", "templates"]),
+        Check("lua", [*module, "lua_rules"]),
         Check("imports", [lint_imports, "--no-cache"]),
         Check("mypy", [*module, "mypy"]),
         Check("migrations", [*manage, "makemigrations", "--check", "--dry-run"]),
@@ -53,8 +56,14 @@ def fix() -> None:
         ["ruff", "check", "--fix", "--quiet", ".", *PROGRAMS],
         ["ruff", "format", "--quiet", ".", *PROGRAMS],
         ["djlint", "--reformat", "--quiet", "templates"],
+        ["lua_rules", "--fix"],
     ):
-        subprocess.run([*module, *command], stdout=subprocess.DEVNULL, check=False)
+        subprocess.run(
+            [*module, *command],
+            stdout=subprocess.DEVNULL,
+            env=os.environ | PATH_TO_SCRIPTS,
+            check=False,
+        )
 
 
 def production_environment() -> dict[str, str]:
@@ -77,7 +86,7 @@ def start(check: Check, *, data_dir: str, output: IO[bytes]) -> subprocess.Popen
     """Start a check, far from the caller's own servers, settings and data."""
     configured = {"ENVIRONMENT", "DATABASE_URL", "REDIS_URL"} | production_environment().keys()
     environment = {name: value for name, value in os.environ.items() if name not in configured}
-    environment["DATA_DIR"] = data_dir
+    environment |= {"DATA_DIR": data_dir} | PATH_TO_SCRIPTS
     if check.production:
         environment |= production_environment()
     return subprocess.Popen(

@@ -18,6 +18,7 @@ from gate.store import charges, hot_state, snapshots
 from gate.store.charges import Answer, Kept
 from gate.store.connection import NOT_RUN, HotClient
 from gate.terms import key_text, week
+from gate.terms.reasons import MEANINGS, Outcome, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +57,12 @@ class TooManyHolds(Exception):
 class Decision:
     """One decision.
 
-    reason: "ok", "invalid_key" (also of a key that is bound to other addresses), "suspended",
-    "not_permitted" (scope), "unknown_meter", and when there is not enough: "key_cap_reached" or
-    "quota_exhausted", which end with the week, "above_key_cap" or "above_plan_cap", which do not.
-    Everything after `reason` is empty when the key is invalid.
+    reason: what it means, `gate.terms.reasons` says. What comes after it is empty when the key is
+    invalid.
     """
 
     allowed: bool
-    reason: str
+    reason: Reason
     handle: str = ""
     charge_id: str | None = None
     answer: Answer | None = None
@@ -79,7 +78,7 @@ class Decision:
 
         It may then be paid from what is there at the reset, if nothing else uses it up before.
         """
-        return self.seconds_to_reset if self.reason in _RESET_HELPS else None
+        return self.seconds_to_reset if MEANINGS[self.reason].waiting_helps else None
 
     @property
     def seconds_to_reset(self) -> int:
@@ -104,14 +103,12 @@ class PendingCheck:
     begun: "asyncio.Future[Any] | None"  # None when no connection was open yet
 
 
-# Refusals that end with the week.
-_RESET_HELPS = {"quota_exhausted", "key_cap_reached"}
-# What a script answers where PostgreSQL has to be asked first.
-_COLD = (b"cold", b"cold_catalogue")
-_SETTLE_REFUSALS = {
-    "gone": "hold_expired",
-    "too_much": "too_much",
-    "conflict": "settled_otherwise",
+_COLD, _COLD_CATALOGUE = Outcome.COLD.encode(), Outcome.COLD_CATALOGUE.encode()
+_REASONS = {str(reason): reason for reason in Reason}
+_SETTLE_REFUSALS: dict[str, str] = {
+    Outcome.GONE: "hold_expired",
+    Outcome.TOO_MUCH: "too_much",
+    Outcome.CONFLICT: "settled_otherwise",
 }
 
 
@@ -211,10 +208,10 @@ class Gate:
         Raises what `check` raises.
         """
         if pending is None:
-            return Decision(allowed=False, reason="invalid_key")
+            return Decision(allowed=False, reason=Reason.INVALID_KEY)
         reply = await self._run_warm(pending.handle, pending.call, begun=pending.begun)
         if reply is None:
-            return Decision(allowed=False, reason="invalid_key")
+            return Decision(allowed=False, reason=Reason.INVALID_KEY)
         return self._decision(pending, reply)
 
     def decide(self, pending: PendingCheck) -> Decision | None:
@@ -232,7 +229,9 @@ class Gate:
         except (RedisError, OSError) as error:
             self._complain(error)
             raise QuotaUnavailable from None
-        return None if reply[0] in _COLD else self._decision(pending, reply)
+        if reply[0] in {_COLD, _COLD_CATALOGUE}:
+            return None
+        return self._decision(pending, reply)
 
     def _decision(self, pending: PendingCheck, reply: list[bytes]) -> Decision:
         answer = charges.read_answer(reply)
@@ -240,17 +239,24 @@ class Gate:
         if answer.status == "ok":
             charge_id = self._charge_id(pending, answer) if pending.units else None
             return Decision(
-                allowed=True, reason="ok", handle=handle, charge_id=charge_id, answer=answer
+                allowed=True, reason=Reason.OK, handle=handle, charge_id=charge_id, answer=answer
             )
-        if answer.status == "conflict":
+        if answer.status == Outcome.CONFLICT:
             raise RequestIdConflict
-        if answer.status == "too_many_holds":
+        if answer.status == Outcome.TOO_MANY_HOLDS:
             raise TooManyHolds
-        if answer.status == "invalid_key":
-            return Decision(allowed=False, reason="invalid_key")
-        if answer.status == "unknown_meter":
-            return Decision(allowed=False, reason="unknown_meter", handle=handle)
-        return Decision(allowed=False, reason=answer.status, handle=handle, answer=answer)
+        reason = _REASONS.get(answer.status)
+        if reason is None:
+            # Never a free pass, and never in silence.
+            logger.error(
+                "a decision says %r, which gate.terms.reasons does not know", answer.status
+            )
+            raise QuotaUnavailable
+        if reason is Reason.INVALID_KEY:
+            return Decision(allowed=False, reason=reason)
+        if reason is Reason.UNKNOWN_METER:
+            return Decision(allowed=False, reason=reason, handle=handle)
+        return Decision(allowed=False, reason=reason, handle=handle, answer=answer)
 
     def _charge_id(self, pending: PendingCheck, answer: Answer) -> str:
         return receipt.to_charge_id(
@@ -300,7 +306,7 @@ class Gate:
         if reply is None:
             raise CannotRefund("unknown_charge")
         given_back = charges.read_kept(reply)
-        if given_back.status == "too_late":
+        if given_back.status == Outcome.TOO_LATE:
             raise CannotRefund("too_late")
         return given_back
 
@@ -338,9 +344,9 @@ class Gate:
         for _ in range(3):
             reply: list[bytes] = await self._run(call, begun=begun)
             begun = None
-            if reply[0] == b"cold_catalogue":
+            if reply[0] == _COLD_CATALOGUE:
                 await self._cold.catalogue(hot_state.partition_of(handle))
-            elif reply[0] == b"cold":
+            elif reply[0] == _COLD:
                 if not await self._cold.account(handle):
                     return None
             else:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from gate.store import snapshots
 from gate.store.hot_state import Call, partition_of
 from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.terms.reasons import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -82,14 +83,18 @@ class ColdAccounts:
                 self._remember_miss(handle)
                 return False
             put = snapshots.put_account_call(snapshot)
-            stored = await self._run(put)
-            if stored[0] == b"cold_catalogue":
+            status = await self._put(put)
+            if status is Outcome.COLD_CATALOGUE:
                 await self.catalogue(partition_of(handle))
-                stored = await self._run(put)
-            if stored[0] == b"stored":
+                status = await self._put(put)
+            if status is Outcome.STORED:
                 return True
         logger.error("account %s: its epoch changes faster than it loads", handle)
         raise QuotaUnavailable
+
+    async def _put(self, call: Call) -> Outcome:
+        status, _ = await self._run(call)
+        return Outcome(status.decode())
 
     async def _warm_catalogue(self, partition: int) -> None:
         async with self._catalogue_slots:

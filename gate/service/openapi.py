@@ -10,6 +10,7 @@ from gate.service.checking import (
     MAX_TEXT,
     MAX_UNITS,
 )
+from gate.terms.reasons import MEANINGS
 
 _WHOLE = {"type": "integer", "minimum": 0}
 _MOMENT = {"type": "string", "format": "date-time"}
@@ -116,8 +117,6 @@ _CODES = [
     "invalid_request",
     "invalid_service_token",
     "gateway_misconfigured",
-    "invalid_key",
-    "not_permitted",
     "not_found",
     "method_not_allowed",
     "request_id_conflict",
@@ -126,12 +125,8 @@ _CODES = [
     "settled_otherwise",
     "too_large",
     "unsupported_media_type",
-    "key_cap_reached",
-    "above_key_cap",
-    "quota_exhausted",
-    "above_plan_cap",
+    *sorted({meaning.code for meaning in MEANINGS.values() if meaning.status != 200}),
     "internal_error",
-    "quota_unavailable",
     "malformed_request",
     "head_too_large",
     "timed_out",
@@ -186,16 +181,7 @@ _SCHEMAS: dict[str, Any] = {
         "properties": {
             "allowed": {"type": "boolean"},
             "reason": {
-                "enum": [
-                    "ok",
-                    "invalid_key",
-                    "suspended",
-                    "not_permitted",
-                    "key_cap_reached",
-                    "above_key_cap",
-                    "quota_exhausted",
-                    "above_plan_cap",
-                ],
+                "enum": [reason for reason, meaning in MEANINGS.items() if meaning.is_told],
                 "description": (
                     "A key that is bound to other addresses is an invalid_key. `…_reached` and "
                     "`quota_exhausted` end with the week; the request is too large for any week "

@@ -34,6 +34,7 @@ from gate.service.openapi import DOCUMENT
 from gate.service.refusals import unavailable
 from gate.service.service_tokens import ServiceTokens
 from gate.service.trust import Trust
+from gate.terms.reasons import Outcome, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +104,7 @@ class QuotaService:
                 require_size(len(request.body), face.body_limit)
             asked = face.ask(self._gate, request, trust)
             if asked.pending is None:
-                return _worded(asked, Decision(allowed=False, reason="invalid_key"))
+                return _worded(asked, Decision(allowed=False, reason=Reason.INVALID_KEY))
         except Exception as error:
             return self._refusal(error, face)
         # Without an open connection nothing was sent, and `answer` may ask again.
@@ -211,7 +212,7 @@ class QuotaService:
             raise invalid("charge_id", _REFUSALS[error.reason]) from None
         return {
             "refunded": True,
-            "already": kept.status == "already",
+            "already": kept.status == Outcome.ALREADY,
             "returned": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
         }
 
@@ -226,13 +227,13 @@ class QuotaService:
             raise invalid(field, _REFUSALS[error.reason]) from None
         return {
             "settled": True,
-            "already": kept.status == "already",
+            "already": kept.status == Outcome.ALREADY,
             "kept": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
         }
 
 
 def _known(decision: Decision, asked: Asked) -> Decision:
-    if decision.reason == "unknown_meter":
+    if decision.reason is Reason.UNKNOWN_METER:
         raise asked.face.unknown_meter(asked.meter)
     return decision
 

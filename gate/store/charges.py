@@ -15,10 +15,10 @@ from gate.store.hot_state import (
     script,
 )
 
-_CHECK = script("clock", "check", "holds", "check_rest")
-_REFUND = script("clock", "holds", "refund")
+_CHECK = script("check")
+_REFUND = script("refund")
 _pack_check = layout.SCRIPTS["check"].pack
-_SETTLE = script("clock", "holds", "settle")
+_SETTLE = script("settle")
 # Told instead of a time: the script asks the server's own clock.
 _SERVERS_CLOCK = 0
 

@@ -46,11 +46,11 @@ class Script:
     sha: str
 
 
-def script(*names: str) -> Script:
-    """The script in the last file; the files before it hold functions that it shares."""
-    files = resources.files("gate.store.lua")
-    written = "\n".join(files.joinpath(name + ".lua").read_text("utf-8") for name in names)
-    text = layout.expand(written, script=names[-1].removesuffix("_rest"))
+def script(name: str) -> Script:
+    """A script that `layout` declares, of its files."""
+    folder = resources.files("gate.store.lua")
+    files = (folder.joinpath(f"{file}.lua") for file in layout.SCRIPTS[name].files)
+    text = layout.expand("\n".join(file.read_text("utf-8") for file in files), script=name)
     return Script(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

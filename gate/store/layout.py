@@ -10,6 +10,7 @@ Lua spells no positions either: `expand` puts them in when a script is loaded.
     ARGS.meter, NAMES.account     ARGV[2], KEYS[1]
     FIRST.digests                 10, where a list among ARGV or KEYS begins
     ACCOUNT.plan, CATALOGUE.cap   'plan', 'cap:', the name of a field or how it begins
+    REASON.ok, OUTCOME.cold       'ok', 'cold', see `gate.terms.reasons`
     KEPT{allowance = a, …}        {a, …}, an answer in its order; what is not given is its default
     TEXT.entry{week = w, …}       (… .. '|' .. w .. '|' .. …), a record as text
     a, b = MATCH.key(text)        string.match(text, '…'); a and b must be called as the fields are
@@ -24,6 +25,7 @@ from functools import cached_property
 from typing import Any
 
 from gate.terms import week
+from gate.terms.reasons import Outcome, Reason
 
 UNLIMITED = -1
 
@@ -329,6 +331,10 @@ CATALOGUE = Hash(
     ),
     {"meter": "meter:", "cap": "cap:"},
 )
+ANSWERS_OF_SCRIPTS: Mapping[str, type[Reason] | type[Outcome]] = {
+    "REASON": Reason,
+    "OUTCOME": Outcome,
+}
 HASHES = {"ACCOUNT": ACCOUNT, "CATALOGUE": CATALOGUE}
 
 # --- what scripts answer ----------------------------------------------------------------------
@@ -380,8 +386,13 @@ PUSHED = Record(
 
 @dataclass(frozen=True)
 class Asked:
-    """Names and arguments of a script, in their order; the last of each may begin a list."""
+    """A script: its files, its names and arguments, in their order.
 
+    The last name and argument may begin a list. The files before the last hold functions that
+    several scripts share.
+    """
+
+    files: tuple[str, ...]
     names: tuple[str, ...]
     args: tuple[str, ...]
     ends_in_list: bool = False
@@ -397,6 +408,7 @@ class Asked:
 _CHARGE_NAMES = ("account", "catalogue", "stream")
 SCRIPTS: Mapping[str, Asked] = {
     "check": Asked(
+        files=("clock", "check", "holds", "check_rest"),
         names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
         args=(
             *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
@@ -405,6 +417,7 @@ SCRIPTS: Mapping[str, Asked] = {
         ends_in_list=True,
     ),
     "refund": Asked(
+        files=("clock", "holds", "refund"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
         args=(
             *("handle", "key_id", "meter", "at_ms", "week", "allowance", "boosts", "credits"),
@@ -412,18 +425,23 @@ SCRIPTS: Mapping[str, Asked] = {
         ),
     ),
     "settle": Asked(
+        files=("clock", "holds", "settle"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
         args=("handle", "hold_id", "units", "window_ms", "now_ms"),
     ),
     "put_account": Asked(
+        files=("put_account",),
         names=("account", "catalogue", "holds", "marks"),
         args=("snapshot", "window_ms", "contents"),
         ends_in_list=True,
     ),
     "put_key": Asked(
-        names=("account", "catalogue"), args=("digest", "record", "remembered_ms", "pushes")
+        files=("put_key",),
+        names=("account", "catalogue"),
+        args=("digest", "record", "remembered_ms", "pushes"),
     ),
     "put_catalogue": Asked(
+        files=("put_catalogue",),
         names=("catalogue", "stream"),
         args=("epoch", "version", "pushes", "drained_id", "fields"),
         ends_in_list=True,
@@ -450,8 +468,8 @@ RECORDS: Mapping[str, Record] = {
     )
 }
 
-
-_NUMBERS = {"FIRST_MONDAY_MS": week.FIRST_MONDAY_MS, "WEEK_MS": week.WEEK_MS}
+# Numbers that scripts have by name.
+NUMBERS = {"FIRST_MONDAY_MS": week.FIRST_MONDAY_MS, "WEEK_MS": week.WEEK_MS}
 
 
 class CannotExpand(ValueError):
@@ -465,10 +483,20 @@ def expand(lua: str, *, script: str) -> str:
     lua = re.sub(r"\bNAMES\.(\w+)", lambda m: f"KEYS[{_position(asked.names, m[1])}]", lua)
     lua = re.sub(r"\bFIRST\.(\w+)", lambda m: str(_position(_list_of(asked, m[1]), m[1])), lua)
     lua = re.sub(r"\b(ACCOUNT|CATALOGUE)\.(\w+)", lambda m: f"'{HASHES[m[1]].spell(m[2])}'", lua)
-    for name, number in _NUMBERS.items():
+    lua = re.sub(
+        r"\b(REASON|OUTCOME)\.(\w+)", lambda m: f"'{_told(ANSWERS_OF_SCRIPTS[m[1]], m[2])}'", lua
+    )
+    for name, number in NUMBERS.items():
         lua = re.sub(rf"\b{name}\b", str(number), lua)
     lua = _taken_apart(lua)
     return _built(lua)
+
+
+def _told(enum: type[Reason] | type[Outcome], name: str) -> str:
+    try:
+        return enum(name).value
+    except ValueError:
+        raise CannotExpand(f"there is no {enum.__name__.lower()} {name}") from None
 
 
 def _position(names: Sequence[str], name: str) -> int:

@@ -162,7 +162,7 @@ def test_every_charge_is_counted_once_whatever_is_killed(
     killed_at_work = 0
     began = time.monotonic()
     with own_valkey.client as client:
-        client.script_load(hot_state.script("holds", "check").text)
+        client.script_load(hot_state.script("check").text)
         try:
             worker.child.start()
             worker.until_another(0)

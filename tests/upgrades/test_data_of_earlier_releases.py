@@ -14,6 +14,7 @@ from redis import Redis
 from accounts.models import Account
 from gate.decision.check import Decision
 from gate.terms import addresses, key_text
+from gate.terms.reasons import Reason
 from keys.projection import valid_service_tokens
 from quotas.models.entitlements import PlanGrant, Suspension
 from quotas.models.used import WeekClose
@@ -48,7 +49,7 @@ def told(account: AccountFacts) -> dict[str, object]:
 
 def charge(charge_id: str) -> Decision:
     """What was decided, as far as a refund or settlement needs it."""
-    return Decision(allowed=True, reason="ok", charge_id=charge_id)
+    return Decision(allowed=True, reason=Reason.OK, charge_id=charge_id)
 
 
 def ask_with_every_key(gate: LiveGate, facts: Facts, *, at: datetime) -> None:

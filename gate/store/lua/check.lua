@@ -18,8 +18,8 @@ local meter, handle = ARGS.meter, ARGS.handle
 local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
-local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-  credits_spent, holding, record, counted
+local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
+local credits_spent, holding, record, counted
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
     credits_spent, holding, record, counted = unpack(redis.call('HMGET', account,
@@ -43,7 +43,7 @@ else
     if state[at] then digest, record, counted = ARGV[i], state[at], state[at + 1] end
   end
 end
-if not epoch then return {'cold'} end
+if not epoch then return {OUTCOME.cold} end
 
 local now, week = clock(ARGS.now_ms)
 -- Where plans follow one another, the first that has not ended.
@@ -71,9 +71,9 @@ else
   lifted = redis.call('HMGET', catalogue, unpack(wanted))
   terms_epoch, rate, cost, cap = unpack(lifted, 1, 4)
 end
-if not terms_epoch then return {'cold_catalogue'} end
-if terms_epoch ~= epoch then return {'cold'} end
-if not cap then return {'cold_catalogue'} end
+if not terms_epoch then return {OUTCOME.cold_catalogue} end
+if terms_epoch ~= epoch then return {OUTCOME.cold} end
+if not cap then return {OUTCOME.cold_catalogue} end
 cap, rate = tonumber(cap), tonumber(rate)
 
 -- One that has ended is never reopened.
@@ -89,7 +89,8 @@ end
 if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires_ms == ''
   and key_weekly_cap == '' and key_scopes == '' and key_addresses == '' and suspended ~= '1'
   and boosts_text == '' and not lifted and (not holding or holding == '0')
-  and not (replay and redis.call('EXISTS', replay, NAMES.replay_of_first_release or replay) > 0) then
+  and not (replay
+    and redis.call('EXISTS', replay, NAMES.replay_of_first_release or replay) > 0) then
   local counts = stored_week < week and week or stored_week
   local already = stored_week < week and 0 or used
   local chats = units * cost
@@ -101,10 +102,10 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
     end
     redis.call('HSET', account, ACCOUNT.week, counts, ACCOUNT.used, already + chats,
       ACCOUNT.counted .. digest, TEXT.counted{week = counts, chats = key_used})
-    -- One packed field: an entry is written for every charge and waits in memory until it is drained.
+    -- One packed field: an entry is written for every charge, and waits in memory for the drain.
     local entry_id = redis.call('XADD', NAMES.stream, '*', 'e', TEXT.entry{handle = handle,
       key_id = key_id, meter = meter, week = counts, allowance = chats, at_ms = now})
-    local answer = ANSWER{status = 'ok', key_id = key_id, plan = plan, cap = cap,
+    local answer = ANSWER{status = REASON.ok, key_id = key_id, plan = plan, cap = cap,
       used = already + chats, credits_left = credits - credits_spent, credits_per_chat = rate,
       week = counts, allowance_taken = chats, entry_id = entry_id, at_ms = now,
       key_used = key_used, key_digest = digest, wanted = chats}

@@ -25,10 +25,10 @@ end
 -- The key: known, not revoked, not expired, asked for from where it may be used.
 local key_cap, key_digest = -1, ''
 if digest then
-  if not record then return {'invalid_key'} end
+  if not record then return {REASON.invalid_key} end
   key_digest = digest
   if key_state ~= 'active' or (key_expires_ms ~= '' and now >= tonumber(key_expires_ms)) then
-    return {'invalid_key'}
+    return {REASON.invalid_key}
   end
   if key_addresses ~= '' then
     local address, is_here = ARGS.address, false
@@ -39,8 +39,8 @@ if digest then
     end
     -- Asked for from elsewhere the key is unknown, whatever else is asked. Its owner can see it.
     if not is_here then
-      count_refusal('wrong_address')
-      return {'invalid_key'}
+      count_refusal(REASON.wrong_address)
+      return {REASON.invalid_key}
     end
   end
   if key_weekly_cap ~= '' then key_cap = tonumber(key_weekly_cap) end
@@ -51,14 +51,14 @@ else
 end
 
 -- A look at the account is about no meter.
-if not cost and digest then return {'unknown_meter'} end
+if not cost and digest then return {REASON.unknown_meter} end
 
 if replay and units > 0 then
   local first = redis.call('GET', replay)
     or (NAMES.replay_of_first_release and redis.call('GET', NAMES.replay_of_first_release))
   if first then
     local before = cjson.decode(first)
-    if before.fingerprint ~= ARGS.fingerprint .. '|' .. key_id then return {'conflict'} end
+    if before.fingerprint ~= ARGS.fingerprint .. '|' .. key_id then return {OUTCOME.conflict} end
     return before.reply
   end
 end
@@ -109,7 +109,9 @@ local credits_left = tonumber(credits) - credits_spent
 local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id)
   local left = {}
   if units == 0 then
-    for i, boost in ipairs(boosts) do left[i] = TEXT.taken{id = boost.id, chats = whole(boost.left)} end
+    for i, boost in ipairs(boosts) do
+      left[i] = TEXT.taken{id = boost.id, chats = whole(boost.left)}
+    end
   end
   return ANSWER{status = status, key_id = key_id, plan = plan, cap = cap, used = used,
     boost_left = boost_left, credits_left = credits_left, credits_per_chat = rate, week = week,
@@ -123,8 +125,8 @@ local function refuse(status)
   return answer_of(status, 0, '', 0, '')
 end
 
--- What could be paid at the reset, if nothing else uses it: the allowance anew, boosts that live on,
--- credits.
+-- What could be paid at the reset, if nothing else uses it: the allowance anew, boosts that live
+-- on, credits.
 local function is_payable_next_week()
   if cap < 0 then return true end
   local payable = cap + math.floor(math.max(0, credits_left) / rate)
@@ -134,15 +136,15 @@ local function is_payable_next_week()
   return wanted_chats <= payable
 end
 
-if suspended == '1' then return refuse('suspended') end
+if suspended == '1' then return refuse(REASON.suspended) end
 if digest and key_scopes ~= '' and units > 0
   and not string.find(',' .. key_scopes .. ',', ',' .. meter .. ',', 1, true) then
-  return refuse('not_permitted')
+  return refuse(REASON.not_permitted)
 end
 -- allowance -> boosts by expiry -> credits: split over them, or refused whole.
 if key_cap >= 0 and wanted_chats > 0 and key_used + wanted_chats > key_cap then
-  if wanted_chats > key_cap then return refuse('above_key_cap') end
-  return refuse(is_payable_next_week() and 'key_cap_reached' or 'above_plan_cap')
+  if wanted_chats > key_cap then return refuse(REASON.above_key_cap) end
+  return refuse(is_payable_next_week() and REASON.key_cap_reached or REASON.above_plan_cap)
 end
 local from_allowance = wanted_chats
 if cap >= 0 then from_allowance = math.min(wanted_chats, math.max(0, cap - used)) end
@@ -151,11 +153,11 @@ local from_credits = wanted_chats - from_allowance - from_boosts
 local credits_taken = from_credits * rate
 
 if from_credits > 0 and credits_taken > credits_left then
-  return refuse(is_payable_next_week() and 'quota_exhausted' or 'above_plan_cap')
+  return refuse(is_payable_next_week() and REASON.quota_exhausted or REASON.above_plan_cap)
 end
-if units == 0 then return answer_of('ok', 0, '', 0, '') end
+if units == 0 then return answer_of(REASON.ok, 0, '', 0, '') end
 if hold_ms > 0 and held >= HOLDS_AT_MOST then
-  return {'too_many_holds'}
+  return {OUTCOME.too_many_holds}
 end
 
 local taken, missing = {}, from_boosts
@@ -194,7 +196,7 @@ else
     credit_chats = whole(from_credits), credits = whole(credits_taken), at_ms = whole(now)})
 end
 
-local answer = answer_of('ok', from_allowance, boosts_taken, credits_taken, entry_id)
+local answer = answer_of(REASON.ok, from_allowance, boosts_taken, credits_taken, entry_id)
 if replay then
   redis.call('SET', replay,
     cjson.encode({fingerprint = ARGS.fingerprint .. '|' .. key_id, reply = answer}),

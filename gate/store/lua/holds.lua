@@ -11,7 +11,8 @@ local function week_ends(week) return (week + 1) * WEEK_MS + FIRST_MONDAY_MS end
 
 -- Give parts of a charge back to where they came from. Answers the allowance chats given back:
 -- those of a week that has ended are gone.
-local function give_back(account, current_week, charge_week, allowance, boosts, credits, key_digest, chats)
+local function give_back(account, current_week, charge_week, allowance, boosts, credits,
+  key_digest, chats)
   local returned = 0
   if charge_week == current_week then
     if allowance > 0 then

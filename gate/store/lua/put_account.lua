@@ -1,4 +1,4 @@
--- put_account: write what PostgreSQL grants to an account; seed what was spent if the account is cold.
+-- put_account: write what PostgreSQL grants to an account; seed what was spent if it is cold.
 --
 -- The snapshot is JSON, every leaf a string: {seed (1: it knows all that was spent), epoch, pushes
 -- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
@@ -18,12 +18,12 @@ end
 local account, catalogue, holds = NAMES.account, NAMES.catalogue, NAMES.holds
 local snapshot = cjson.decode(ARGS.snapshot)
 local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
-if not epoch then return PUSHED{status = 'cold_catalogue', pushes = 0} end
-if epoch ~= snapshot.epoch then return PUSHED{status = 'stale_epoch', pushes = 0} end
+if not epoch then return PUSHED{status = OUTCOME.cold_catalogue, pushes = 0} end
+if epoch ~= snapshot.epoch then return PUSHED{status = OUTCOME.stale_epoch, pushes = 0} end
 
 local stored = redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.version)
 local warm = stored[1] == epoch
-if not warm and snapshot.seed == '0' then return PUSHED{status = 'cold', pushes = 0} end
+if not warm and snapshot.seed == '0' then return PUSHED{status = OUTCOME.cold, pushes = 0} end
 
 if not warm then
   -- Counters of an older epoch are worth nothing; key records stay, for a revocation may have
@@ -62,5 +62,7 @@ for digest, record in pairs(snapshot.keys) do
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')
-if pushes < tonumber(snapshot.pushes) then return PUSHED{status = 'stored', pushes = pushes} end
-return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)}
+if pushes >= tonumber(snapshot.pushes) then
+  pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)
+end
+return PUSHED{status = OUTCOME.stored, pushes = pushes}

@@ -12,8 +12,9 @@ local stored = redis.call('HMGET', catalogue, CATALOGUE.epoch, CATALOGUE.version
 local epoch, version = tonumber(stored[1] or '-1'), tonumber(stored[2] or '-1')
 local is_new_epoch = epoch ~= tonumber(ARGS.epoch)
 local pushes = tonumber(stored[3] or '0')
-if epoch > tonumber(ARGS.epoch) or (epoch == tonumber(ARGS.epoch) and version >= tonumber(ARGS.version)) then
-  return PUSHED{status = 'older', pushes = pushes}
+if epoch > tonumber(ARGS.epoch)
+  or (epoch == tonumber(ARGS.epoch) and version >= tonumber(ARGS.version)) then
+  return PUSHED{status = OUTCOME.older, pushes = pushes}
 end
 if is_new_epoch then pushes = math.max(pushes, tonumber(ARGS.pushes)) end
 if pushes >= tonumber(ARGS.pushes) then pushes = pushes + 1 end
@@ -21,7 +22,7 @@ redis.call('DEL', catalogue)
 redis.call('HSET', catalogue, CATALOGUE.epoch, ARGS.epoch, CATALOGUE.version, ARGS.version,
   CATALOGUE.pushes, string.format('%.0f', pushes), unpack(ARGV, FIRST.fields))
 
-if not is_new_epoch then return PUSHED{status = 'stored', pushes = pushes} end
+if not is_new_epoch then return PUSHED{status = OUTCOME.stored, pushes = pushes} end
 
 local function order(id)
   local milliseconds, sequence = string.match(id, '^(%d+)-(%d+)$')
@@ -41,4 +42,4 @@ for i = 1, #info, 2 do
     end
   end
 end
-return PUSHED{status = 'stored', pushes = pushes}
+return PUSHED{status = OUTCOME.stored, pushes = pushes}

@@ -11,11 +11,16 @@ local function version_of(record)
 end
 local known = redis.call('HGET', account, field)
 if known and version_of(known) >= version_of(ARGS.record) then
-  return PUSHED{status = 'older', pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')}
+  local pushes = redis.call('HGET', catalogue, CATALOGUE.pushes)
+  return PUSHED{status = OUTCOME.older, pushes = tonumber(pushes or '0')}
 end
 redis.call('HSET', account, field, ARGS.record)
-if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then redis.call('PEXPIRE', account, ARGS.remembered_ms) end
+if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then
+  redis.call('PEXPIRE', account, ARGS.remembered_ms)
+end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')
-if pushes < tonumber(ARGS.pushes) then return PUSHED{status = 'stored', pushes = pushes} end
-return PUSHED{status = 'stored', pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)}
+if pushes >= tonumber(ARGS.pushes) then
+  pushes = redis.call('HINCRBY', catalogue, CATALOGUE.pushes, 1)
+end
+return PUSHED{status = OUTCOME.stored, pushes = pushes}

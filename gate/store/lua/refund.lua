@@ -6,13 +6,13 @@
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
 local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
-if not account_epoch then return {'cold'} end
+if not account_epoch then return {OUTCOME.cold} end
 local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
-if not epoch then return {'cold_catalogue'} end
-if epoch ~= account_epoch then return {'cold'} end
+if not epoch then return {OUTCOME.cold_catalogue} end
+if epoch ~= account_epoch then return {OUTCOME.cold} end
 
 local now, now_week = clock(ARGS.now_ms)
-if now - tonumber(ARGS.at_ms) > tonumber(ARGS.window_ms) then return {'too_late'} end
+if now - tonumber(ARGS.at_ms) > tonumber(ARGS.window_ms) then return {OUTCOME.too_late} end
 
 local allowance, boosts, credits, credit_chats =
   tonumber(ARGS.allowance), ARGS.boosts, tonumber(ARGS.credits), tonumber(ARGS.credit_chats)
@@ -23,8 +23,8 @@ local before = redis.call('GET', mark)
 if before then
   local mark_kind, mark_allowance, mark_boosts, mark_credits, mark_credit_chats = MATCH.mark(before)
   if mark_kind == 'refunded' then
-    return KEPT{status = 'already', allowance = tonumber(mark_allowance), boosts = mark_boosts,
-      credits = tonumber(mark_credits)}
+    return KEPT{status = OUTCOME.already, allowance = tonumber(mark_allowance),
+      boosts = mark_boosts, credits = tonumber(mark_credits)}
   end
   -- A settled hold: what was kept is what can be given back.
   allowance, boosts, credits, credit_chats =
@@ -32,7 +32,7 @@ if before then
 elseif ARGS.is_hold == '1' then
   release_expired(account, holds, week, now)
   if redis.call('HDEL', account, ACCOUNT.hold .. ARGS.charge_ref) == 0 then
-    return KEPT{status = 'already'}
+    return KEPT{status = OUTCOME.already}
   end
   redis.call('ZREM', holds, ARGS.charge_ref)
   redis.call('HINCRBY', account, ACCOUNT.holding, -1)
@@ -57,4 +57,4 @@ if in_stream then
       credit_chats = whole(-credit_chats), credits = whole(-credits), at_ms = ARGS.at_ms},
     'm', ARGS.charge_ref .. '|' .. content)
 end
-return KEPT{status = 'ok', allowance = returned, boosts = boosts, credits = credits}
+return KEPT{status = OUTCOME.ok, allowance = returned, boosts = boosts, credits = credits}

@@ -7,10 +7,10 @@
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
 local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
-if not account_epoch then return {'cold'} end
+if not account_epoch then return {OUTCOME.cold} end
 local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
-if not epoch then return {'cold_catalogue'} end
-if epoch ~= account_epoch then return {'cold'} end
+if not epoch then return {OUTCOME.cold_catalogue} end
+if epoch ~= account_epoch then return {OUTCOME.cold} end
 
 local units = tonumber(ARGS.units)
 local before = redis.call('GET', mark)
@@ -18,20 +18,21 @@ if before then
   local mark_kind, mark_allowance, mark_boosts, mark_credits, mark_credit_chats, mark_units =
     MATCH.mark(before)
   if mark_kind == 'settled' and tonumber(mark_units) == units then
-    return KEPT{status = 'already', allowance = tonumber(mark_allowance), boosts = mark_boosts,
-      credits = tonumber(mark_credits), credit_chats = tonumber(mark_credit_chats)}
+    return KEPT{status = OUTCOME.already, allowance = tonumber(mark_allowance),
+      boosts = mark_boosts, credits = tonumber(mark_credits),
+      credit_chats = tonumber(mark_credit_chats)}
   end
-  return {'conflict'}
+  return {OUTCOME.conflict}
 end
 
 local now, now_week = clock(ARGS.now_ms)
 local week = enter_week(account, tonumber(stored_week or '-1'), now_week)
 release_expired(account, holds, week, now)
 local text = redis.call('HGET', account, ACCOUNT.hold .. ARGS.hold_id)
-if not text then return {'gone'} end
+if not text then return {OUTCOME.gone} end
 local hold = read_hold(text)
 local kept = units * hold.cost
-if kept > hold.chats then return {'too_much'} end
+if kept > hold.chats then return {OUTCOME.too_much} end
 
 local missing = kept
 local allowance = math.min(missing, hold.allowance)
@@ -69,5 +70,5 @@ if kept > 0 then
       credit_chats = whole(credit_chats), credits = whole(credits), at_ms = hold.at_ms},
     'm', ARGS.hold_id .. '|' .. content)
 end
-return KEPT{status = 'ok', allowance = allowance, boosts = boosts, credits = credits,
+return KEPT{status = OUTCOME.ok, allowance = allowance, boosts = boosts, credits = credits,
   credit_chats = credit_chats}

@@ -1,0 +1,117 @@
+"""Why a request passes or not, and what else a script may answer: each declared once.
+
+Lua spells them `REASON.x` and `OUTCOME.x`, and a script with one that is not here is not loaded.
+What a reason means, for HTTP, people and counts, stands beside it.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """What a decision says."""
+
+    OK = "ok"
+    INVALID_KEY = "invalid_key"
+    SUSPENDED = "suspended"
+    NOT_PERMITTED = "not_permitted"
+    KEY_CAP_REACHED = "key_cap_reached"
+    ABOVE_KEY_CAP = "above_key_cap"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    ABOVE_PLAN_CAP = "above_plan_cap"
+    UNKNOWN_METER = "unknown_meter"
+    WRONG_ADDRESS = "wrong_address"
+
+
+class Outcome(StrEnum):
+    """What a script answers that is no decision about a request."""
+
+    OK = "ok"
+    # The account or the catalogue is not in Valkey: PostgreSQL has to be asked first.
+    COLD = "cold"
+    COLD_CATALOGUE = "cold_catalogue"
+    # A request id or a hold was used for something else before.
+    CONFLICT = "conflict"
+    TOO_MANY_HOLDS = "too_many_holds"
+    # Of refunds and settlements.
+    ALREADY = "already"
+    TOO_LATE = "too_late"
+    GONE = "gone"
+    TOO_MUCH = "too_much"
+    # Of projections.
+    STORED = "stored"
+    OLDER = "older"
+    STALE_EPOCH = "stale_epoch"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a reason means to whoever is told.
+
+    status, code: of the HTTP answer that a gateway passes on or the public API gives.
+    sentence: for people, with {answer}, {wanted}, {until} and {billing_url} to fill in.
+    waiting_helps: the same request may pass by itself when the week has ended.
+    is_told: callers of the quota check read it; otherwise they are told something else instead.
+    """
+
+    status: int
+    code: str
+    sentence: str
+    waiting_helps: bool = False
+    is_told: bool = True
+
+    @property
+    def is_about_quota(self) -> bool:
+        """Whether buying more may help."""
+        return self.status == 429
+
+
+MEANINGS = {
+    Reason.OK: Meaning(200, "ok", ""),
+    # Missing, malformed, unknown, revoked, expired, or bound to other addresses: all alike, so
+    # that a stranger learns nothing.
+    Reason.INVALID_KEY: Meaning(
+        401,
+        "invalid_key",
+        "Send a valid API key as “Authorization: Bearer sk_…”. Keys are made at /account/keys.",
+    ),
+    Reason.SUSPENDED: Meaning(
+        403, "not_permitted", "This account is suspended. Write to us to have it looked at."
+    ),
+    Reason.NOT_PERMITTED: Meaning(403, "not_permitted", "This key may not be used for this."),
+    Reason.KEY_CAP_REACHED: Meaning(
+        429,
+        "key_cap_reached",
+        "This key may use {answer.key_cap:,} chats a week and has used {answer.key_used:,}. "
+        "Use another key of the account, or wait until {until}.",
+        waiting_helps=True,
+    ),
+    Reason.ABOVE_KEY_CAP: Meaning(
+        403,
+        "above_key_cap",
+        "This request takes {wanted}, and this key may never use more than {answer.key_cap:,} "
+        "a week: waiting does not help. Use another key of the account.",
+    ),
+    Reason.QUOTA_EXHAUSTED: Meaning(
+        429,
+        "quota_exhausted",
+        "The {answer.cap:,} chats of this week are used up. Buy a Weekly Boost or credits at "
+        "{billing_url}, or wait until {until}.",
+        waiting_helps=True,
+    ),
+    Reason.ABOVE_PLAN_CAP: Meaning(
+        429,
+        "above_plan_cap",
+        "This request takes {wanted}, and the plan has {answer.cap:,} a week: waiting does "
+        "not help. Buy a Weekly Boost or credits at {billing_url}.",
+    ),
+    # The operator's fault, whoever asks: each face has words of its own for it.
+    Reason.UNKNOWN_METER: Meaning(
+        503,
+        "quota_unavailable",
+        "A meter that is charged by is not in the catalogue: add it again.",
+        is_told=False,
+    ),
+    # Counted for the owner of the key; the caller is told that the key is invalid.
+    Reason.WRONG_ADDRESS: Meaning(401, "invalid_key", "", is_told=False),
+}

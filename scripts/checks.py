@@ -1,4 +1,4 @@
-"""Every check of scripts/lint: run together, reported in order, with a summary at the end."""
+"""The checks of scripts/lint: run together, reported in order, with a summary at the end."""
 
 import os
 import secrets
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -23,21 +24,35 @@ PATH_TO_SCRIPTS = {"PYTHONPATH": str(REPOSITORY / "scripts")}
 
 @dataclass(frozen=True)
 class Check:
+    """A command that fails where something is wrong, and one that mends it where a tool can."""
+
     name: str
     command: list[str]
+    mending: list[str] | None = None
     production: bool = False
 
 
 def checks() -> list[Check]:
     module = [sys.executable, "-m"]
+    ruff = [*module, "ruff"]
+    djlint = [*module, "djlint", "--quiet", "templates"]
+    lua = [*module, "lua_rules"]
     lint_imports = str(Path(sys.executable).with_name("lint-imports"))
     manage = [sys.executable, "manage.py"]
     return [
-        Check("ruff check", [*module, "ruff", "check", ".", *PROGRAMS]),
-        Check("ruff format", [*module, "ruff", "format", "--check", ".", *PROGRAMS]),
-        Check("djlint format", [*module, "djlint", "--check", "--quiet", "templates"]),
-        Check("djlint", [*module, "djlint", "--lint", "--quiet", "templates"]),
-        Check("lua", [*module, "lua_rules"]),
+        Check(
+            "ruff check",
+            [*ruff, "check", ".", *PROGRAMS],
+            mending=[*ruff, "check", "--fix", ".", *PROGRAMS],
+        ),
+        Check(
+            "ruff format",
+            [*ruff, "format", "--check", ".", *PROGRAMS],
+            mending=[*ruff, "format", ".", *PROGRAMS],
+        ),
+        Check("djlint format", [*djlint, "--check"], mending=[*djlint, "--reformat"]),
+        Check("djlint", [*djlint, "--lint"]),
+        Check("lua", lua, mending=[*lua, "--fix"]),
         Check("imports", [lint_imports, "--no-cache"]),
         Check("mypy", [*module, "mypy"]),
         Check("migrations", [*manage, "makemigrations", "--check", "--dry-run"]),
@@ -49,18 +64,22 @@ def checks() -> list[Check]:
     ]
 
 
-def fix() -> None:
-    """Mend what the tools can mend, before it is checked."""
-    module = [sys.executable, "-m"]
-    for command in (
-        ["ruff", "check", "--fix", "--quiet", ".", *PROGRAMS],
-        ["ruff", "format", "--quiet", ".", *PROGRAMS],
-        ["djlint", "--reformat", "--quiet", "templates"],
-        ["lua_rules", "--fix"],
-    ):
+def chosen(names: Sequence[str]) -> list[Check]:
+    """The checks of these names, or all."""
+    known = {check.name: check for check in checks()}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        sys.exit(f"There is no check {unknown[0]!r}. These are: {', '.join(known)}.")
+    return [known[name] for name in names or known]
+
+
+def fix(check: Check) -> None:
+    """Mend what the tool can mend, before it is checked."""
+    if check.mending:
         subprocess.run(
-            [*module, *command],
+            check.mending,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=os.environ | PATH_TO_SCRIPTS,
             check=False,
         )
@@ -100,13 +119,16 @@ def start(check: Check, *, data_dir: str, output: IO[bytes]) -> subprocess.Popen
 
 def main() -> int:
     os.chdir(REPOSITORY)
+    names = [argument for argument in sys.argv[1:] if argument != "--fix"]
+    wanted = chosen(names)
     if "--fix" in sys.argv[1:]:
-        fix()
+        for check in wanted:
+            fix(check)
     began = time.monotonic()
     failed = []
     with tempfile.TemporaryDirectory() as data_dir:
         running = []
-        for check in checks():
+        for check in wanted:
             output = tempfile.TemporaryFile()  # noqa: SIM115 - closed where it is read
             running.append((check, start(check, data_dir=data_dir, output=output), output))
         for check, process, output in running:
@@ -121,7 +143,7 @@ def main() -> int:
     if failed:
         print(f"\nFailed: {', '.join(failed)} ({seconds:.0f} s).")
         return 1
-    print(f"\nAll {len(running)} checks passed ({seconds:.0f} s).")
+    print(f"\nPassed: {', '.join(names) or f'all {len(running)} checks'} ({seconds:.0f} s).")
     return 0
 
 

@@ -66,8 +66,10 @@ class Background:
     async def _rest(self, seconds: float) -> None:
         # Work that is due but out of reach (all senders busy) wakes us when one is done.
         wait = seconds if 0 < seconds < LOOK_SECONDS else LOOK_SECONDS
+        # Not `wait_for`: before Python 3.12 it forgets to be cancelled when both come at once.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._something_new.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._something_new.wait()
 
     def _sent(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)

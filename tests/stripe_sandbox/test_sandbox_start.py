@@ -9,7 +9,11 @@ import httpx
 import pytest
 
 from stripe_sandbox import CannotStartSandbox, create_app
+from stripe_sandbox.background import Background
 from stripe_sandbox.cards import passes_luhn
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.store import Store
+from tests.patience import LONGEST_SECONDS
 from tests.stripe_sandbox.running_sandbox import KEY, MOUNT, WEBHOOK_SECRET, Receiver
 
 FLAT_BOOST = {
@@ -52,6 +56,28 @@ def test_the_test_numbers_of_our_own_pass_the_checksum() -> None:
     assert passes_luhn("9000000000000001")
     assert passes_luhn("9000000000000019")
     assert not passes_luhn("9000000000000002")
+
+
+async def test_it_stops_although_something_new_comes_at_that_moment(tmp_path: Path) -> None:
+    """An order that comes in the very round of the loop in which it is to end."""
+    configuration = Configuration(
+        mount=MOUNT,
+        public_url="http://127.0.0.1:8000",
+        webhook_url="http://127.0.0.1:9/webhook",
+        secret_key=KEY,
+        webhook_secret=WEBHOOK_SECRET,
+    )
+    for rounds_between in range(4):
+        background = Background(Store(tmp_path / "s.sqlite3"), configuration)
+        work = asyncio.create_task(background.run())
+        await asyncio.sleep(0.1)
+        background.wake()
+        for _ in range(rounds_between):
+            await asyncio.sleep(0)
+        work.cancel()
+        ended, _ = await asyncio.wait([work], timeout=LONGEST_SECONDS)
+        assert ended
+        assert work.cancelled()
 
 
 async def test_it_starts_at_the_first_request_where_no_lifespan_is_sent(

@@ -36,6 +36,8 @@ def checks() -> list[Check]:
     module = [sys.executable, "-m"]
     ruff = [*module, "ruff"]
     djlint = [*module, "djlint", "--quiet", "templates"]
+    # Jinja2's language, not Django's.
+    sandbox = [*module, "djlint", "--profile", "jinja", "--quiet", "stripe_sandbox/hosted"]
     lua = [*module, "lua_rules"]
     lint_imports = str(Path(sys.executable).with_name("lint-imports"))
     manage = [sys.executable, "manage.py"]
@@ -52,6 +54,11 @@ def checks() -> list[Check]:
         ),
         Check("djlint format", [*djlint, "--check"], mending=[*djlint, "--reformat"]),
         Check("djlint", [*djlint, "--lint"]),
+        Check(
+            "djlint of the sandbox",
+            [*sandbox, "--check", "--lint"],
+            mending=[*sandbox, "--reformat"],
+        ),
         Check("lua", lua, mending=[*lua, "--fix"]),
         Check("imports", [lint_imports, "--no-cache"]),
         Check("mypy", [*module, "mypy"]),

@@ -7,6 +7,10 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from stripe_sandbox import resources
 from stripe_sandbox.configuration import Configuration
@@ -15,7 +19,6 @@ from stripe_sandbox.params import CannotAccept, Params, Tree, parse_form
 from stripe_sandbox.resources import Call
 from stripe_sandbox.store import Books, Json, Reply, Store
 from stripe_sandbox.webhooks import Cause
-from stripe_sandbox.wire import Request, Response, json_response
 
 Endpoint = Callable[..., Json]
 
@@ -34,7 +37,21 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
 )
 
 
-def answer(request: Request, *, store: Store, configuration: Configuration) -> Response:
+class Content(JSONResponse):
+    """JSON as Stripe writes it: indented, so that it can be read in a terminal."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, indent=2).encode()
+
+
+def failure(status: int, message: str, *, kind: str) -> Response:
+    """One of Stripe's error objects, for what happened before a request was understood."""
+    return Content({"error": {"type": kind, "message": message}}, status_code=status)
+
+
+def answer(
+    request: Request, body: bytes, *, store: Store, configuration: Configuration
+) -> Response:
     """Answer one API request; every failure is one of Stripe's error objects."""
     request_id = new_id("req_", length=14)
     headers = {
@@ -48,11 +65,11 @@ def answer(request: Request, *, store: Store, configuration: Configuration) -> R
     try:
         _authenticate(request, secret_key=configuration.secret_key)
         endpoint, ids = _route(request)
-        tree = parse_form(_form(request))
+        tree = parse_form(_form(request, body))
         if request.method != "POST":
             with store.read() as books:
                 content = _run(books, endpoint, ids, tree, configuration, cause=Cause())
-            return json_response(content, headers=headers)
+            return Content(content, headers=headers)
         cause = Cause(request_id=request_id, idempotency_key=key)
         with store.write() as books:
             return _once(
@@ -65,7 +82,7 @@ def answer(request: Request, *, store: Store, configuration: Configuration) -> R
     except CannotAccept as refusal:
         if refusal.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="Stripe sandbox"'
-        return json_response({"error": refusal.error}, status=refusal.status, headers=headers)
+        return Content({"error": refusal.error}, status_code=refusal.status, headers=headers)
 
 
 def _run(
@@ -98,7 +115,7 @@ def _once(
     """Act unless this idempotency key has an answer already; refusals are not remembered."""
     key = cause.idempotency_key
     if key is None:
-        return json_response(act(), headers=headers)
+        return Content(act(), headers=headers)
     if len(key) > 255:
         raise CannotAccept("Idempotency keys may be at most 255 characters long.")
     first = books.reply(key)
@@ -111,7 +128,7 @@ def _once(
             body=content,
         )
         books.keep_reply(key, reply)
-        return json_response(content, headers=headers)
+        return Content(content, headers=headers)
     if first.fingerprint != fingerprint:
         raise CannotAccept(
             "Keys for idempotent requests can only be used with the same parameters they were "
@@ -120,11 +137,11 @@ def _once(
             kind="idempotency_error",
         )
     replayed = {"Idempotent-Replayed": "true", "Original-Request": first.request_id}
-    return json_response(first.body, status=first.status, headers={**headers, **replayed})
+    return Content(first.body, status_code=first.status, headers={**headers, **replayed})
 
 
 def _fingerprint(request: Request, tree: Tree) -> str:
-    content = json.dumps([request.method, request.path, tree], sort_keys=True)
+    content = json.dumps([request.method, _path(request), tree], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -148,27 +165,32 @@ def _authenticate(request: Request, *, secret_key: str) -> None:
 
 
 def _route(request: Request) -> tuple[Endpoint, tuple[str, ...]]:
+    path = _path(request)
     for method, pattern, endpoint in ROUTES:
-        match = re.fullmatch(pattern, request.path)
+        match = re.fullmatch(pattern, path)
         if match and method == request.method:
             return endpoint, tuple(match.groups())
     raise CannotAccept(
-        f"Unrecognized request URL ({request.method}: {request.path[:200]}). "
+        f"Unrecognized request URL ({request.method}: {path[:200]}). "
         "The sandbox has only the endpoints that this project calls.",
         status=404,
     )
 
 
-def _form(request: Request) -> str:
+def _path(request: Request) -> str:
+    return f"/v1/{request.path_params['path']}"
+
+
+def _form(request: Request, body: bytes) -> str:
     if request.method != "POST":
-        return request.query
+        return str(request.scope["query_string"], "latin-1")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip()
-    if request.body and content_type != "application/x-www-form-urlencoded":
+    if body and content_type != "application/x-www-form-urlencoded":
         raise CannotAccept(
             "Invalid request (check that your POST content type is "
             "application/x-www-form-urlencoded)."
         )
     try:
-        return request.body.decode()
+        return body.decode()
     except UnicodeDecodeError:
         raise CannotAccept("Invalid request: the body is not UTF-8.") from None

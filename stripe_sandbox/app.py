@@ -3,28 +3,37 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
+from starlette.types import Receive, Scope, Send
 
 from stripe_sandbox import api, pages
 from stripe_sandbox.background import Background
 from stripe_sandbox.configuration import CannotStartSandbox, Configuration
 from stripe_sandbox.store import Store
-from stripe_sandbox.wire import (
-    CannotReadRequest,
-    Receive,
-    Request,
-    Response,
-    Scope,
-    Send,
-    json_response,
-    read_request,
-    send_response,
-)
 
 __all__ = ["CannotStartSandbox", "Sandbox", "create_app"]
 
 logger = logging.getLogger(__name__)
+
+MOST_BODY_BYTES = 256 * 1024
+ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Endpoint(Protocol):
+    """Answers a request whose body has been read; it works in a thread, for it waits for SQLite."""
+
+    def __call__(
+        self, request: Request, body: bytes, *, store: Store, configuration: Configuration
+    ) -> Response: ...
 
 
 class Sandbox:
@@ -35,6 +44,26 @@ class Sandbox:
         self._configuration = configuration
         self._background: Background | None = None
         self._work: asyncio.Task[None] | None = None
+        routes = [
+            self._route("/v1/{path:path}", api.answer, methods=ANY_METHOD),
+            self._route("/checkout.css", pages.style_sheet),
+            self._route("/pay/{session_id}", pages.checkout, methods=("GET", "POST")),
+            self._route(
+                "/pay/{session_id}/authenticate/{attempt_id}",
+                pages.authentication,
+                methods=("GET", "POST"),
+            ),
+        ]
+        self._app = Starlette(
+            routes=[Mount(configuration.mount, app=Router(routes, redirect_slashes=False))],
+            exception_handlers={
+                404: self._missing,
+                413: _too_large,
+                ClientDisconnect: _gone_away,
+            },
+            lifespan=self._live,
+            max_body_size=MOST_BODY_BYTES,
+        )
 
     async def start(self) -> None:
         """Begin the background work in the running loop; doing it twice changes nothing."""
@@ -50,43 +79,36 @@ class Sandbox:
             await asyncio.gather(work, return_exceptions=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await self.start()
-            await self._serve(scope, receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self.start()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self.stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            request = await read_request(
-                scope=scope, receive=receive, mount=self._configuration.mount
-            )
-            response = await asyncio.to_thread(self._answer, request)
-        except CannotReadRequest as refusal:
-            response = _failure(413, str(refusal), kind="invalid_request_error")
-        await send_response(response, send=send, head_only=scope["method"] == "HEAD")
-        if scope["method"] == "POST" and self._background is not None:
+        await self._app(scope, receive, send)
+        if scope["type"] == "http" and scope["method"] == "POST" and self._background is not None:
             self._background.wake()
 
-    def _answer(self, request: Request) -> Response:
-        act = api.answer if request.path.startswith("/v1/") else pages.answer
-        try:
-            return act(request, store=self._store, configuration=self._configuration)
-        except Exception:
-            # Only the route: a body may hold a card number.
-            logger.exception("the sandbox failed on %s %s", request.method, request.path)
-            return _failure(500, "The sandbox failed; its log says why.", kind="api_error")
+    @asynccontextmanager
+    async def _live(self, app: Starlette) -> AsyncIterator[None]:
+        await self.start()
+        yield
+        await self.stop()
+
+    def _route(self, path: str, act: Endpoint, *, methods: tuple[str, ...] = ("GET",)) -> Route:
+        async def endpoint(request: Request) -> Response:
+            body = await request.body()
+            try:
+                return await run_in_threadpool(
+                    act, request, body, store=self._store, configuration=self._configuration
+                )
+            except Exception:
+                # Only the route: a body may hold a card number.
+                logger.exception(
+                    "the sandbox failed on %s %s", request.method, request.scope["path"]
+                )
+                return api.failure(500, "The sandbox failed; its log says why.", kind="api_error")
+
+        return Route(path, endpoint, methods=methods)
+
+    def _missing(self, request: Request, error: Exception) -> Response:
+        return pages.missing(self._configuration)
 
 
 def create_app(
@@ -121,5 +143,10 @@ def create_app(
     return Sandbox(store=Store(store_path, clock=clock), configuration=configuration)
 
 
-def _failure(status: int, message: str, *, kind: str) -> Response:
-    return json_response({"error": {"type": kind, "message": message}}, status=status)
+def _too_large(request: Request, error: Exception) -> Response:
+    return api.failure(413, "the body is too large", kind="invalid_request_error")
+
+
+def _gone_away(request: Request, error: Exception) -> Response:
+    """An answer that nobody waits for."""
+    return Response(status_code=400)

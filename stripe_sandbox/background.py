@@ -14,7 +14,6 @@ from stripe_sandbox.store import Delivery, Store
 
 logger = logging.getLogger(__name__)
 
-
 # How often to look for what other processes left to do.
 LOOK_SECONDS = 0.5
 AT_ONCE = 8
@@ -27,6 +26,7 @@ class Background:
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self._store = store
         self._configuration = configuration
+        self._client = webhooks.sender()
         self._something_new = asyncio.Event()
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -36,22 +36,26 @@ class Background:
 
     async def run(self) -> None:
         """Work until cancelled; a round that fails is logged and the next one tries again."""
-        try:
-            while True:
-                self._something_new.clear()
-                try:
-                    if await asyncio.to_thread(self._seconds_to_work) <= 0:
-                        await self._round()
-                    rest = await asyncio.to_thread(self._seconds_to_work)
-                except Exception:
-                    logger.exception("a round of the sandbox's background work failed")
-                    rest = LOOK_SECONDS
-                await self._rest(rest)
-        finally:
-            sending = tuple(self._sending)
-            for task in sending:
-                task.cancel()
-            await asyncio.gather(*sending, return_exceptions=True)
+        async with self._client:
+            try:
+                await self._work()
+            finally:
+                sending = tuple(self._sending)
+                for task in sending:
+                    task.cancel()
+                await asyncio.gather(*sending, return_exceptions=True)
+
+    async def _work(self) -> None:
+        while True:
+            self._something_new.clear()
+            try:
+                if await asyncio.to_thread(self._seconds_to_work) <= 0:
+                    await self._round()
+                rest = await asyncio.to_thread(self._seconds_to_work)
+            except Exception:
+                logger.exception("a round of the sandbox's background work failed")
+                rest = LOOK_SECONDS
+            await self._rest(rest)
 
     async def _round(self) -> None:
         await asyncio.to_thread(self._keep_time)
@@ -97,6 +101,7 @@ class Background:
                 delivery.event,
                 url=self._configuration.webhook_url,
                 secret=self._configuration.webhook_secret,
+                client=self._client,
             )
         except asyncio.CancelledError:
             # We are stopping: give the claim up now, not when its lease ends.

@@ -123,6 +123,8 @@ def test_a_purchase_page_has_no_violations_and_fits(window: Page, site: RunningS
     sign_up(window, site)
     window.goto(f"{site.address}/account/billing")
     window.get_by_role("button", name="Weekly Boost").first.click()
+    expect(window).to_have_url(re.compile("/sandbox/stripe/pay/"))
+    assert problems(window) == []
     window.get_by_role("button", name=re.compile("4242")).click()
     expect(window).to_have_url(re.compile("/account/billing/purchases/"))
     expect(window.get_by_role("main")).to_contain_text(re.compile("next chat", re.IGNORECASE))

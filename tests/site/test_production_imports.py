@@ -13,7 +13,8 @@ LOOK = """
 import sys
 import config.asgi
 import config.urls
-print(*sorted({name.partition(".")[0] for name in sys.modules} & {"dev", "stripe_sandbox"}))
+found = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(found & {"dev", "jinja2", "stripe_sandbox"}))
 """
 
 

@@ -7,16 +7,24 @@ from pathlib import Path
 import pytest
 import stripe
 
-from stripe_sandbox.webhooks import wait_before_retry
+from stripe_sandbox.webhooks import send, sender, wait_before_retry
+from tests.odd_servers import lying
 from tests.patience import until
 from tests.stripe_sandbox.running_sandbox import (
     CARD,
+    WEBHOOK_SECRET,
     Receiver,
     Running,
     pay_url,
     receiving,
     running,
 )
+
+
+async def sent_to(url: str) -> int | None:
+    event = {"id": "evt_1", "object": "event", "type": "checkout.session.expired"}
+    async with sender() as client:
+        return await send(event, url=url, secret=WEBHOOK_SECRET, client=client)
 
 
 def test_an_expired_session_cannot_be_paid(sandbox: Running) -> None:
@@ -97,3 +105,31 @@ def test_two_processes_send_each_event_once(tmp_path: Path, receiver: Receiver) 
         time.sleep(0.2)
         assert len(receiver.attempts) == 20
         assert len(set(receiver.attempts)) == 20
+
+
+async def test_a_redirect_is_no_acceptance_and_is_not_followed(receiver: Receiver) -> None:
+    with lying() as moved:
+        moved.status, moved.headers = 307, {"Location": receiver.url}
+        assert await sent_to(moved.origin) == 307
+    assert receiver.attempts == []
+
+
+async def test_an_answer_counts_by_its_status_whatever_follows() -> None:
+    with lying() as endless:
+        endless.headers = {"Content-Length": "1000000"}
+        assert await sent_to(endless.origin) == 200
+
+
+async def test_where_nobody_listens_nothing_was_accepted() -> None:
+    with lying() as gone:
+        origin = gone.origin
+    assert await sent_to(origin) is None
+
+
+async def test_a_webhook_goes_straight_to_its_address_whatever_proxy_the_developer_uses(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "")
+    assert await sent_to(receiver.url) == 200
+    assert receiver.types() == ["checkout.session.expired"]

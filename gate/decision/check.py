@@ -100,7 +100,7 @@ class PendingCheck:
     meter: str
     units: int
     is_hold: bool
-    begun: "asyncio.Future[Any] | None"  # None when no connection was open yet
+    reply: "asyncio.Future[Any] | None"  # Valkey's; None when no connection was open to send it
 
 
 _COLD, _COLD_CATALOGUE = Outcome.COLD.encode(), Outcome.COLD_CATALOGUE.encode()
@@ -158,7 +158,7 @@ class Gate:
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
         content before.
         """
-        pending = self.begin_check(
+        pending = self.send_check(
             key=key,
             meter=meter,
             units=units,
@@ -167,9 +167,9 @@ class Gate:
             hold_seconds=hold_seconds,
             at_ms=at_ms,
         )
-        return await self.finish_check(pending)
+        return await self.await_decision(pending)
 
-    def begin_check(
+    def send_check(
         self,
         *,
         key: str,
@@ -180,9 +180,9 @@ class Gate:
         hold_seconds: int,
         at_ms: int | None = None,
     ) -> PendingCheck | None:
-        """The first half of `check`: send it. None when the text cannot be a key.
+        """Send a check to Valkey without waiting. None when the text cannot be a key.
 
-        Several that are begun before the first is finished leave in one round trip.
+        Several that are sent before the first reply is waited for leave in one round trip.
         """
         try:
             handle = key_text.handle_of(key)
@@ -200,30 +200,31 @@ class Gate:
             hold_ms=hold_seconds * 1000 if is_hold else 0,
             at_ms=at_ms,
         )
-        return PendingCheck(handle, call, meter, units, is_hold, self._client.begin(call))
+        return PendingCheck(handle, call, meter, units, is_hold, self._client.send(call))
 
-    async def finish_check(self, pending: PendingCheck | None) -> Decision:
-        """The second half of `check`: the decision, once everything that it takes was waited for.
+    async def await_decision(self, pending: PendingCheck | None) -> Decision:
+        """The decision on a check that was sent, once all that it takes was waited for.
 
-        Raises what `check` raises.
+        That is Valkey's reply, and PostgreSQL's where the account is cold. Raises what `check`
+        raises.
         """
         if pending is None:
             return Decision(allowed=False, reason=Reason.INVALID_KEY)
-        reply = await self._run_warm(pending.handle, pending.call, begun=pending.begun)
+        reply = await self._run_warm(pending.handle, pending.call, reply=pending.reply)
         if reply is None:
             return Decision(allowed=False, reason=Reason.INVALID_KEY)
         return self._decision(pending, reply)
 
-    def decide(self, pending: PendingCheck) -> Decision | None:
-        """The second half of `check` as far as it goes without waiting.
+    def decision_by_reply(self, pending: PendingCheck) -> Decision | None:
+        """The decision as far as Valkey's reply gives it, without waiting.
 
-        None when something must be waited for, which `finish_check` does. Raises what `check`
+        None where that is not there or not enough: `await_decision` sees to it. Raises what `check`
         raises.
         """
-        if pending.begun is None or not pending.begun.done():
+        if pending.reply is None or not pending.reply.done():
             return None
         try:
-            reply = pending.begun.result()
+            reply = pending.reply.result()
         except NOT_RUN:
             return None
         except (RedisError, OSError) as error:
@@ -338,30 +339,30 @@ class Gate:
         handle: str,
         call: hot_state.Call,
         *,
-        begun: "asyncio.Future[Any] | None" = None,
+        reply: "asyncio.Future[Any] | None" = None,
     ) -> list[bytes] | None:
         """Run a call, loading the account first if it is cold; None when there is no account."""
         for _ in range(3):
-            reply: list[bytes] = await self._run(call, begun=begun)
-            begun = None
-            if reply[0] == _COLD_CATALOGUE:
+            said: list[bytes] = await self._run(call, reply=reply)
+            reply = None
+            if said[0] == _COLD_CATALOGUE:
                 await self._cold.catalogue(hot_state.partition_of(handle))
-            elif reply[0] == _COLD:
+            elif said[0] == _COLD:
                 if not await self._cold.account(handle):
                     return None
             else:
-                return reply
+                return said
         logger.error("account %s stays cold after three loads", handle)
         raise QuotaUnavailable
 
     async def _run(
-        self, call: hot_state.Call, *, begun: "asyncio.Future[Any] | None" = None
+        self, call: hot_state.Call, *, reply: "asyncio.Future[Any] | None" = None
     ) -> Any:
         try:
-            if begun is not None:
+            if reply is not None:
                 try:
                     # The connection itself bounds how long this takes.
-                    return await begun
+                    return await reply
                 except NOT_RUN:
                     pass
             async with asyncio.timeout(self._answer_within):

@@ -104,7 +104,7 @@ class AuthorizeFace:
             raise invalid_key()
         said = _Said(request.headers, trust)
         meter = self._meter(said, trust)
-        pending = gate.begin_check(
+        pending = gate.send_check(
             key=key,
             meter=meter,
             units=self._units(said, trust),

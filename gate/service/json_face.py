@@ -60,7 +60,7 @@ class JsonFace:
     def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
         """Send one check, as it stands in a body or in a batch."""
         wanted = checking.read_check(check)
-        pending = gate.begin_check(
+        pending = gate.send_check(
             key=wanted.key,
             meter=wanted.meter,
             units=wanted.units,

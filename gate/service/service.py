@@ -87,10 +87,10 @@ class QuotaService:
             raise
         except Exception as error:
             return self._refusal(error, face)
-        return await self.finish(asked)
+        return await self.await_answer(asked)
 
-    def begin(self, request: Request) -> Asked | Response | None:
-        """Send the check that a whole request asks for; `end` answers when Valkey has.
+    def send(self, request: Request) -> Asked | Response | None:
+        """Send the check that a whole request asks for to Valkey; nothing is waited for.
 
         A response where the request is refused at once. None where `answer` has to see to it,
         because it asks for something else, or because something else must be waited for.
@@ -108,24 +108,24 @@ class QuotaService:
         except Exception as error:
             return self._refusal(error, face)
         # Without an open connection nothing was sent, and `answer` may ask again.
-        return None if asked.pending.begun is None else asked
+        return None if asked.pending.reply is None else asked
 
-    def end(self, asked: Asked) -> Response | None:
-        """The answer to a check that was begun, now that Valkey has answered.
+    def answer_by_reply(self, asked: Asked) -> Response | None:
+        """The answer to a check that was sent, now that Valkey has replied.
 
-        None where more must be waited for: `finish` does that.
+        None where more must be waited for: `await_answer` does that.
         """
         assert asked.pending is not None
         try:
-            decision = self._gate.decide(asked.pending)
+            decision = self._gate.decision_by_reply(asked.pending)
             return None if decision is None else _worded(asked, decision)
         except Exception as error:
             return self._refusal(error, asked.face)
 
-    async def finish(self, asked: Asked) -> Response:
-        """The answer to a check that was begun, however long it takes."""
+    async def await_answer(self, asked: Asked) -> Response:
+        """The answer to a check that was sent, however long it takes."""
         try:
-            return _worded(asked, await self._gate.finish_check(asked.pending))
+            return _worded(asked, await self._gate.await_decision(asked.pending))
         except Exception as error:
             return self._refusal(error, asked.face)
 
@@ -169,36 +169,36 @@ class QuotaService:
 
     async def _batch(self, body: dict[str, Any]) -> dict[str, Any]:
         """Independent decisions: what is wrong with one says nothing about the others."""
-        # All of them are sent before the first answer is waited for.
-        batch = [self._begin_one(check) for check in checking.read_batch(body)]
-        ended = [one if isinstance(one, dict) else await self._end_one(one) for one in batch]
+        # All of them are sent before the first reply is waited for.
+        sent = [self._send_one(check) for check in checking.read_batch(body)]
+        said = [one if isinstance(one, dict) else await self._await_reply(one) for one in sent]
         # What has to be loaded first is loaded together, too.
-        cold = [self._finish_one(one) for one in ended if isinstance(one, Asked)]
+        cold = [self._await_decision(one) for one in said if isinstance(one, Asked)]
         loaded = iter(await asyncio.gather(*cold))
-        return {"decisions": [next(loaded) if isinstance(one, Asked) else one for one in ended]}
+        return {"decisions": [next(loaded) if isinstance(one, Asked) else one for one in said]}
 
-    def _begin_one(self, check: dict[str, Any]) -> Asked | dict[str, Any]:
+    def _send_one(self, check: dict[str, Any]) -> Asked | dict[str, Any]:
         try:
             return self._json.ask_for(self._gate, check)
         except Exception as error:
             return self._problem_of_one(error)
 
-    async def _end_one(self, asked: Asked) -> Asked | dict[str, Any]:
-        """The decision, or what was asked where more must be waited for than Valkey's answer."""
+    async def _await_reply(self, asked: Asked) -> Asked | dict[str, Any]:
+        """The decision, or what was asked where more must be waited for than Valkey's reply."""
         pending = asked.pending
-        if pending is None or pending.begun is None:
+        if pending is None or pending.reply is None:
             return asked
-        if not pending.begun.done():
-            await asyncio.wait([pending.begun])
+        if not pending.reply.done():
+            await asyncio.wait([pending.reply])
         try:
-            decision = self._gate.decide(pending)
+            decision = self._gate.decision_by_reply(pending)
             return asked if decision is None else _decided(asked, decision)
         except Exception as error:
             return self._problem_of_one(error)
 
-    async def _finish_one(self, asked: Asked) -> dict[str, Any]:
+    async def _await_decision(self, asked: Asked) -> dict[str, Any]:
         try:
-            return _decided(asked, await self._gate.finish_check(asked.pending))
+            return _decided(asked, await self._gate.await_decision(asked.pending))
         except Exception as error:
             return self._problem_of_one(error)
 

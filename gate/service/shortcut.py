@@ -44,7 +44,7 @@ class ShortcutProtocol(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         if data.startswith(_MAYBE) and self._service is not None and self._is_free():
             request = read_request(data)
-            if request is not None and self._begin_check(self._service, request):
+            if request is not None and self._send(self._service, request):
                 return
         super().data_received(data)
 
@@ -64,36 +64,37 @@ class ShortcutProtocol(GuardedProtocol):
     def _is_answering(self) -> bool:
         return self._is_asking or super()._is_answering
 
-    def _begin_check(self, service: QuotaService, request: Request) -> bool:
+    def _send(self, service: QuotaService, request: Request) -> bool:
         """Begin to answer; False, and nothing is done, where ASGI has to."""
-        begun = service.begin(request)
-        if begun is None:
+        sent = service.send(request)
+        if sent is None:
             return False
         request_id = request_id_of(request.headers)
         self._since = None
-        if isinstance(begun, Response):
-            self._answer(begun, request_id)
+        if isinstance(sent, Response):
+            self._answer(sent, request_id)
             return True
-        assert begun.pending is not None
-        assert begun.pending.begun is not None
+        assert sent.pending is not None
+        assert sent.pending.reply is not None
         self._is_asking = True
-        begun.pending.begun.add_done_callback(partial(self._end, service, begun, request_id))
+        replied = partial(self._on_reply, service, sent, request_id)
+        sent.pending.reply.add_done_callback(replied)
         return True
 
-    def _end(
+    def _on_reply(
         self, service: QuotaService, asked: Asked, request_id: bytes, _: "asyncio.Future[Any]"
     ) -> None:
-        response = service.end(asked)
+        response = service.answer_by_reply(asked)
         if response is not None:
             self._answer(response, request_id)
             return
-        task = self.loop.create_task(self._finish(service, asked, request_id))
+        task = self.loop.create_task(self._on_answer(service, asked, request_id))
         # The server waits for these when it is stopped.
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    async def _finish(self, service: QuotaService, asked: Asked, request_id: bytes) -> None:
-        self._answer(await service.finish(asked), request_id)
+    async def _on_answer(self, service: QuotaService, asked: Asked, request_id: bytes) -> None:
+        self._answer(await service.await_answer(asked), request_id)
 
     def _answer(self, response: Response, request_id: bytes) -> None:
         self._is_asking = False

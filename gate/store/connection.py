@@ -106,14 +106,14 @@ class HotClient:
                 raise
         raise ClusterDownError("a partition was redirected again and again")
 
-    def begin(self, call: Call) -> "asyncio.Future[Any] | None":
+    def send(self, call: Call) -> "asyncio.Future[Any] | None":
         """Send a call where a connection is open already; None where only `run` can.
 
         The answer may be an error that says that the call was not run: see `NOT_RUN`.
         """
         address = self._owners.get(partition_of_call(call), self._seed)
         line = self._lines.get(address)
-        return None if line is None else line.begin(call)
+        return None if line is None else line.send(call)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -148,7 +148,7 @@ class _Line:
         self._wire: Wire | None = None
         self._opening: asyncio.Future[Wire] | None = None
 
-    def begin(self, call: Call) -> "asyncio.Future[Any] | None":
+    def send(self, call: Call) -> "asyncio.Future[Any] | None":
         wire = self._wire
         if wire is None or not wire.is_open:
             return None

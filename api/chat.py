@@ -57,10 +57,6 @@ def _message(message: object, at: int) -> dict[str, str]:
         raise invalid(f"{field}.role", f"“role” must be one of {', '.join(sorted(_ROLES))}.")
     if not isinstance(content, str) or not content.strip():
         raise invalid(f"{field}.content", "“content” must be a text that is not empty.")
-    try:
-        content.encode()
-    except UnicodeEncodeError:
-        raise invalid(f"{field}.content", "“content” holds half a character.") from None
     return {"role": role, "content": content}
 
 

@@ -1,12 +1,21 @@
 """JSON as the hot services read and write it.
 
-Doubled member names and NaN are refused: two readers could understand them differently.
+jiter reads: names that are given twice, NaN and half a surrogate pair are refused, because two
+readers could understand them differently. orjson, which writes, would let the last name win.
 """
 
 import json
-from typing import Any, NoReturn
+import re
+from typing import Any
 
+import jiter
 import orjson
+
+# How jiter says what is wrong.
+_WRONG = re.compile(r"(?P<what>.*) at line (?P<line>\d+) column (?P<column>\d+)", re.DOTALL)
+_DOUBLED = re.compile(r'Detected duplicate key "(?P<name>.*)"', re.DOTALL)
+_TOO_DEEP = "recursion limit exceeded"
+_HALF_A_CHARACTER = {"lone leading surrogate in hex escape", "unexpected end of hex escape"}
 
 
 class NotJSON(ValueError):
@@ -21,16 +30,14 @@ class NotJSON(ValueError):
 
 
 def loads(body: bytes) -> Any:
-    """The value in a body. Raises NotJSON."""
+    """The value in a body; it may be 200 deep. Raises NotJSON."""
     try:
-        value = orjson.loads(body)
-        # orjson lets the last of doubled names win. Where no quote is escaped, each name and each
-        # text has two, so a name that was dropped leaves quotes that belong to nothing.
-        if b"\\" not in body and body.count(b'"') == 2 * _texts(value):
-            return value
-    except (orjson.JSONDecodeError, RecursionError):
-        pass
-    return _read_closely(body)
+        # Nothing that a caller sends stays in a cache.
+        return jiter.from_json(
+            body, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True
+        )
+    except ValueError as error:
+        raise _not_json(str(error)) from None
 
 
 def dumps(value: Any) -> bytes:
@@ -38,55 +45,26 @@ def dumps(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:
-        # Half a surrogate pair, in what is repeated of somebody's bad input.
+        # Half a surrogate pair, as a model may say it.
         return _ENCODER.encode(value).encode()
 
 
-def _texts(value: Any) -> int:
-    """How many names and texts there are in a value."""
-    if isinstance(value, dict):
-        count = len(value)
-        for member in value.values():
-            count += 1 if type(member) is str else _texts(member)
-        return count
-    if isinstance(value, list):
-        return sum(map(_texts, value))
-    return int(isinstance(value, str))
+def _not_json(said: str) -> NotJSON:
+    """What jiter said, for people."""
+    wrong = _WRONG.fullmatch(said)
+    if wrong is None:
+        return NotJSON("The body is not valid JSON.")
+    where = f"at line {wrong['line']}, column {wrong['column']}"
+    doubled = _DOUBLED.fullmatch(wrong["what"])
+    if doubled is not None:
+        name = doubled["name"]
+        return NotJSON(f"The member “{name}” is given twice, {where}.", field=name)
+    if wrong["what"] == _TOO_DEEP:
+        return NotJSON(f"The body is nested too deeply, {where}.")
+    if wrong["what"] in _HALF_A_CHARACTER:
+        return NotJSON(f"The body holds half a character (of a surrogate pair) {where}.")
+    return NotJSON(f"The body is not valid JSON {where}: {wrong['what']}.")
 
 
-def _read_closely(body: bytes) -> Any:
-    """The same at a slower pace, to say what is wrong."""
-    try:
-        return _DECODER.decode(body.decode())
-    except RecursionError:
-        raise NotJSON("The body is nested too deeply.") from None
-    except _Doubled as error:
-        raise NotJSON(f"The member “{error.name}” is given twice.", field=error.name) from None
-    except ValueError:
-        raise NotJSON("The body is not valid JSON.") from None
-
-
-class _Doubled(ValueError):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        seen: set[str] = set()
-        for name, _ in pairs:
-            if name in seen:
-                raise _Doubled(name)
-            seen.add(name)
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
-
-
-# Made once: json.loads and json.dumps make new ones for every call with options.
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+# Made once: json.dumps makes a new one for every call with options.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)

@@ -162,7 +162,6 @@ def _foreign_charge_ids(charge_id: str) -> list[Any]:
         charge_id[:3] + ("A" if charge_id[3] != "A" else "B") + charge_id[4:],
         charge_id.upper(),
         "ch_é",
-        "ch_\ud800",
         "c" * 2_049,
         7,
         True,
@@ -171,7 +170,7 @@ def _foreign_charge_ids(charge_id: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("at", range(17))
+@pytest.mark.parametrize("at", range(16))
 def test_a_charge_id_of_somebody_else_is_400(service: QuotaService, at: int) -> None:
     charge_id = service.check().json()["charge_id"]
     foreign = _foreign_charge_ids(charge_id)[at]

@@ -52,7 +52,7 @@ class RunningSite:
         self._printed = data_dir.parent / f"printed-{self.port}"
         with self._printed.open("wb") as output:
             self.process = subprocess.Popen(
-                [*behind, sys.executable, "-m", "dev.supervisor"],
+                [*behind, sys.executable, "-m", "dev"],
                 cwd=REPOSITORY,
                 env=self._environment,
                 stdout=output,

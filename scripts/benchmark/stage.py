@@ -13,7 +13,7 @@ from benchmark.processor import processor_seconds
 from benchmark.target import SITE
 from dev.conditions import REPOSITORY
 from dev.processes import CannotStart, Child, command_line
-from dev.supervisor import ask_readiness
+from dev.site import ask_readiness
 
 _READY_WITHIN_SECONDS = 120.0
 # What a developer's shell may hold for another site.
@@ -111,7 +111,7 @@ def running_site(data_dir: Path) -> Iterator[Site]:
     port = free_port()
     supervisor = Child(
         "site",
-        [sys.executable, "-m", "dev.supervisor"],
+        [sys.executable, "-m", "dev"],
         data_dir=data_dir,
         environment=_environment(data_dir, port),
         directory=REPOSITORY,

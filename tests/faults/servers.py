@@ -18,7 +18,7 @@ from redis.retry import Retry
 from dev.conditions import REPOSITORY
 from dev.embedded import EmbeddedValkey
 from dev.processes import Child
-from dev.supervisor import WEB_OPTIONS
+from dev.site import WEB_OPTIONS
 from tests.running_site import environment, free_port
 
 
@@ -29,8 +29,8 @@ class Valkey(EmbeddedValkey):
         super().__init__(data_dir)
         self.more = more
 
-    def _settings(self) -> list[str]:
-        return [*super()._settings(), *_arguments(self.more)]
+    def settings(self) -> list[str]:
+        return [*super().settings(), *_arguments(self.more)]
 
     def start_loading(self, **more: str) -> None:
         """Start a killed server, and return while it still loads its data."""

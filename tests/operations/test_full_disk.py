@@ -14,9 +14,10 @@ import pytest
 
 from dev import processes
 from dev.conditions import REPOSITORY
+from dev.keeping import Keeper
+from dev.parts import ALWAYS, Part
 from dev.processes import Child, identity
-from dev.services import LONGEST_PAUSE_SECONDS, Service
-from dev.supervisor import ask_readiness
+from dev.site import ask_readiness
 from dev.terminal import Terminal
 from tests.operations.disks import Disk, behind, why_not
 from tests.running_site import RunningSite, environment, free_port
@@ -107,7 +108,7 @@ def test_what_works_goes_on_and_the_rest_comes_back_when_there_is_room(
 def test_a_first_start_without_room_says_so_and_ends(mountable: None, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     ended = subprocess.run(
-        [*behind([data_dir], megabytes=8), sys.executable, "-m", "dev.supervisor"],
+        [*behind([data_dir], megabytes=8), sys.executable, "-m", "dev"],
         cwd=REPOSITORY,
         env=environment(data_dir, free_port()),
         capture_output=True,
@@ -120,11 +121,11 @@ def test_a_first_start_without_room_says_so_and_ends(mountable: None, tmp_path: 
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def service(tmp_path: Path, script: str) -> Service:
-    """Something to keep running, which was started."""
-    child = Child("part", [sys.executable, "-c", script], data_dir=tmp_path)
-    child.start()
-    return Service("part", child, child.start)
+def kept(tmp_path: Path, script: str) -> Keeper:
+    """Keeps a part running, which was begun."""
+    part = Part(Child("part", [sys.executable, "-c", script], data_dir=tmp_path))
+    part.begin()
+    return Keeper(part, ALWAYS, terminal=Terminal())
 
 
 def test_what_ends_again_and_again_is_tried_ever_more_slowly_for_ever(
@@ -132,20 +133,21 @@ def test_what_ends_again_and_again_is_tried_ever_more_slowly_for_ever(
 ) -> None:
     printed = io.StringIO()
     monkeypatch.setattr(sys, "stdout", printed)
-    part = service(tmp_path, "import sys; sys.exit('No space left on device')")
+    keeper = kept(tmp_path, "import sys; sys.exit('No space left on device')")
+    child = keeper.part.child
     # What ends at once need not be run a hundred times.
     starts: list[float] = []
-    part.start = lambda: starts.append(now)
     now = time.monotonic()
-    until(lambda: not part.child.is_running, "it does not end")
+    monkeypatch.setattr(child, "start", lambda: starts.append(now))
+    until(lambda: not child.is_running, "it does not end")
     while len(starts) < 100:
-        part.keep_running(Terminal(), now=now)
+        keeper.look(now=now)
         now += 0.1
-    part.child.stop()
+    child.stop()
 
     pauses = [after - before for before, after in itertools.pairwise(starts)]
     assert pauses == sorted(pauses, key=round)
-    assert LONGEST_PAUSE_SECONDS <= pauses[-1] < LONGEST_PAUSE_SECONDS + 1
+    assert ALWAYS.longest_pause_seconds <= pauses[-1] < ALWAYS.longest_pause_seconds + 1
     lines = printed.getvalue().splitlines()
     # The tries 1, 2, 4, … 64.
     assert len(lines) == 7
@@ -157,17 +159,17 @@ def test_who_runs_steadily_again_begins_anew(
 ) -> None:
     printed = io.StringIO()
     monkeypatch.setattr(sys, "stdout", printed)
-    part = service(tmp_path, "import time; time.sleep(600)")
+    keeper = kept(tmp_path, "import time; time.sleep(600)")
     try:
-        part.tries = 5
-        now = part.started_at
-        part.keep_running(Terminal(), now=now + 1)
-        assert part.tries == 5
-        part.keep_running(Terminal(), now=now + 3600)
-        assert part.tries == 0
+        keeper.tries = 5
+        now = keeper.part.begun_at
+        keeper.look(now=now + 1)
+        assert keeper.tries == 5
+        keeper.look(now=now + 3600)
+        assert keeper.tries == 0
         assert printed.getvalue() == "part runs steadily again.\n"
     finally:
-        part.child.stop()
+        keeper.part.stop()
 
 
 def test_without_room_for_note_and_log_it_starts_all_the_same(

@@ -27,7 +27,7 @@ NAMES = ("postgres", "valkey", "web", "worker", "worker-waiting", "beat")
 
 def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "dev.supervisor"],
+        [sys.executable, "-m", "dev"],
         cwd=REPOSITORY,
         env=environment(data_dir, port),
         capture_output=True,

@@ -69,7 +69,7 @@ def digest_of(path: Path) -> str:
 
 
 def _dump() -> str:
-    programs = EmbeddedPostgres(tests.servers.DATA_DIR)._programs
+    programs = EmbeddedPostgres(tests.servers.DATA_DIR).programs
     dumped = subprocess.run(
         [
             str(programs / "pg_dump"),

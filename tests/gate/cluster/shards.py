@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as NoConnection
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from dev import embedded
+from dev.embedded.valkey import valkey_server
 from gate.store.hot_state import PARTITIONS
 
 SLOTS = 16_384
@@ -54,7 +54,7 @@ class Shard:
         words = [word for name, value in settings.items() for word in (f"--{name}", str(value))]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [embedded._valkey_server(), *words], stdout=log, stderr=log, process_group=0
+                [valkey_server(), *words], stdout=log, stderr=log, process_group=0
             )
         until(self._answers)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gate.store import layout
@@ -14,10 +15,13 @@ from gate.store.hot_state import (
     read_boosts,
     script,
 )
+from gate.store.packing import Known
 
 _CHECK = script("check")
 _REFUND = script("refund")
-_pack_check = layout.SCRIPTS["check"].pack
+_pack_known = layout.SCRIPTS["check"].cut(
+    "fingerprint", rest=("fingerprint", "address", "hold_ms", "hold_id", "digests")
+)
 _SETTLE = script("settle")
 # Told instead of a time: the script asks the server's own clock.
 _SERVERS_CLOCK = 0
@@ -105,27 +109,27 @@ def check_call(
     at_ms: the moment it happens at; without it the server's clock counts, and no other should.
     address: the caller's, as 32 hex digits (`addresses.to_hex`), or "" when it is not known.
     """
-    names = keys_of(handle)
-    keys: tuple[str, ...] = names.of_a_check
+    known = _known(handle, meter, units, at_ms or _SERVERS_CLOCK)
+    keys = known.names
     fingerprint = ""
     if request_id is not None:
+        names = keys_of(handle)
         keys += (names.replay(request_id),)
         first_release = names.replay_of_first_release(request_id)
         if first_release is not None:
             keys += (first_release,)
         fingerprint = f"{meter}|{units}|{hold_ms}"
-    asked = _pack_check(
-        now_ms=at_ms or _SERVERS_CLOCK,
-        meter=meter,
-        units=units,
-        handle=handle,
-        replay_window_ms=REPLAY_WINDOW_MS,
-        fingerprint=fingerprint,
-        address=address,
-        hold_ms=hold_ms,
-        hold_id=hold_id,
+    args = (*known.args, fingerprint, address, hold_ms, hold_id, *digests)
+    return Call(_CHECK, keys, args, known)
+
+
+@lru_cache(maxsize=8192)
+def _known(handle: str, meter: str, units: int, now_ms: int) -> Known:
+    """What all checks of an account have alike that ask for as many units of a meter."""
+    args = _pack_known(
+        now_ms=now_ms, meter=meter, units=units, handle=handle, replay_window_ms=REPLAY_WINDOW_MS
     )
-    return Call(_CHECK, keys, (*asked, *digests))
+    return Known.of(keys_of(handle).of_a_check, tuple(args))
 
 
 def read_answer(reply: Sequence[Any]) -> Answer:

@@ -111,7 +111,9 @@ class HotClient:
 
         The answer may be an error that says that the call was not run: see `NOT_RUN`.
         """
-        address = self._owners.get(partition_of_call(call), self._seed)
+        address = self._seed
+        if self._owners:
+            address = self._owners.get(partition_of_call(call), address)
         line = self._lines.get(address)
         return None if line is None else line.send(call)
 
@@ -152,7 +154,7 @@ class _Line:
         wire = self._wire
         if wire is None or not wire.is_open:
             return None
-        return wire.call("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.args)
+        return wire.send(call.packed())
 
     async def run(self, call: Call, *, asking: bool = False) -> Any:
         wire = self._wire
@@ -160,14 +162,13 @@ class _Line:
             wire = await self._open()
         if asking:
             wire.call("ASKING").add_done_callback(_forget_outcome)
-        script, keys = call.script, call.keys
         try:
-            return await wire.call("EVALSHA", script.sha, len(keys), *keys, *call.args)
+            return await wire.send(call.packed())
         except NoScriptError:
             # A Valkey that lost its scripts ran nothing: the call is sent again with its text.
             if asking:
                 wire.call("ASKING").add_done_callback(_forget_outcome)
-            return await wire.call("EVAL", script.text, len(keys), *keys, *call.args)
+            return await wire.send(call.packed_with_text())
 
     async def aclose(self) -> None:
         if self._wire is not None:

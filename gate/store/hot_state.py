@@ -30,6 +30,7 @@ from redis import Redis, RedisCluster
 from redis.exceptions import NoScriptError
 
 from gate.store import layout
+from gate.store.packing import Known, pack
 from gate.terms.redaction import holds_secret
 
 PARTITIONS = 64
@@ -56,11 +57,22 @@ def script(name: str) -> Script:
 
 @dataclass(slots=True)
 class Call:
-    """One script call, ready for any client."""
+    """One script call, ready for any client; `known` is what of it was packed before."""
 
     script: Script
     keys: tuple[str, ...]
     args: tuple[str | int, ...]
+    known: Known | None = None
+
+    def packed(self) -> bytes:
+        """What goes to a Valkey that knows the script."""
+        if self.known is not None:
+            return self.known.pack(self.script.sha, self.keys, self.args)
+        return pack("EVALSHA", self.script.sha, len(self.keys), *self.keys, *self.args)
+
+    def packed_with_text(self) -> bytes:
+        """What goes to one that does not."""
+        return pack("EVAL", self.script.text, len(self.keys), *self.keys, *self.args)
 
 
 def run(client: Redis | RedisCluster, call: Call) -> Any:

@@ -22,6 +22,7 @@ from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import call
 from typing import Any
 
 from gate.terms import week
@@ -111,9 +112,9 @@ class Record:
             known[field.name] = field.missing
         return known
 
-    def values(self, parts: Sequence[Any]) -> list[Any]:
+    def values(self, parts: Sequence[Any]) -> Iterator[Any]:
         """The same as values in their order, as far as they are known: for the hot path."""
-        return [read(part) for read, part in zip(self.readers, parts, strict=False)]
+        return map(call, self.readers, parts)
 
     @cached_property
     def readers(self) -> tuple[Callable[[Any], Any], ...]:
@@ -403,6 +404,16 @@ class Asked:
         args = self.args[:-1] if self.ends_in_list else self.args
         # Typed ones cannot be made from what is declared as data.
         return namedtuple("Arguments", args)  # noqa: PYI024
+
+    def cut(self, name: str, *, rest: tuple[str, ...]) -> Callable[..., tuple[str | int, ...]]:
+        """The same of the arguments before `name`; the rest must be these, in this order.
+
+        For the hot path, which puts the rest behind them as it is.
+        """
+        first, last = self.args[: self.args.index(name)], self.args[self.args.index(name) :]
+        if last != rest:
+            raise CannotExpand(f"{rest} is not how the arguments end: {last}")
+        return namedtuple("Arguments", first)  # noqa: PYI024
 
 
 _CHARGE_NAMES = ("account", "catalogue", "stream")

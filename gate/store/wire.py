@@ -22,6 +22,8 @@ from redis.exceptions import (
     TimeoutError,  # noqa: A004 - the same
 )
 
+from gate.store.packing import Word, pack
+
 _BATCHES = 3
 _CALLS_IN_A_BATCH = 512
 # So many leave without waiting for more: Valkey begins with a batch of checks while the rest of it
@@ -54,13 +56,16 @@ class Wire(asyncio.Protocol):
         """Whether calls can still be made."""
         return self._transport is not None
 
-    def call(self, *command: str | int | bytes) -> "asyncio.Future[Any]":
+    def call(self, *command: Word) -> "asyncio.Future[Any]":
         """The answer to a command, as a future. RedisError when there is none."""
+        return self.send(pack(*command))
+
+    def send(self, packed: bytes) -> "asyncio.Future[Any]":
+        """The same of a command that is packed already."""
         answer: asyncio.Future[Any] = self._loop.create_future()
         if self._transport is None:
             answer.set_exception(ConnectionError("the connection is closed"))
             return answer
-        packed = hiredis.pack_command(command)  # type: ignore[arg-type]
         self._unsent.append((self._loop.time(), packed, answer))
         if len(self._lacking) < _BATCHES:
             if len(self._unsent) >= _ENOUGH_CALLS:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What Django asks for is part of the room that it stands in.
-_OF_DJANGO = {"management", "migrations", "templatetags"}
+_OF_DJANGO = {"admin", "management", "migrations", "models", "templatetags"}
 
 
 def packages() -> list[str]:

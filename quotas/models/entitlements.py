@@ -59,7 +59,7 @@ class Dated(models.Model):
 
 
 class PlanGrant(Dated):
-    """A plan that an account has for a time. Which of several counts, `quotas.plans` says."""
+    """A plan for a time. Which of several counts, `quotas.entitlements` says."""
 
     class Source(models.TextChoices):
         DEFAULT = "default", "Default"

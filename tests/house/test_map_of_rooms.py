@@ -41,11 +41,10 @@ def not_there(text: str) -> set[str]:
 
 
 def _is_in(folder: str, name: str) -> bool:
-    module = name.split(".", maxsplit=1)[0].rstrip("/")
+    module = name.split(".", maxsplit=1)[0]
     inside = REPOSITORY / folder
-    return any(
-        path.exists() for path in (inside / f"{module}.py", inside / name, REPOSITORY / name)
-    )
+    is_path = (inside / name).exists() or (REPOSITORY / name).exists()
+    return is_path or any(inside.rglob(f"{module}.py"))
 
 
 def test_every_room_is_shown() -> None:

@@ -47,9 +47,11 @@ def billing(request: AccountRequest) -> HttpResponse:
     plan = in_turn[0].plan
     packs_on = set(entitlements.packs_on(account).values_list("pk", flat=True))
     products = list(Product.objects.filter(is_active=True))
+    not_sold = _not_sold(account)
     context = {
         "standing": standing_of(account),
-        "not_sold": _not_sold(account),
+        "not_sold": not_sold,
+        "can_buy": not not_sold,
         "plan": plan,
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,

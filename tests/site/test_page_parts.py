@@ -1,0 +1,60 @@
+"""Parts that pages share: each is written once, and what is put into it is escaped."""
+
+import re
+
+import pytest
+from django.template import Context, Template
+
+from tests.site.test_html import Page
+
+
+def rendered(text: str, **context: object) -> str:
+    return Template("{% load display page_parts %}" + text).render(Context(context))
+
+
+def squeezed(html: str) -> str:
+    return re.sub(r"\s+(?=scope)", " ", "".join(line.strip() for line in html.splitlines()))
+
+
+def test_a_table_names_its_columns_once() -> None:
+    html = squeezed(
+        rendered(
+            '{% table "Name" "Cost" "Do" end="Cost" unseen="Do" caption="All" stacked=True %}'
+            "<tr><td>{{ it }}</td></tr>{% endtable %}",
+            it="a & b",
+        )
+    )
+    assert html == (
+        '<table class="table stacked"><caption class="visually-hidden">All</caption><thead><tr>'
+        '<th scope="col">Name</th><th class="end" scope="col">Cost</th>'
+        '<th scope="col"><span class="visually-hidden">Do</span></th>'
+        "</tr></thead><tbody><tr><td>a &amp; b</td></tr></tbody></table>"
+    )
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "{% page_head evil %}{{ evil }}{% endpage_head %}",
+        '{% page_below up=evil url="/up" here=evil %}{{ evil }}{% endpage_below %}',
+        "{% nothing_here evil %}{{ evil }}{% endnothing_here %}",
+        "{% table evil evil %}{{ evil }}{% endtable %}",
+    ],
+)
+def test_what_people_wrote_is_escaped_in_every_part(part: str) -> None:
+    html = rendered(part, evil="<script>alert(1)</script>")
+    assert "&lt;script&gt;" in html
+    assert Page(html).offences == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{{ 1|chats }}, {{ 0|chats }}, {{ 1500|chats }}", "1 chat, 0 chats, 1,500 chats"),
+        ("{{ 1|credits }}, {{ 2|credits }}", "1 credit, 2 credits"),
+        ("{{ 1500|or_unlimited }}, {{ None|or_unlimited }}", "1,500, Unlimited"),
+        ("{{ 0|or_contact_us }}, {{ None|or_contact_us }}", "$0, Contact us"),
+    ],
+)
+def test_chats_and_money_read_alike_everywhere(text: str, words: str) -> None:
+    assert rendered(text) == words

@@ -9,7 +9,7 @@ from statistics import median
 
 import hiredis
 
-from benchmark.target import Target, check_script, packed
+from benchmark.target import Target, check_script
 from gate.store import connection
 
 _AT_ONCE = 500
@@ -48,7 +48,7 @@ def measure_drain(target: Target, entries: int, *, drain: Callable[[], int]) -> 
 
 
 def _fill(target: Target, entries: int) -> None:
-    calls = cycle([packed(check_script(target, key)) for key in target.keys])
+    calls = cycle([check_script(target, key).packed() for key in target.keys])
     reader = hiredis.Reader()
     with socket.socket(socket.AF_UNIX) as valkey:
         valkey.settimeout(30.0)

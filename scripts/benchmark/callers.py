@@ -5,8 +5,8 @@ One generator serves every subject, so that its own cost is in all the figures a
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import cycle
-from time import perf_counter
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -17,10 +17,23 @@ from benchmark.sample import Sample, Stretch
 _WARM_UP_SECONDS = 0.15
 
 
-class Caller(Protocol):
-    """One connection: asks, reads the answer, asks again while the stretch lasts."""
+class Asking(Protocol):
+    """What a caller is told by and tells: when questions are due, and what came of them."""
 
-    def begin(self, stretch: Stretch) -> None:
+    def asks_at(self) -> float:
+        """The moment that the question which is asked now is timed from."""
+
+    def answered(self, asked_at: float, charges: int) -> bool:
+        """Count an answer; whether to ask again at once."""
+
+    def failed(self, what: str, charges: int = 0) -> None:
+        """Count an answer that is none, or a connection that ended; its caller is done."""
+
+
+class Caller(Protocol):
+    """One connection: asks, reads the answer, asks again as long as it is told to."""
+
+    def begin(self, asking: Asking) -> None:
         """Ask for the first time."""
 
     def close(self) -> None:
@@ -30,22 +43,21 @@ class Caller(Protocol):
 Connect = Callable[[Iterator[bytes]], Coroutine[Any, Any, Caller]]
 
 
-async def measure(
-    connect: Connect,
-    questions: Sequence[bytes],
-    *,
-    connections: int,
-    seconds: float,
-    weight: int = 1,
-) -> Sample:
-    """The sample of so many connections, all working through the same questions in turn.
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked, and how to connect to who is asked; `weight` decisions in one answer."""
 
-    weight: decisions in one answer.
-    """
-    turns = cycle(questions)
-    callers = [await connect(turns) for _ in range(connections)]
+    connect: Connect
+    questions: Sequence[bytes]
+    weight: int = 1
+
+
+async def measure(load: Load, *, connections: int, seconds: float) -> Sample:
+    """The sample of so many connections, all working through the same questions in turn."""
+    turns = cycle(load.questions)
+    callers = [await load.connect(turns) for _ in range(connections)]
     try:
-        return await with_warm_up(lambda length: _stretch(callers, length, weight), seconds)
+        return await with_warm_up(lambda length: _stretch(callers, length, load.weight), seconds)
     finally:
         for caller in callers:
             caller.close()
@@ -80,8 +92,8 @@ class _Connection(asyncio.Protocol):
 
     def __init__(self, questions: Iterator[bytes]) -> None:
         self._questions = questions
-        self._stretch: Stretch | None = None
-        self._sent_at = 0.0
+        self._asking: Asking | None = None
+        self._asked_at = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods without being of the class.
@@ -90,32 +102,32 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self._fail(f"connection ended: {error}")
 
-    def begin(self, stretch: Stretch) -> None:
-        self._stretch = stretch
+    def begin(self, asking: Asking) -> None:
+        self._asking = asking
         if self.transport.is_closing():
             self._fail("connection ended")
         else:
-            self._ask()
+            self._ask(asking)
 
     def close(self) -> None:
-        self._stretch = None
+        self._asking = None
         self.transport.close()
 
-    def _ask(self) -> None:
-        self._sent_at = perf_counter()
+    def _ask(self, asking: Asking) -> None:
+        self._asked_at = asking.asks_at()
         self.transport.write(next(self._questions))
 
     def _answered(self, charges: int) -> None:
-        if self._stretch is not None:
-            if self._stretch.answered(self._sent_at, charges):
-                self._ask()
+        if self._asking is not None:
+            if self._asking.answered(self._asked_at, charges):
+                self._ask(self._asking)
             else:
-                self._stretch = None
+                self._asking = None
 
     def _fail(self, what: str, charges: int = 0) -> None:
-        if self._stretch is not None:
-            self._stretch.failed(what, charges)
-            self._stretch = None
+        if self._asking is not None:
+            self._asking.failed(what, charges)
+            self._asking = None
 
 
 class HttpCaller(_Connection):

@@ -130,7 +130,12 @@ def table(figures: Iterable[Figures], *, floors: Sequence[str]) -> str:
         ]
         for item in sorted(figures, key=lambda item: item.connections)
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return columns(rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows below one another; the second of each is a name, the others are figures."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
     for row in rows:
         cells = [

@@ -3,6 +3,7 @@
 import asyncio
 import multiprocessing
 import signal
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,24 @@ _PATIENCE_SECONDS = 60.0
 
 class GeneratorFailed(Exception):
     """The load generator ended or gave no sample; the message is what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What to measure: with so many connections, or at so many questions a second."""
+
+    subject: str
+    target: Target
+    seconds: float
+    connections: int = 0
+    rate: float = 0.0
+
+    async def carry_out(self) -> Sample:
+        """The sample that was ordered."""
+        subject = next(one for one in SUBJECTS if one.name == self.subject)
+        if self.rate:
+            return await subject.measure_at(self.target, self.rate, self.seconds)
+        return await subject.measure(self.target, self.connections, self.seconds)
 
 
 class Generator:
@@ -45,7 +64,15 @@ class Generator:
 
     def measure(self, subject: str, target: Target, *, connections: int, seconds: float) -> Sample:
         """The sample of a subject under so many connections."""
-        self._pipe.send((subject, target, connections, seconds))
+        return self._measured(_Order(subject, target, seconds, connections=connections))
+
+    def measure_at(self, subject: str, target: Target, *, rate: float, seconds: float) -> Sample:
+        """The sample of a subject that is asked so many times a second."""
+        return self._measured(_Order(subject, target, seconds, rate=rate))
+
+    def _measured(self, order: "_Order") -> Sample:
+        subject, seconds = order.subject, order.seconds
+        self._pipe.send(order)
         if not self._pipe.poll(seconds + _PATIENCE_SECONDS):
             raise GeneratorFailed(f"{subject}: no sample in time")
         try:
@@ -57,22 +84,17 @@ class Generator:
         return sample
 
 
-def _work(pipe: "Connection[Sample | str, tuple[str, Target, int, float]]") -> None:
+def _work(pipe: "Connection[Sample | str, _Order]") -> None:
     # Ctrl-C reaches the whole group; the one who started this says when to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    measures = {subject.name: subject.measure for subject in SUBJECTS}
-
-    async def measured(name: str, target: Target, connections: int, seconds: float) -> Sample:
-        return await measures[name](target, connections, seconds)
-
     while True:
         try:
-            name, target, connections, seconds = pipe.recv()
+            order = pipe.recv()
         except EOFError:
             return
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                answer: Sample | str = runner.run(measured(name, target, connections, seconds))
+                answer: Sample | str = runner.run(order.carry_out())
         except Exception as error:  # noqa: BLE001 - whatever it is, the other side must know
             answer = f"{type(error).__name__}: {error}"
         pipe.send(answer)

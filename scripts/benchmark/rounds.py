@@ -13,8 +13,11 @@ from benchmark.cast import make_cast, recorded_charges, settle
 from benchmark.figures import Measured, Spent
 from benchmark.generator import Generator, GeneratorFailed
 from benchmark.growth import Growth, measure_growth
+from benchmark.half_rate import BARE, half_rates
+from benchmark.machine import Listening, Machine
 from benchmark.native import native_program, native_rate
 from benchmark.report import report
+from benchmark.sample import Sample
 from benchmark.stage import Site, server_name, with_packages
 from benchmark.subjects import USUAL, Subject
 from benchmark.target import SITE, Target
@@ -42,6 +45,8 @@ class Run:
         self.measured: Measured = defaultdict(list)
         self.spent: Spent = defaultdict(list)
         self.native: dict[int, list[float]] = defaultdict(list)
+        self.half_rates: dict[str, float] = {}
+        self.at_half_rate: dict[str, list[tuple[Sample, Sample]]] = defaultdict(list)
         self.drains: list[Drained] = []
         self.growth: Growth | None = None
         self.answered = 0  # charges that callers were told of
@@ -65,6 +70,22 @@ class Run:
         if self.asked.backlog and number < _DRAINS:
             self._measure_drain()
 
+    def half_round(self, number: int) -> None:
+        """Measure what has a highest rate at half of it, and bare answers at the same rate."""
+        self.half_rates = self.half_rates or half_rates(self.measured)
+        by_name = {subject.name: subject for subject in self._subjects}
+        for name, rate in self.half_rates.items():
+            samples = {
+                subject: self._counted(
+                    by_name[subject],
+                    self._generator.measure_at(
+                        subject, self._target, rate=rate, seconds=self.asked.seconds
+                    ),
+                )
+                for subject in (name, BARE)[:: 1 if number % 2 else -1]
+            }
+            self.at_half_rate[name].append((samples[name], samples[BARE]))
+
     def grow(self) -> None:
         """Measure how things change with accounts, keys and entries, on Valkeys beside the site."""
         self.growth = measure_growth(
@@ -85,12 +106,17 @@ class Run:
             {name: after[name] - before[name] for name in after}
         )
         self.measured[subject.name, connections].append(sample)
+        self._counted(subject, sample)
+
+    def _counted(self, subject: Subject, sample: Sample) -> Sample:
+        """A sample, once its charges are counted and drained."""
         if subject.charges:
             self.answered += sample.charges
         self.failures += sample.failures
         if sample.failures:
             print(f"✗ {subject.name}: {sample.failures} failed: {sample.first_failure}", flush=True)
         settle()
+        return sample
 
     def _processor_seconds(self, subject: Subject) -> dict[str, float]:
         processes = {"valkey": "valkey"} if subject.charges else {}
@@ -119,6 +145,8 @@ class Run:
 def main() -> int:
     asked = read_arguments()
     began = time.monotonic()
+    # Whoever started us has started everything else.
+    listening = Listening(os.getppid())
     try:
         with ExitStack() as stack:
             site = Site(Path(os.environ["DATA_DIR"]), int(os.environ["PORT"]))
@@ -132,14 +160,18 @@ def main() -> int:
             target = make_cast(ports, usual_keys)
             run = Run(asked, subjects, site, target, stack.enter_context(Generator()))
             options = " ".join(site.server_options)
+            machine = Machine.here(target.redis_url)
+            print(machine, flush=True)
             print(f"{len(target.keys):,} accounts; server options: {options}", flush=True)
             for number in range(asked.rounds):
                 run.round(number)
                 took = time.monotonic() - began
                 print(f"Round {number + 1} of {asked.rounds} done ({took:.0f} s)", flush=True)
+            for number in range(asked.rounds):
+                run.half_round(number)
             if asked.growth or asked.backlog:
                 run.grow()
-            return report(run, options)
+            return report(run, options, machine, listening.noise())
     except (CannotStart, GeneratorFailed) as error:
         print(f"✗ {error}", file=sys.stderr)
         return 1

@@ -48,10 +48,14 @@ class Stretch:
         self._latencies = array("d")
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def answered(self, sent_at: float, charges: int) -> bool:
+    def asks_at(self) -> float:
+        """The moment that the question which is asked now is timed from."""
+        return perf_counter()
+
+    def answered(self, asked_at: float, charges: int) -> bool:
         """Count an answer; whether to ask again."""
         now = perf_counter()
-        self._latencies.append(now - sent_at)
+        self._latencies.append(now - asked_at)
         self._charges += charges
         if now < self.ends_at:
             self._answers += self._weight

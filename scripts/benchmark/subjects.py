@@ -1,7 +1,7 @@
-"""What can be measured. A new subject is a coroutine and a line in SUBJECTS.
+"""What can be measured. A new subject is a function and a line in SUBJECTS.
 
-Each gets the target and answers with a sample; charges it makes are counted by the run, which
-compares them with what was recorded.
+Each gets the target and answers with a load, or with a sample; charges that it makes are counted by
+the run, which compares them with what was recorded.
 """
 
 import asyncio
@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from time import perf_counter
 
-from benchmark.callers import get, measure, over_http, over_socket, post, with_warm_up
+from benchmark.callers import Load, get, measure, over_http, over_socket, post, with_warm_up
+from benchmark.open_loop import measure_at
 from benchmark.sample import Sample, Stretch
-from benchmark.target import SITE, Target, check_script, packed
+from benchmark.target import SITE, Target, check_script
 from gate.decision.check import Gate
 from gate.store.connection import HotClient
 from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
@@ -26,20 +27,23 @@ BATCH = 100
 _ALLOWED = b'"allowed":true'
 
 Measure = Callable[[Target, int, float], Awaitable[Sample]]
+MakeLoad = Callable[[Target], Load]
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Something to measure. `application` names the ASGI application that it asks, if any.
+    """Something to measure: a load, or where it is none of questions over connections, a coroutine.
 
+    application: the ASGI application that it asks, if any.
     connections: its own, instead of those that are asked for.
     at_most: connections that it is measured with.
     """
 
     name: str
     about: str
-    measure: Measure
+    load: MakeLoad | None
     application: str | None = None
+    by_itself: Measure | None = None
     charges: bool = True
     connections: tuple[int, ...] | None = None
     at_most: int = 4096
@@ -50,14 +54,24 @@ class Subject:
             return connections in self.connections
         return connections in asked and connections <= self.at_most
 
+    async def measure(self, target: Target, connections: int, seconds: float) -> Sample:
+        """Callers that wait for each answer before they ask again."""
+        if self.load is not None:
+            return await measure(self.load(target), connections=connections, seconds=seconds)
+        assert self.by_itself is not None
+        return await self.by_itself(target, connections, seconds)
 
-async def _hello(target: Target, connections: int, seconds: float) -> Sample:
-    return await measure(
-        over_http(target.ports[HELLO]), [get("/")], connections=connections, seconds=seconds
-    )
+    async def measure_at(self, target: Target, rate: float, seconds: float) -> Sample:
+        """So many questions a second, however soon the answers come."""
+        assert self.load is not None
+        return await measure_at(self.load(target), rate=rate, seconds=seconds)
 
 
-async def _check(target: Target, connections: int, seconds: float) -> Sample:
+def _hello(target: Target) -> Load:
+    return Load(over_http(target.ports[HELLO]), [get("/")])
+
+
+def _check(target: Target) -> Load:
     authorization = f"Bearer {target.service_token}"
     questions = [
         post(
@@ -67,11 +81,10 @@ async def _check(target: Target, connections: int, seconds: float) -> Sample:
         )
         for key in target.keys
     ]
-    connect = over_http(target.ports[SITE], mark=_ALLOWED)
-    return await measure(connect, questions, connections=connections, seconds=seconds)
+    return Load(over_http(target.ports[SITE], mark=_ALLOWED), questions)
 
 
-async def _authorize(target: Target, connections: int, seconds: float) -> Sample:
+def _authorize(target: Target) -> Load:
     questions = [
         get(
             "/quota/v1/authorize",
@@ -80,11 +93,10 @@ async def _authorize(target: Target, connections: int, seconds: float) -> Sample
         )
         for key in target.keys
     ]
-    connect = over_http(target.ports[SITE], mark=b"x-quota-charge: ")
-    return await measure(connect, questions, connections=connections, seconds=seconds)
+    return Load(over_http(target.ports[SITE], mark=b"x-quota-charge: "), questions)
 
 
-async def _batch(target: Target, connections: int, seconds: float) -> Sample:
+def _batch(target: Target) -> Load:
     keys = cycle(target.keys)
     questions = [
         post(
@@ -97,7 +109,7 @@ async def _batch(target: Target, connections: int, seconds: float) -> Sample:
         for _ in range(max(1, len(target.keys) // BATCH))
     ]
     connect = over_http(target.ports[SITE], mark=_ALLOWED, weight=BATCH)
-    return await measure(connect, questions, connections=connections, seconds=seconds, weight=BATCH)
+    return Load(connect, questions, BATCH)
 
 
 async def _gate(target: Target, connections: int, seconds: float) -> Sample:
@@ -138,37 +150,32 @@ async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapsh
     raise LookupError(partition)  # and so was every catalogue
 
 
-async def _script(target: Target, connections: int, seconds: float) -> Sample:
-    questions = [packed(check_script(target, key)) for key in target.keys]
-    return await measure(
-        over_socket(target.redis_socket), questions, connections=connections, seconds=seconds
-    )
+def _script(target: Target) -> Load:
+    questions = [check_script(target, key).packed() for key in target.keys]
+    return Load(over_socket(target.redis_socket), questions)
 
 
-async def _pipeline(target: Target, connections: int, seconds: float) -> Sample:
-    calls = cycle([packed(check_script(target, key)) for key in target.keys])
+def _pipeline(target: Target) -> Load:
+    calls = cycle([check_script(target, key).packed() for key in target.keys])
     questions = [b"".join(islice(calls, BATCH)) for _ in range(max(1, len(target.keys) // BATCH))]
-    connect = over_socket(target.redis_socket, weight=BATCH)
-    return await measure(connect, questions, connections=connections, seconds=seconds, weight=BATCH)
+    return Load(over_socket(target.redis_socket, weight=BATCH), questions, BATCH)
 
 
-async def _django(target: Target, connections: int, seconds: float) -> Sample:
+def _django(target: Target) -> Load:
     questions = [post("/check", authorization=f"Bearer {key}") for key in target.keys]
-    connect = over_http(target.ports[DJANGO], mark=_ALLOWED)
-    return await measure(connect, questions, connections=connections, seconds=seconds)
+    return Load(over_http(target.ports[DJANGO], mark=_ALLOWED), questions)
 
 
-async def _usual(target: Target, connections: int, seconds: float) -> Sample:
+def _usual(target: Target) -> Load:
     questions = [post("/check", authorization=f"Api-Key {key}") for key in target.usual_keys]
-    connect = over_http(target.ports[USUAL], mark=_ALLOWED)
-    return await measure(connect, questions, connections=connections, seconds=seconds)
+    return Load(over_http(target.ports[USUAL], mark=_ALLOWED), questions)
 
 
 SUBJECTS: tuple[Subject, ...] = (
     Subject("hello", "a bare ASGI answer from the same server", _hello, HELLO, charges=False),
     Subject("check", "POST /quota/v1/check over HTTP", _check, SITE),
     Subject("authorize", "GET /quota/v1/authorize over HTTP", _authorize, SITE),
-    Subject("gate", "Gate.check in the caller's process, without HTTP", _gate),
+    Subject("gate", "Gate.check in the caller's process, without HTTP", None, by_itself=_gate),
     Subject("script", "the check script alone, over Valkey's socket", _script),
     Subject(
         "batch",

@@ -38,14 +38,6 @@ def check_script(target: Target, key: str) -> Call:
     )
 
 
-def packed(call: Call) -> bytes:
-    """A call as it goes to Valkey, which knows the script already."""
-    words = ("EVALSHA", call.script.sha, str(len(call.keys)), *call.keys, *map(str, call.args))
-    return b"*%d\r\n" % len(words) + b"".join(
-        b"$%d\r\n%b\r\n" % (len(word), word) for word in map(str.encode, words)
-    )
-
-
 def load_scripts(redis_url: str) -> None:
     """Make a Valkey know the check, so that the first subject need not send its text."""
     example = charges.check_call(handle="", digests=[], meter="", units=0, request_id=None)

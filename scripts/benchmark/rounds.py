@@ -9,7 +9,8 @@ from pathlib import Path
 
 from benchmark.arguments import Asked, read_arguments
 from benchmark.backlog import Drained, measure_drain
-from benchmark.cast import make_cast, recorded_charges, settle
+from benchmark.cast import recorded_charges, settle
+from benchmark.compared import install, serve
 from benchmark.figures import Measured, Spent
 from benchmark.generator import Generator, GeneratorFailed
 from benchmark.growth import Growth, measure_growth
@@ -18,15 +19,16 @@ from benchmark.machine import Listening, Machine
 from benchmark.native import native_program, native_rate
 from benchmark.report import report
 from benchmark.sample import Sample
-from benchmark.stage import Site, server_name, with_packages
-from benchmark.subjects import USUAL, Subject
-from benchmark.target import SITE, Target
-from benchmark.usual_setup import CannotCompare, install_usual, make_usual_keys
+from benchmark.stage import Site, server_name
+from benchmark.subjects import HELLO, Subject
+from benchmark.target import Target
 from dev.processes import CannotStart
 
 # The worker finishes what beat gave it before the drain is ours alone.
 _WORKER_IDLE_SECONDS = 3.0
 _DRAINS = 3
+_WARM_CONNECTIONS = 16
+_WARM_SECONDS = 2.0
 
 
 class Run:
@@ -55,6 +57,15 @@ class Run:
         self._target = target
         self._generator = generator
         self._native_program = native_program()
+
+    def warm_up(self) -> None:
+        """Ask every server for a while, because some compile what they run again and again."""
+        for subject in self._subjects:
+            if subject.application:
+                sample = self._generator.measure(
+                    subject.name, self._target, connections=_WARM_CONNECTIONS, seconds=_WARM_SECONDS
+                )
+                self._counted(subject, sample)
 
     def round(self, number: int) -> None:
         """Measure everything once, another subject first in each round."""
@@ -119,7 +130,7 @@ class Run:
         return sample
 
     def _processor_seconds(self, subject: Subject) -> dict[str, float]:
-        processes = {"valkey": "valkey"} if subject.charges else {}
+        processes = {} if subject.application == HELLO else {"valkey": "valkey"}
         if subject.application:
             processes["server"] = server_name(subject.application)
         return {name: self.site.processor_seconds(at) for name, at in processes.items()}
@@ -150,19 +161,14 @@ def main() -> int:
     try:
         with ExitStack() as stack:
             site = Site(Path(os.environ["DATA_DIR"]), int(os.environ["PORT"]))
-            subjects, packages, usual_keys = _with_usual(asked.subjects, site)
-            ports = {SITE: site.port}
-            for application in {subject.application for subject in subjects} - {None, SITE}:
-                assert application is not None
-                ports[application] = stack.enter_context(
-                    site.serving(application, packages if application == USUAL else None)
-                )
-            target = make_cast(ports, usual_keys)
-            run = Run(asked, subjects, site, target, stack.enter_context(Generator()))
+            compared = install(asked.subjects, site)
+            target = serve(compared, site, stack)
+            run = Run(asked, compared.subjects, site, target, stack.enter_context(Generator()))
             options = " ".join(site.server_options)
             machine = Machine.here(target.redis_url)
             print(machine, flush=True)
             print(f"{len(target.keys):,} accounts; server options: {options}", flush=True)
+            run.warm_up()
             for number in range(asked.rounds):
                 run.round(number)
                 took = time.monotonic() - began
@@ -177,20 +183,6 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-
-
-def _with_usual(
-    subjects: tuple[Subject, ...], site: Site
-) -> tuple[tuple[Subject, ...], Path | None, tuple[str, ...]]:
-    """The subjects with the usual choice, its packages and keys; without it where it is not had."""
-    if not any(subject.application == USUAL for subject in subjects):
-        return subjects, None, ()
-    try:
-        packages = install_usual(site.data_dir / "usual-packages")
-        return subjects, packages, make_usual_keys(with_packages(site.environment, packages))
-    except CannotCompare as error:
-        print(f"Left out, because it cannot be installed here: usual ({error})", flush=True)
-        return tuple(one for one in subjects if one.application != USUAL), None, ()
 
 
 if __name__ == "__main__":

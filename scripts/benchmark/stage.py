@@ -72,22 +72,30 @@ class Site:
         packages: for it alone. more: what its environment has besides.
         """
         port = free_port()
+        command = [
+            *(sys.executable, "-m", "uvicorn", *self.server_options),
+            *("--host", "127.0.0.1", "--port", str(port), application),
+        ]
+        environment = with_packages(_environment(self.data_dir, port) | dict(more or {}), packages)
+        with self.running(name or server_name(application), command, port, environment):
+            yield port
+
+    @contextmanager
+    def running(
+        self, name: str, command: list[str], port: int, environment: Mapping[str, str]
+    ) -> Iterator[None]:
+        """A server of whatever kind, once it answers on its port."""
         server = Child(
-            name or server_name(application),
-            [
-                *(sys.executable, "-m", "uvicorn", *self.server_options),
-                *("--host", "127.0.0.1", "--port", str(port), application),
-            ],
+            name,
+            command,
             data_dir=self.data_dir,
-            environment=with_packages(
-                _environment(self.data_dir, port) | dict(more or {}), packages
-            ),
+            environment=dict(environment),
             directory=REPOSITORY,
         )
         server.start()
         try:
             _wait_until_ready(server, port, anything=True)
-            yield port
+            yield
         finally:
             server.stop()
 

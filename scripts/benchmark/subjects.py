@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import cycle, islice
 from time import perf_counter
 
+from benchmark import node_peers
 from benchmark.callers import Load, get, measure, over_http, over_socket, post, with_warm_up
 from benchmark.open_loop import measure_at
 from benchmark.sample import Sample, Stretch
@@ -34,7 +35,7 @@ MakeLoad = Callable[[Target], Load]
 class Subject:
     """Something to measure: a load, or where it is none of questions over connections, a coroutine.
 
-    application: the ASGI application that it asks, if any.
+    application: the server that it asks, if any; an ASGI application or one of `node_peers`.
     connections: its own, instead of those that are asked for.
     at_most: connections that it is measured with.
     """
@@ -171,6 +172,19 @@ def _usual(target: Target) -> Load:
     return Load(over_http(target.ports[USUAL], mark=_ALLOWED), questions)
 
 
+def _fastify(target: Target) -> Load:
+    return _of_node(target, node_peers.COUNTER)
+
+
+def _fastify_script(target: Target) -> Load:
+    return _of_node(target, node_peers.SCRIPT)
+
+
+def _of_node(target: Target, peer: str) -> Load:
+    questions = [get("/check", authorization=f"Bearer {key}") for key in target.keys]
+    return Load(over_http(target.ports[peer], mark=_ALLOWED), questions)
+
+
 SUBJECTS: tuple[Subject, ...] = (
     Subject("hello", "a bare ASGI answer from the same server", _hello, HELLO, charges=False),
     Subject("check", "POST /quota/v1/check over HTTP", _check, SITE),
@@ -196,6 +210,19 @@ SUBJECTS: tuple[Subject, ...] = (
         charges=False,
         at_most=32,
     ),
+    Subject(
+        node_peers.COUNTER,
+        "a plain counter by rate-limiter-flexible, fastify and ioredis with auto-pipelining",
+        _fastify,
+        node_peers.COUNTER,
+        charges=False,
+    ),
+    Subject(
+        node_peers.SCRIPT,
+        "the check script, behind the same fastify and ioredis",
+        _fastify_script,
+        node_peers.SCRIPT,
+    ),
 )
 # What the others are compared with.
-FLOORS = ("hello", "script", "pipeline", "usual")
+FLOORS = ("hello", "script", "pipeline", "usual", "fastify")

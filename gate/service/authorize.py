@@ -9,9 +9,13 @@ What the gateway says wrongly is its operator's fault: 503 for its customers, an
 """
 
 import re
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
 
 from gate.decision.check import Decision, Gate
-from gate.service import checking
+from gate.service import checking, shapes
 from gate.service.alarms import Alarm, Alarms
 from gate.service.faces import Asked
 from gate.service.http import (
@@ -36,6 +40,7 @@ _RETRY_AFTER_SECONDS = 30
 _OF_A_PREFLIGHT = (b"origin", b"access-control-request-method")
 # Shorter than any secret, which may stand anywhere by mistake.
 _METER_NAME = re.compile(r"[-\w]{1,40}", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,5}")
 
 
 class AuthorizeFace:
@@ -103,46 +108,47 @@ class AuthorizeFace:
         if key is None:
             raise invalid_key()
         said = _Said(request.headers, trust)
-        meter = self._meter(said, trust)
+        asked = self._read(said, trust)
+        meter = trust.meter or asked.meter
         pending = gate.send_check(
             key=key,
             meter=meter,
-            units=self._units(said, trust),
-            request_id=self._request_id(said, trust),
-            address=self._address(said, trust),
+            units=asked.units,
+            request_id=None if asked.request_id is UNSET else asked.request_id,
+            address=self._address(asked, said, trust),
             hold_seconds=0,
         )
         return Asked(self, meter, pending)
 
-    def _meter(self, said: "_Said", trust: Trust) -> str:
+    def _read(self, said: "_Said", trust: Trust) -> shapes.Authorize:
+        """What the gateway says, as far as it counts."""
+        told: dict[str, Any] = {}
         if trust.meter:
             # One that says the same is no attempt at another.
             if said.values(_METER) not in ([], [trust.meter.encode()]):
                 self._ignored.count(trust, _METER)
-            return trust.meter
-        meter = said.one(_METER) or "chat"
-        if len(meter) > checking.MAX_TEXT:
-            raise said.wrongly(_METER, "longer than any meter's name")
-        return meter
-
-    def _units(self, said: "_Said", trust: Trust) -> int:
-        text = self._trusted(said, _UNITS, trust.units, trust)
-        if text is None:
-            return 1
-        if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > checking.MAX_UNITS:
-            raise said.wrongly(_UNITS, f"not a whole number from 0 to {checking.MAX_UNITS:,}")
-        return int(text)
-
-    def _request_id(self, said: "_Said", trust: Trust) -> str | None:
+        elif meter := said.one(_METER):
+            told[_METER] = meter
+        units = self._trusted(said, _UNITS, trust.units, trust)
+        if units is not None:
+            told[_UNITS] = int(units) if _DIGITS.fullmatch(units) else units
         request_id = self._trusted(said, _REQUEST_ID, trust.request_id, trust)
-        if request_id is not None and not checking.is_request_id(request_id):
-            most = checking.MAX_REQUEST_ID
-            raise said.wrongly(_REQUEST_ID, f"not 1 to {most} printable characters")
-        return request_id
+        if request_id is not None:
+            told[_REQUEST_ID] = request_id
+        address = self._trusted(said, _CLIENT_IP, trust.client_ip, trust)
+        if address is not None:
+            told[_CLIENT_IP] = address
+        try:
+            return msgspec.convert(told, shapes.Authorize)
+        except msgspec.ValidationError:
+            misfit = checking.first_misfit(told, shapes.Authorize)
+            assert misfit is not None
+            name, what = misfit
+            raise said.wrongly(name, f"it {what}") from None
 
-    def _address(self, said: "_Said", trust: Trust) -> str:
+    def _address(self, asked: shapes.Authorize, said: "_Said", trust: Trust) -> str:
         """The customer's address as 32 hex digits, "" when it is not known."""
-        told = self._trusted(said, _CLIENT_IP, trust.client_ip, trust)
+        told = None if asked.client_ip is UNSET else asked.client_ip
         source = _CLIENT_IP
         if trust.forwarded_hops:
             source = "X-Forwarded-For"

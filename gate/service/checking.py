@@ -1,144 +1,109 @@
-"""What a caller of the quota-check service may ask, read strictly."""
+"""Reading what a caller of the quota-check service asks, strictly, by its `shapes`."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar, get_args
 
-from gate.service.http import invalid
+import msgspec
+from msgspec import Meta, Struct
+
+from gate.service import shapes
+from gate.service.http import Problem, invalid
 from gate.terms import addresses
 
-MAX_UNITS = 10_000
-MAX_HOLD_SECONDS = 24 * 3600
-MAX_BATCH = 100
-MAX_REQUEST_ID = 128
-MAX_TEXT = 256
-MAX_CHARGE_ID = 2_048
-
-_OF_A_CHECK = frozenset({"key", "meter", "units", "request_id", "ip", "hold_seconds"})
-_OF_A_BATCH = frozenset({"checks"})
-_OF_A_REFUND = frozenset({"charge_id"})
-_OF_A_SETTLEMENT = frozenset({"charge_id", "units"})
+S = TypeVar("S", bound=Struct)
 
 
-@dataclass(slots=True)
-class CheckRequest:
-    """One check, as asked for."""
-
-    key: str
-    meter: str
-    units: int
-    request_id: str | None
-    address: str  # 32 hex digits, or "" when not told
-    hold_seconds: int
-
-
-def read_check(body: dict[str, Any]) -> CheckRequest:
+def read_check(body: dict[str, Any]) -> shapes.Check:
     """One check; Problem 400 that names the field."""
-    request = CheckRequest(
-        key=_text(body, "key"),
-        meter=_text(body, "meter", default="chat"),
-        units=_whole(body, "units", default=1, high=MAX_UNITS),
-        request_id=_request_id(body),
-        address=read_address(body.get("ip"), "ip"),
-        hold_seconds=_whole(body, "hold_seconds", default=0, high=MAX_HOLD_SECONDS),
-    )
-    _no_others(body, _OF_A_CHECK)
-    if request.hold_seconds and not request.units:
+    check = _read(body, shapes.Check)
+    if check.hold_seconds and not check.units:
         raise invalid("hold_seconds", "“hold_seconds” needs “units” of at least 1.")
-    return request
+    return check
 
 
 def read_batch(body: dict[str, Any]) -> list[dict[str, Any]]:
     """The checks of a batch, each still to be read; Problem 400 when it is no batch."""
-    checks = body.get("checks")
-    if not isinstance(checks, list) or not 1 <= len(checks) <= MAX_BATCH:
-        raise invalid("checks", f"“checks” must be a list of 1 to {MAX_BATCH} checks.")
+    checks = _read(body, shapes.Batch).checks
     for at, check in enumerate(checks):
         if not isinstance(check, dict):
             raise invalid(f"checks[{at}]", f"“checks[{at}]” must be an object.")
-    _no_others(body, _OF_A_BATCH)
     return checks
 
 
-def read_refund(body: dict[str, Any]) -> str:
-    """The charge id of a refund."""
-    charge_id = _text(body, "charge_id", limit=MAX_CHARGE_ID)
-    _no_others(body, _OF_A_REFUND)
-    return charge_id
+def read_settlement(body: dict[str, Any]) -> shapes.Settle:
+    """What to keep of which hold; Problem 400 that names the field."""
+    return _read(body, shapes.Settle)
 
 
-def read_settlement(body: dict[str, Any]) -> tuple[str, int]:
-    """The charge id of a hold, and the units to keep."""
-    charge_id = _text(body, "charge_id", limit=MAX_CHARGE_ID)
-    units = _whole(body, "units", default=None, high=MAX_UNITS)
-    _no_others(body, _OF_A_SETTLEMENT)
-    return charge_id, units
+def read_refund(body: dict[str, Any]) -> shapes.Refund:
+    """What to give back; Problem 400 that names the field."""
+    return _read(body, shapes.Refund)
 
 
-def read_address(value: object, field: str) -> str:
-    """An address as 32 hex digits, "" for None."""
-    if value is None:
+def address_of(check: shapes.Check) -> str:
+    """Where a check says that its customer is, as 32 hex digits; "" when it does not."""
+    if check.ip is None:
         return ""
     try:
-        return addresses.to_hex(value if isinstance(value, str) else "")
+        return addresses.to_hex(check.ip)
     except ValueError:
-        raise invalid(
-            field, f"“{field}” must be one IPv4 or IPv6 address; it may have a port or a zone."
-        ) from None
+        raise invalid("ip", f"“ip” must be {_must_be(shapes.Address)}.") from None
 
 
-def is_request_id(value: object) -> bool:
-    """Whether a value can be a request id: 1 to 128 printable ASCII characters."""
-    return (
-        isinstance(value, str)
-        and 1 <= len(value) <= MAX_REQUEST_ID
-        and value.isascii()
-        and value.isprintable()
-    )
+def first_misfit(told: Mapping[str, Any], shape: type[Struct]) -> tuple[str, str] | None:
+    """The first member that does not fit its shape, and what it must do instead.
+
+    None where all that the shape knows fit.
+    """
+    for member in msgspec.structs.fields(shape):
+        name = member.encode_name
+        if name not in told and not member.required:
+            continue
+        value = told.get(name)
+        if name not in told or not _fits(value, member.type):
+            return name, "is missing" if value is None else f"must be {_must_be(member.type)}"
+    return None
 
 
-def _request_id(body: dict[str, Any]) -> str | None:
-    value = body.get("request_id")
-    if value is None:
-        return None
-    if not is_request_id(value):
-        raise invalid(
-            "request_id", f"“request_id” must be 1 to {MAX_REQUEST_ID} printable characters."
-        )
-    return str(value)
-
-
-def _text(
-    body: dict[str, Any], field: str, *, default: str | None = None, limit: int = MAX_TEXT
-) -> str:
-    value = body.get(field, default)
-    if value is None:
-        raise invalid(field, f"“{field}” is missing.")
-    if not isinstance(value, str) or not 1 <= len(value) <= limit or not _is_unicode(value):
-        raise invalid(field, f"“{field}” must be a text of 1 to {limit} characters.")
-    return value
-
-
-def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
+def _read(body: dict[str, Any], shape: type[S]) -> S:
     try:
-        text.encode()
-    except UnicodeEncodeError:
+        return msgspec.convert(body, shape)
+    except msgspec.ValidationError:
+        raise _wrong(body, shape) from None
+
+
+def _wrong(body: dict[str, Any], shape: type[Struct]) -> Problem:
+    """The answer to a body that has not the shape."""
+    misfit = first_misfit(body, shape)
+    if misfit is not None:
+        name, what = misfit
+        return invalid(name, f"“{name}” {what}.")
+    known = {member.encode_name for member in msgspec.structs.fields(shape)}
+    name = next(name for name in body if name not in known)
+    return invalid(name, f"There is no member “{name}” here.")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
         return False
     return True
 
 
-def _whole(body: dict[str, Any], field: str, *, default: int | None, high: int) -> int:
-    value = body.get(field, default)
-    if value is None:
-        raise invalid(field, f"“{field}” is missing.")
-    # bool is an int to Python, not to the caller.
-    if type(value) is not int or not 0 <= value <= high:
-        raise invalid(field, f"“{field}” must be a whole number from 0 to {high:,}.")
-    return value
+def _must_be(kind: Any) -> str:
+    """What a value of a type has to be, for people, by its bounds."""
+    for meta in _bounds_of(kind):
+        if meta.extra is not None:
+            return str(meta.extra["must_be"])
+        if meta.le is not None:
+            return f"a whole number from {meta.ge} to {meta.le:,}"
+        if meta.max_length is not None:
+            return f"a text of {meta.min_length} to {meta.max_length} characters"
+    raise TypeError(f"{kind} has no bounds that could be told")
 
 
-def _no_others(body: dict[str, Any], known: frozenset[str]) -> None:
-    if not body.keys() <= known:
-        field = next(name for name in body if name not in known)
-        raise invalid(field, f"There is no member “{field}” here.")
+def _bounds_of(kind: Any) -> Iterator[Meta]:
+    yield from getattr(kind, "__metadata__", ())
+    for part in get_args(kind):
+        yield from _bounds_of(part)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
-from gate.service import strict_json
+from gate.service import shapes, strict_json
 from gate.service.alarms import Alarm
 from gate.terms.redaction import holds_secret, shown
 
@@ -67,16 +67,16 @@ class Problem(Exception):
         self.headers = list(headers)
         self.members = members
 
-    def body(self) -> dict[str, Any]:
-        """The members of the problem document."""
-        return {
-            "type": "about:blank",
-            "title": _TITLES.get(self.status, "Error"),
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
+    def body(self) -> shapes.Problem:
+        """The problem document."""
+        return shapes.Problem(
+            type="about:blank",
+            title=_TITLES.get(self.status, "Error"),
+            status=self.status,
+            code=self.code,
+            detail=self.detail,
             **self.members,
-        }
+        )
 
 
 _TITLES = {

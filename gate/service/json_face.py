@@ -3,7 +3,7 @@
 from typing import Any
 
 from gate.decision.check import Decision, Gate
-from gate.service import checking
+from gate.service import checking, shapes
 from gate.service.faces import Asked
 from gate.service.http import (
     Problem,
@@ -65,7 +65,7 @@ class JsonFace:
             meter=wanted.meter,
             units=wanted.units,
             request_id=wanted.request_id,
-            address=wanted.address,
+            address=checking.address_of(wanted),
             hold_seconds=wanted.hold_seconds,
         )
         return Asked(self, wanted.meter, pending)
@@ -77,28 +77,28 @@ class JsonFace:
         return problem_response(problem)
 
 
-def decision_body(decision: Decision) -> dict[str, Any]:
-    """A decision as a JSON object."""
+def decision_body(decision: Decision) -> shapes.Decision:
+    """A decision as the service tells it."""
     answer = decision.answer
     if answer is None:
-        return {"allowed": False, "reason": decision.reason}
-    return {
-        "allowed": decision.allowed,
-        "reason": decision.reason,
-        "charge_id": decision.charge_id,
-        "account": decision.handle,
-        "key_id": answer.key_id,
-        "plan": answer.plan,
-        "paid_by": {
-            "allowance": answer.allowance_taken,
-            "boost": answer.boost_taken,
-            "credits": answer.credits_taken,
-        },
-        "remaining": {
-            "allowance": answer.allowance_left,
-            "boost": answer.boost_left,
-            "credits": answer.credits_left,
-        },
-        "resets_at": week.ends_at_text(answer.week),
-        "retry_after": decision.retry_after,
-    }
+        return shapes.Decision(allowed=False, reason=decision.reason)
+    return shapes.Decision(
+        allowed=decision.allowed,
+        reason=decision.reason,
+        charge_id=decision.charge_id,
+        account=decision.handle,
+        key_id=answer.key_id,
+        plan=answer.plan,
+        paid_by=shapes.BySource(
+            allowance=answer.allowance_taken,
+            boost=answer.boost_taken,
+            credits=answer.credits_taken,
+        ),
+        remaining=shapes.Remaining(
+            allowance=answer.allowance_left,
+            boost=answer.boost_left,
+            credits=answer.credits_left,
+        ),
+        resets_at=week.ends_at_text(answer.week),
+        retry_after=decision.retry_after,
+    )

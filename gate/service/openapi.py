@@ -1,28 +1,17 @@
-"""The OpenAPI document of the quota-check service, with the bounds that the code checks."""
+"""The OpenAPI document of the quota-check service, made of the `shapes` that the code reads by."""
 
 from typing import Any
 
-from gate.service.checking import (
-    MAX_BATCH,
-    MAX_CHARGE_ID,
-    MAX_HOLD_SECONDS,
-    MAX_REQUEST_ID,
-    MAX_TEXT,
-    MAX_UNITS,
-)
-from gate.terms.reasons import MEANINGS
+import msgspec
+
+from gate.service import shapes
 
 _WHOLE = {"type": "integer", "minimum": 0}
-_MOMENT = {"type": "string", "format": "date-time"}
-_BY_SOURCE = {
-    "type": "object",
-    "required": ["allowance", "boost", "credits"],
-    "properties": {"allowance": _WHOLE, "boost": _WHOLE, "credits": _WHOLE},
-}
+_SCHEMAS = "#/components/schemas/"
 
 
 def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": _SCHEMAS + name}
 
 
 def _header_of_answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -100,191 +89,28 @@ def _operation(
     }
 
 
-def _members(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "required": required,
-        "additionalProperties": False,
-        "properties": properties,
-    }
-
-
-def _units(minimum: int = 0) -> dict[str, Any]:
-    return {"type": "integer", "minimum": minimum, "maximum": MAX_UNITS}
-
-
-_CODES = [
-    "invalid_request",
-    "invalid_service_token",
-    "gateway_misconfigured",
-    "not_found",
-    "method_not_allowed",
-    "request_id_conflict",
-    "too_many_holds",
-    "hold_expired",
-    "settled_otherwise",
-    "too_large",
-    "unsupported_media_type",
-    *sorted({meaning.code for meaning in MEANINGS.values() if meaning.status != 200}),
-    "internal_error",
-    "malformed_request",
-    "head_too_large",
-    "timed_out",
-    "too_busy",
-]
-_REQUEST_ID_PATTERN = "^[ -~]+$"
-_ADDRESS = [{"type": "string", "format": "ipv4"}, {"type": "string", "format": "ipv6"}]
-_CHARGE_ID = {"type": "string", "minLength": 1, "maxLength": MAX_CHARGE_ID}
-
-_SCHEMAS: dict[str, Any] = {
-    "Check": _members(
-        ["key"],
-        key={"type": "string", "minLength": 1, "maxLength": MAX_TEXT},
-        meter={"type": "string", "minLength": 1, "maxLength": MAX_TEXT, "default": "chat"},
-        units={**_units(), "default": 1, "description": "0 looks without charging."},
-        request_id={
-            "type": ["string", "null"],
-            "minLength": 1,
-            "maxLength": MAX_REQUEST_ID,
-            "pattern": _REQUEST_ID_PATTERN,
-            "description": "The same id of the same account is charged once within an hour.",
-        },
-        ip={
-            "anyOf": [*_ADDRESS, {"type": "null"}],
-            "description": (
-                "The customer's address, for keys that are bound to some. A port, brackets and a "
-                "zone are understood."
-            ),
-        },
-        hold_seconds={
-            "type": "integer",
-            "minimum": 0,
-            "maximum": MAX_HOLD_SECONDS,
-            "default": 0,
-            "description": "Hold instead of charging; settle it, or it is released by the clock.",
-        },
-    ),
-    "Batch": _members(
-        ["checks"],
-        checks={
-            "type": "array",
-            "minItems": 1,
-            "maxItems": MAX_BATCH,
-            "items": {"type": "object", "description": "As the body of /quota/v1/check."},
-        },
-    ),
-    "Settle": _members(["charge_id", "units"], charge_id=_CHARGE_ID, units=_units()),
-    "Refund": _members(["charge_id"], charge_id=_CHARGE_ID),
-    "Decision": {
-        "type": "object",
-        "required": ["allowed", "reason"],
-        "properties": {
-            "allowed": {"type": "boolean"},
-            "reason": {
-                "enum": [reason for reason, meaning in MEANINGS.items() if meaning.is_told],
-                "description": (
-                    "A key that is bound to other addresses is an invalid_key. `…_reached` and "
-                    "`quota_exhausted` end with the week; the request is too large for any week "
-                    "where it is `above_…`."
-                ),
-            },
-            "charge_id": {"type": ["string", "null"]},
-            "account": {"type": "string"},
-            "key_id": _WHOLE,
-            "plan": {"type": "string"},
-            "paid_by": _BY_SOURCE,
-            "remaining": {
-                "type": "object",
-                "required": ["allowance", "boost", "credits"],
-                "properties": {
-                    "allowance": {
-                        "type": ["integer", "null"],
-                        "minimum": 0,
-                        "description": "Null is unlimited.",
-                    },
-                    "boost": _WHOLE,
-                    "credits": {"type": "integer", "description": "Below zero is owed."},
-                },
-            },
-            "resets_at": {"type": ["string", "null"], "format": "date-time"},
-            "retry_after": {
-                "type": ["integer", "null"],
-                "minimum": 0,
-                "description": "Seconds; null where waiting does not help.",
-            },
-        },
-    },
-    "Problem": {
-        "type": "object",
-        "required": ["type", "title", "status", "code", "detail"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "code": {"enum": _CODES, "description": "Stable; decide by it."},
-            "detail": {"type": "string", "description": "A sentence for people."},
-            "field": {"type": "string"},
-            "resets_at": _MOMENT,
-            "billing_url": {"type": "string", "format": "uri"},
-        },
-    },
-    "Decisions": {
-        "type": "object",
-        "required": ["decisions"],
-        "properties": {
-            "decisions": {
-                "type": "array",
-                "items": {
-                    "anyOf": [
-                        _ref("Decision"),
-                        {
-                            "type": "object",
-                            "required": ["problem"],
-                            "properties": {"problem": _ref("Problem")},
-                        },
-                    ]
-                },
-            }
-        },
-    },
-    "Settled": {
-        "type": "object",
-        "required": ["settled", "already", "kept"],
-        "properties": {
-            "settled": {"const": True},
-            "already": {"type": "boolean"},
-            "kept": _BY_SOURCE,
-        },
-    },
-    "Refunded": {
-        "type": "object",
-        "required": ["refunded", "already", "returned"],
-        "properties": {
-            "refunded": {"const": True},
-            "already": {"type": "boolean"},
-            "returned": {
-                **_BY_SOURCE,
-                "description": "Allowance chats of a week that has ended are gone: 0.",
-            },
-        },
-    },
-}
-
-
-def _header(name: str, description: str, **schema: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "header",
-        "required": False,
-        "description": description,
-        "schema": {"type": "string", **schema},
-    }
-
-
-_TRUSTED = (
-    "Counts only if the service token was issued with that trust; otherwise it is ignored: a "
-    "customer can send any header that a gateway forgets to strip."
+_SHAPES = (
+    *(shapes.Check, shapes.Batch, shapes.Settle, shapes.Refund),
+    *(shapes.Decision, shapes.Undecided, shapes.Decisions, shapes.Settled, shapes.Refunded),
 )
+_, _COMPONENTS = msgspec.json.schema_components(_SHAPES, ref_template=_SCHEMAS + "{name}")
+
+
+def _headers(shape: type[msgspec.Struct]) -> list[dict[str, Any]]:
+    """A parameter for each header that a shape names."""
+    _, known = msgspec.json.schema_components((shape,))
+    return [
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": schema.pop("description"),
+            "schema": schema,
+        }
+        for name, schema in known[shape.__name__]["properties"].items()
+    ]
+
+
 _AUTHORIZE = {
     "summary": "The decision as a gateway's forward authentication asks for it.",
     "description": (
@@ -293,31 +119,7 @@ _AUTHORIZE = {
         "Access-Control-Request-Method and without Authorization) is 200 and charges nothing."
     ),
     "security": [{"gatewayToken": [], "customerKey": []}],
-    "parameters": [
-        _header(
-            "X-Quota-Meter",
-            "Defaults to chat. Ignored where the service token has a meter of its own.",
-            maxLength=MAX_TEXT,
-        ),
-        _header(
-            "X-Quota-Client-IP",
-            f"The customer's address, for keys that are bound to some. {_TRUSTED} Instead, a "
-            "token may be issued with the number of proxies that add to X-Forwarded-For.",
-            anyOf=_ADDRESS,
-        ),
-        _header(
-            "X-Quota-Units",
-            f"0 to {MAX_UNITS:,}; defaults to 1, and 0 looks without charging. {_TRUSTED}",
-            pattern="^[0-9]{1,5}$",
-        ),
-        _header(
-            "X-Quota-Request-Id",
-            f"Charged once within an hour. {_TRUSTED}",
-            minLength=1,
-            pattern=_REQUEST_ID_PATTERN,
-            maxLength=MAX_REQUEST_ID,
-        ),
-    ],
+    "parameters": _headers(shapes.Authorize),
     "responses": {
         "200": {
             "description": "Allowed, and charged unless for 0 units.",
@@ -390,6 +192,6 @@ DOCUMENT: dict[str, Any] = {
                 "name": "X-Quota-Service-Token",
             },
         },
-        "schemas": _SCHEMAS,
+        "schemas": _COMPONENTS,
     },
 }

@@ -14,7 +14,7 @@ from gate.decision.check import (
     RequestIdConflict,
     TooManyHolds,
 )
-from gate.service import checking
+from gate.service import checking, shapes
 from gate.service.authorize import AuthorizeFace
 from gate.service.faces import Asked, Face
 from gate.service.http import (
@@ -34,6 +34,7 @@ from gate.service.openapi import DOCUMENT
 from gate.service.refusals import unavailable
 from gate.service.service_tokens import ServiceTokens
 from gate.service.trust import Trust
+from gate.store.charges import Kept
 from gate.terms.reasons import Outcome, Reason
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ _BATCH_BODY_LIMIT = 256 * 1024
 
 # Reads the body of a request, so many bytes at the most.
 ReadBody = Callable[[int], Awaitable[bytes]]
+OneOfBatch = shapes.Decision | shapes.Undecided
 
 
 class QuotaService:
@@ -167,23 +169,23 @@ class QuotaService:
         body = json_object(request.headers, await read_body(body_limit))
         return json_response(200, await call(body))
 
-    async def _batch(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _batch(self, body: dict[str, Any]) -> shapes.Decisions:
         """Independent decisions: what is wrong with one says nothing about the others."""
         # All of them are sent before the first reply is waited for.
         sent = [self._send_one(check) for check in checking.read_batch(body)]
-        said = [one if isinstance(one, dict) else await self._await_reply(one) for one in sent]
+        said = [await self._await_reply(one) if isinstance(one, Asked) else one for one in sent]
         # What has to be loaded first is loaded together, too.
         cold = [self._await_decision(one) for one in said if isinstance(one, Asked)]
         loaded = iter(await asyncio.gather(*cold))
-        return {"decisions": [next(loaded) if isinstance(one, Asked) else one for one in said]}
+        return shapes.Decisions([next(loaded) if isinstance(one, Asked) else one for one in said])
 
-    def _send_one(self, check: dict[str, Any]) -> Asked | dict[str, Any]:
+    def _send_one(self, check: dict[str, Any]) -> Asked | shapes.Undecided:
         try:
             return self._json.ask_for(self._gate, check)
         except Exception as error:
             return self._problem_of_one(error)
 
-    async def _await_reply(self, asked: Asked) -> Asked | dict[str, Any]:
+    async def _await_reply(self, asked: Asked) -> Asked | OneOfBatch:
         """The decision, or what was asked where more must be waited for than Valkey's reply."""
         pending = asked.pending
         if pending is None or pending.reply is None:
@@ -196,40 +198,37 @@ class QuotaService:
         except Exception as error:
             return self._problem_of_one(error)
 
-    async def _await_decision(self, asked: Asked) -> dict[str, Any]:
+    async def _await_decision(self, asked: Asked) -> OneOfBatch:
         try:
             return _decided(asked, await self._gate.await_decision(asked.pending))
         except Exception as error:
             return self._problem_of_one(error)
 
-    def _problem_of_one(self, error: Exception) -> dict[str, Any]:
-        return {"problem": _problem(error, self._json).body()}
+    def _problem_of_one(self, error: Exception) -> shapes.Undecided:
+        return shapes.Undecided(_problem(error, self._json).body())
 
-    async def _refund(self, body: dict[str, Any]) -> dict[str, Any]:
+    async def _refund(self, body: dict[str, Any]) -> shapes.Refunded:
+        asked = checking.read_refund(body)
         try:
-            kept = await self._gate.refund(charge_id=checking.read_refund(body))
+            kept = await self._gate.refund(charge_id=asked.charge_id)
         except CannotRefund as error:
             raise invalid("charge_id", _REFUSALS[error.reason]) from None
-        return {
-            "refunded": True,
-            "already": kept.status == Outcome.ALREADY,
-            "returned": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
-        }
+        return shapes.Refunded(
+            refunded=True, already=kept.status == Outcome.ALREADY, returned=_by_source(kept)
+        )
 
-    async def _settle(self, body: dict[str, Any]) -> dict[str, Any]:
-        charge_id, units = checking.read_settlement(body)
+    async def _settle(self, body: dict[str, Any]) -> shapes.Settled:
+        asked = checking.read_settlement(body)
         try:
-            kept = await self._gate.settle(charge_id=charge_id, units=units)
+            kept = await self._gate.settle(charge_id=asked.charge_id, units=asked.units)
         except CannotSettle as error:
             if error.reason in {"hold_expired", "settled_otherwise"}:
                 raise Problem(409, error.reason, _REFUSALS[error.reason]) from None
             field = "units" if error.reason == "too_much" else "charge_id"
             raise invalid(field, _REFUSALS[error.reason]) from None
-        return {
-            "settled": True,
-            "already": kept.status == Outcome.ALREADY,
-            "kept": {"allowance": kept.allowance, "boost": kept.boost, "credits": kept.credits},
-        }
+        return shapes.Settled(
+            settled=True, already=kept.status == Outcome.ALREADY, kept=_by_source(kept)
+        )
 
 
 def _known(decision: Decision, asked: Asked) -> Decision:
@@ -238,7 +237,11 @@ def _known(decision: Decision, asked: Asked) -> Decision:
     return decision
 
 
-def _decided(asked: Asked, decision: Decision) -> dict[str, Any]:
+def _by_source(kept: Kept) -> shapes.BySource:
+    return shapes.BySource(allowance=kept.allowance, boost=kept.boost, credits=kept.credits)
+
+
+def _decided(asked: Asked, decision: Decision) -> shapes.Decision:
     return decision_body(_known(decision, asked))
 
 

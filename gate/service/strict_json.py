@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 import jiter
-import orjson
+import msgspec
 
 # How jiter says what is wrong.
 _WRONG = re.compile(r"(?P<what>.*) at line (?P<line>\d+) column (?P<column>\d+)", re.DOTALL)
@@ -43,10 +43,10 @@ def loads(body: bytes) -> Any:
 def dumps(value: Any) -> bytes:
     """A value as compact JSON."""
     try:
-        return orjson.dumps(value)
-    except TypeError:
+        return _ENCODER.encode(value)
+    except UnicodeEncodeError:
         # Half a surrogate pair, as a model may say it.
-        return _ENCODER.encode(value).encode()
+        return _ESCAPING.encode(msgspec.to_builtins(value)).encode()
 
 
 def _not_json(said: str) -> NotJSON:
@@ -66,5 +66,5 @@ def _not_json(said: str) -> NotJSON:
     return NotJSON(f"The body is not valid JSON {where}: {wrong['what']}.")
 
 
-# Made once: json.dumps makes a new one for every call with options.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+_ENCODER = msgspec.json.Encoder()
+_ESCAPING = json.JSONEncoder(separators=(",", ":"), check_circular=False)

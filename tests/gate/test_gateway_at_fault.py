@@ -74,7 +74,7 @@ def test_a_revoked_service_token(service: QuotaService, caplog: pytest.LogCaptur
         (["CHAT"], "a meter “CHAT”"),
         (["chat", "chat"], "a wrong X-Quota-Meter: more than one"),
         (["é"], "a wrong X-Quota-Meter: not plain text"),
-        (["m" * 300], "a wrong X-Quota-Meter: longer"),
+        (["m" * 300], "a wrong X-Quota-Meter: it must be a text of 1 to 256 characters"),
         (["m" * 200], "a meter that cannot be one"),
         (["sk_" + "a" * 46], "a meter that cannot be one"),
     ],

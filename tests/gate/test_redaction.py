@@ -205,7 +205,7 @@ def test_an_answer_quotes_no_secret() -> None:
     with pytest.raises(Problem) as raised:
         checking.read_check({"key": KEY, KEY: 1})
     body = raised.value.body()
-    assert body["field"] == f"sk_{HANDLE}…{KEY[-4:]}"
+    assert body.field == f"sk_{HANDLE}…{KEY[-4:]}"
     assert KEY not in str(body)
     with pytest.raises(Problem) as raised:
         json_object([], f'{{"{KEY}": 1, "{KEY}": 2}}'.encode())

@@ -20,8 +20,8 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from gate.service.checking import MAX_TEXT
 from gate.service.openapi import DOCUMENT
+from gate.service.shapes import MAX_TEXT
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
 from tests.patience import LONGEST_SECONDS

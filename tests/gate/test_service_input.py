@@ -9,7 +9,7 @@ from tests.gate.quota_service import QuotaService, assert_problem
 NUMBERS: list[Any] = [-1, 10_001, 2**63, 10**400, True, False, 1.0, 1.5, "1", "", [], {}, [1]]
 KEYS: list[Any] = ["", "k" * 257, 7, True, None, [], {}]
 METERS: list[Any] = ["", "m" * 257, 7, True, [], {}, "nonsense", "CHAT"]
-REQUEST_IDS: list[Any] = ["", "r" * 129, 7, True, [], {}, "é", "a\nb", "\x7f"]
+REQUEST_IDS: list[Any] = ["", "r" * 129, 7, True, [], {}, "é", "a\nb", "a\n", "\x7f"]
 ADDRESSES: list[Any] = ["", "192.0.2", "192.0.2.256", "192.0.2.1/32", "192.0.2.01", "::g", "1:2"]
 NO_ADDRESSES: list[Any] = [3221225985, True, [], {}, "localhost", "x" * 999]
 BAD_MEMBERS: list[tuple[str, Any]] = [
@@ -30,6 +30,42 @@ def test_a_bad_member_is_400_and_is_named(service: QuotaService, member: str, va
     answer = service.check(**{member: value})
     assert_problem(answer, 400, "invalid_request", member)
     assert service.remaining["allowance"] == 50
+
+
+SENTENCES: list[tuple[dict[str, Any], str]] = [
+    ({"key": None}, "“key” is missing."),
+    ({"key": 7}, "“key” must be a text of 1 to 256 characters."),
+    ({"meter": ""}, "“meter” must be a text of 1 to 256 characters."),
+    ({"units": 10_001}, "“units” must be a whole number from 0 to 10,000."),
+    ({"hold_seconds": 0.5}, "“hold_seconds” must be a whole number from 0 to 86,400."),
+    ({"request_id": "é"}, "“request_id” must be 1 to 128 printable characters."),
+    ({"ip": 7}, "“ip” must be one IPv4 or IPv6 address; it may have a port or a zone."),
+    ({"ip": "::g"}, "“ip” must be one IPv4 or IPv6 address; it may have a port or a zone."),
+    ({"units": -1, "hold_seconds": -1}, "“units” must be a whole number from 0 to 10,000."),
+    ({"account": "a", "Key": "k"}, "There is no member “account” here."),
+]
+
+
+@pytest.mark.parametrize(("members", "sentence"), SENTENCES)
+def test_people_are_told_what_a_member_must_be(
+    service: QuotaService, members: dict[str, Any], sentence: str
+) -> None:
+    assert service.check(**members).json()["detail"] == sentence
+
+
+@pytest.mark.parametrize(
+    ("checks", "sentence"),
+    [
+        (None, "“checks” is missing."),
+        ({}, "“checks” must be a list of 1 to 100 checks."),
+        ([], "“checks” must be a list of 1 to 100 checks."),
+        ([{}, 7], "“checks[1]” must be an object."),
+    ],
+)
+def test_people_are_told_what_a_batch_must_be(
+    service: QuotaService, checks: Any, sentence: str
+) -> None:
+    assert service.post("check/batch", {"checks": checks}).json()["detail"] == sentence
 
 
 def test_members_that_may_be_null(service: QuotaService) -> None:

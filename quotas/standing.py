@@ -57,6 +57,11 @@ class Standing:
         return max(0, self.credits_left) // self.credits_per_chat
 
     @property
+    def credits_owed(self) -> int:
+        """Credits that the next top-up pays first: a payment was returned."""
+        return max(0, -self.credits_left)
+
+    @property
     def pays_next(self) -> str:
         """What pays for the next chat: allowance, boost or credits; empty when it is refused."""
         if self.suspended:

@@ -15,12 +15,19 @@ from dev.processes import CannotStart
 
 
 def main() -> int:
-    if read_arguments().only_list:
+    asked = read_arguments()
+    if asked.only_list:
         for subject in SUBJECTS:
             print(f"{subject.name:10} {subject.about}")
         return 0
     signal.signal(signal.SIGTERM, _end)
     try:
+        if asked.clients:
+            return subprocess.run(
+                [sys.executable, "-m", "benchmark.connections", *sys.argv[1:]],
+                cwd=REPOSITORY,
+                check=False,
+            ).returncode
         with tempfile.TemporaryDirectory(prefix="sansxel-bench-") as folder:
             print("Starting a site …", flush=True)
             with running_site(Path(folder) / "data") as site:

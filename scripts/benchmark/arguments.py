@@ -19,6 +19,7 @@ class Asked:
     only_list: bool
     backlog: int  # charges that the drain is measured with; 0 leaves it out
     growth: bool
+    clients: bool
 
 
 def read_arguments() -> Asked:
@@ -31,6 +32,7 @@ def read_arguments() -> Asked:
     parser.add_argument("--connections", type=_numbers, default=(1, 32, 256), metavar="N,…")
     parser.add_argument("--backlog", type=int, metavar="N", help="for the drain; 0 leaves it out")
     parser.add_argument("--growth", action="store_true", help="a million accounts, too")
+    parser.add_argument("--clients", action="store_true", help="connections to Valkey instead")
     parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N")
     parser.add_argument("--seconds", type=float, help="of each measurement, 0.1 to 60")
     given = parser.parse_args()
@@ -50,6 +52,7 @@ def read_arguments() -> Asked:
         only_list=given.list,
         backlog=backlog,
         growth=given.growth,
+        clients=given.clients,
     )
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmark import node_peers
+from benchmark.cache import CannotCompare
 from benchmark.cast import make_cast
 from benchmark.stage import Site, with_packages
 from benchmark.subjects import USUAL, Subject
 from benchmark.target import SITE, Target
-from benchmark.usual_setup import CannotCompare, install_usual, make_usual_keys
+from benchmark.usual_setup import install_usual, make_usual_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ def install(subjects: tuple[Subject, ...], site: Site) -> Compared:
     found = Compared(subjects)
     if USUAL in found.applications:
         try:
-            packages = install_usual(site.data_dir / "usual-packages")
+            packages = install_usual()
             keys = make_usual_keys(with_packages(site.environment, packages))
             found = replace(found, usual_packages=packages, usual_keys=keys)
         except CannotCompare as error:

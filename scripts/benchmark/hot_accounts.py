@@ -90,6 +90,13 @@ class HotAccounts:
         else:
             self._run(snapshots.put_key_call(handle, _key(text)) for text in made)
 
+    def waiting_entries(self) -> int:
+        """How many charges wait in the streams."""
+        return sum(
+            int(self._client.xlen(hot_state.stream_name(partition)))
+            for partition in range(PARTITIONS)
+        )
+
     def forget_entries(self) -> None:
         """What callers have added between two measurements."""
         if self.entries == 0:

@@ -3,22 +3,20 @@
 Their packages are pinned by node/package-lock.json and kept in a cache outside of this tree.
 """
 
-import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import tempfile
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmark.cache import CannotCompare, kept
 from benchmark.ports import free_port
 from benchmark.stage import Site
 from benchmark.target import Target
-from benchmark.usual_setup import CannotCompare
 from gate.store import charges, hot_state, layout, snapshots
 from gate.terms.key_text import Pepper
 
@@ -38,18 +36,8 @@ _COUNTERS_DB = 2
 
 def install() -> Path:
     """The folder that Node finds the packages in; CannotCompare where there is no Node."""
-    version = _version_of_node()
-    lock = _SERVER.with_name("package-lock.json").read_bytes()
-    digest = hashlib.sha256(lock + version.encode()).hexdigest()[:12]
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = caches / "sansxel" / f"bench-node-{digest}"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place, so that an interruption leaves no half.
-        with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
-            _install_into(Path(unfinished) / "made")
-            (Path(unfinished) / "made").rename(folder)
-    return folder / "node_modules"
+    wanted = _SERVER.with_name("package-lock.json").read_text() + _version_of_node()
+    return kept("node", wanted, make=_install_into) / "node_modules"
 
 
 @contextmanager
@@ -106,7 +94,6 @@ def _version_of_node() -> str:
 
 
 def _install_into(folder: Path) -> None:
-    folder.mkdir()
     for name in ("package.json", "package-lock.json"):
         shutil.copy(_SERVER.with_name(name), folder)
     try:

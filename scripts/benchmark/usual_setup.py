@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benchmark.cache import CannotCompare
+from benchmark.python_packages import packages
 from dev.conditions import REPOSITORY
 
-PACKAGES = (
+# Without what they need besides: Django is the site's own.
+_PACKAGES = (
     "djangorestframework==3.18.3",
     "djangorestframework-api-key==3.1.0",
     "packaging==26.3",
@@ -15,27 +18,9 @@ PACKAGES = (
 _KEYS = 1_000
 
 
-class CannotCompare(Exception):
-    """The usual choice is not to be had here; the message says why."""
-
-
-def install_usual(folder: Path) -> Path:
+def install_usual() -> Path:
     """The folder that its packages are in, for PYTHONPATH; the product never sees them."""
-    # Without what they need besides: Django is the site's own.
-    arguments = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
-    try:
-        subprocess.run(
-            [sys.executable, *arguments, "--target", str(folder), *PACKAGES],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=120,
-        )
-    except subprocess.CalledProcessError as error:
-        raise CannotCompare(error.stderr.strip().splitlines()[-1]) from None
-    except subprocess.TimeoutExpired:
-        raise CannotCompare("its packages did not arrive within two minutes") from None
-    return folder
+    return packages("usual", _PACKAGES)
 
 
 def make_usual_keys(environment: dict[str, str]) -> tuple[str, ...]:

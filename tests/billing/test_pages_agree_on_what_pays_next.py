@@ -16,7 +16,8 @@ from django.utils import timezone
 from accounts.models import Account, User
 from billing.models import Product, Purchase
 from quotas import catalogue, grants
-from quotas.models import CreditEntry, Plan
+from quotas.models.plans import Plan
+from tests import entitled
 from tests.quotas.live_gate import LiveGate
 
 CAP = 5
@@ -65,13 +66,13 @@ class State:
         grants.grant_credits(
             account=self.account,
             credits=credits,
-            kind=CreditEntry.Kind.GRANT,
+            kind=grants.CreditKind.GRANT,
             at=timezone.now(),
             source_ref=f"test:{credits}",
         )
 
     def suspend(self) -> None:
-        grants.set_suspended(account=self.account, suspended=True, at=timezone.now())
+        entitled.set_suspended(self.account, suspended=True)
 
     def lose_the_gate(self) -> None:
         # The gate itself goes on: it is the pages that cannot reach it.
@@ -112,7 +113,7 @@ CASES = {
 
 
 def move(state: State, slug: str) -> None:
-    grants.move_to_plan(account=state.account, plan=Plan.objects.get(slug=slug))
+    entitled.move_to_plan(state.account, slug)
 
 
 @pytest.fixture

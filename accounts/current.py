@@ -1,37 +1,71 @@
-"""Which account a request is about."""
+"""Which account a request is about, and what its visitor may do there.
+
+The only place that chooses: pages say what they do (`account_page`) and are given the account.
+"""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
+from accounts.roles import Act, may
+
+View = Callable[..., HttpResponse]
 
 
 class AccountRequest(HttpRequest):
-    """A request of a signed-in user on behalf of an account."""
+    """A request of a member on behalf of an account."""
 
     user: User
     account: Account
+    membership: Membership
 
 
-def account_required(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Guard a view: the user is signed in and `request.account` is one of theirs.
+def membership_of(request: HttpRequest) -> Membership | None:
+    """The visitor's place in the account that they act for, looked up once for each request.
 
-    Until there are team pages that is the personal account. Who was taken out of theirs has none.
+    None for who has not signed in, and for who was taken out of the account that they used. Until
+    there are team pages that account is the personal one.
+    """
+    known = vars(request)
+    if "membership" not in known:
+        user = getattr(request, "user", None)
+        known["membership"] = user.personal_membership if isinstance(user, User) else None
+    membership: Membership | None = known["membership"]
+    return membership
+
+
+def account_page(act: Act) -> Callable[[View], View]:
+    """Guard a view that does `act` for an account.
+
+    Its request is an AccountRequest: signed in, a member, and allowed to by their role. Others are
+    led to the sign-in page, told that they have no account, or refused with 403.
     """
 
-    @wraps(view)
-    @login_required
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        account_request = cast("AccountRequest", request)
-        try:
-            account_request.account = account_request.user.personal_account
-        except Account.DoesNotExist:
-            return render(request, "account/no_account.html", status=403)
-        return view(account_request, *args, **kwargs)
+    def guard(view: View) -> View:
+        @wraps(view)
+        @login_required
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            membership = membership_of(request)
+            if membership is None:
+                return render(request, "account/no_account.html", status=403)
+            if not may(membership, act):
+                raise PermissionDenied
+            account_request = cast("AccountRequest", request)
+            account_request.account = membership.account
+            return view(account_request, *args, **kwargs)
 
-    return guarded
+        guarded.act = act  # type: ignore[attr-defined]
+        return guarded
+
+    return guard
+
+
+def act_of(view: View) -> Act | None:
+    """What a view does for an account; None where it is no page of an account."""
+    return getattr(view, "act", None)

@@ -96,16 +96,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     @property
-    def personal_account(self) -> Account:
-        """The account that came with the user. Raises Account.DoesNotExist once they left it.
+    def personal_membership(self) -> Membership | None:
+        """Their place in the account that came with them; None once they left it.
 
         An admin may have made them a member of somebody else's personal account besides.
         """
-        own = Account.objects.filter(memberships__user=self, is_personal=True)
-        account = own.order_by("memberships__pk").first()
-        if account is None:
+        own = self.memberships.filter(account__is_personal=True).select_related("account")
+        return own.order_by("pk").first()
+
+    @property
+    def personal_account(self) -> Account:
+        """The account that came with the user. Raises Account.DoesNotExist once they left it."""
+        membership = self.personal_membership
+        if membership is None:
             raise Account.DoesNotExist
-        return account
+        return membership.account
 
 
 class AccountManager(models.Manager["Account"]):

@@ -13,8 +13,9 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from accounts.current import AccountRequest, account_required
+from accounts.current import AccountRequest, account_page
 from accounts.models import Account
+from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout, fulfilment
 from billing.models import Product, Purchase
@@ -38,7 +39,7 @@ class CheckoutForm(forms.Form):
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_MONEY)
 @never_cache
 def billing(request: AccountRequest) -> HttpResponse:
     """What the account has, what it can buy and what it bought."""
@@ -83,7 +84,7 @@ def _not_sold(account: Account) -> str:
 
 
 @require_POST
-@account_required
+@account_page(Act.SPEND_MONEY)
 def begin_checkout(request: AccountRequest) -> HttpResponse:
     """Write the order down and send the customer to pay."""
     form = CheckoutForm(request.POST)
@@ -122,7 +123,7 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_MONEY)
 @never_cache
 def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     """Where a customer lands after paying. Asks Stripe itself, so no webhook has to come first."""
@@ -153,7 +154,7 @@ def _looks(request: AccountRequest) -> int:
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_MONEY)
 def cancelled(request: AccountRequest) -> HttpResponse:
     """Back from the payment page without paying."""
     messages.info(request, "The payment was cancelled. Nothing was charged.")
@@ -161,7 +162,7 @@ def cancelled(request: AccountRequest) -> HttpResponse:
 
 
 @require_POST
-@account_required
+@account_page(Act.SWITCH_PACKS)
 def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
     """Switch a pack on or off, as the posted `on` says: a repeated post changes nothing."""
     pack = get_object_or_404(Pack, slug=slug)

@@ -6,17 +6,15 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from accounts.models import User
+from accounts.current import membership_of
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """The site's name, where it runs, and the account that the visitor acts for."""
 
     def current_account() -> object:
-        user = getattr(request, "user", None)
-        if not isinstance(user, User):
-            return None
-        return getattr(request, "account", None) or user.personal_account
+        membership = membership_of(request)
+        return None if membership is None else membership.account
 
     return {
         "site_name": "sansxel",

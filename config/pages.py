@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import User
+from accounts.current import membership_of
 from accounts.site_address import site_address
 from billing.models import Product
 from config import readiness
@@ -41,11 +41,11 @@ def pricing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def quickstart(request: HttpRequest) -> HttpResponse:
     """From no key to a streamed reply."""
-    user = request.user
+    membership = membership_of(request)
     context = {
         "base_url": site_address(),
-        "has_keys": isinstance(user, User)
-        and ApiKey.objects.filter(account__members=user, revoked_at=None).exists(),
+        "has_keys": membership is not None
+        and ApiKey.objects.filter(account=membership.account, revoked_at=None).exists(),
     }
     return render(request, "pages/quickstart.html", context)
 

@@ -8,7 +8,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.current import AccountRequest, account_required
+from accounts.current import AccountRequest, account_page
+from accounts.roles import Act
 from accounts.site_address import site_address
 from keys.forms import NewKeyForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
@@ -17,7 +18,7 @@ from keys.revoke import CannotRevoke, revoke_api_key
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_KEYS)
 @never_cache
 def key_list(request: AccountRequest) -> HttpResponse:
     """The account's keys, newest first."""
@@ -25,7 +26,7 @@ def key_list(request: AccountRequest) -> HttpResponse:
 
 
 @require_POST
-@account_required
+@account_page(Act.CHANGE_KEYS)
 @never_cache
 def key_create(request: AccountRequest) -> HttpResponse:
     """Make a key and show it, this once, in the answer to the POST itself."""
@@ -57,7 +58,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@account_required
+@account_page(Act.CHANGE_KEYS)
 @never_cache
 def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
     """Ask before revoking a key; the POST revokes it."""

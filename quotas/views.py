@@ -10,8 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from redis.exceptions import RedisError
 
-from accounts.current import AccountRequest, account_required
+from accounts.current import AccountRequest, account_page
 from accounts.models import Account
+from accounts.roles import Act
 from quotas.models.used import UsageRollup
 from quotas.standing import outlook_of, standing_of
 from quotas.usage import week_page
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_USAGE)
 @never_cache
 def usage(request: AccountRequest) -> HttpResponse:
     """This week of the account."""
@@ -28,7 +29,7 @@ def usage(request: AccountRequest) -> HttpResponse:
 
 
 @require_GET
-@account_required
+@account_page(Act.SEE_USAGE)
 @never_cache
 def usage_now(request: AccountRequest) -> HttpResponse:
     """The part of the page that changes, for htmx to fetch."""

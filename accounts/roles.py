@@ -1,0 +1,33 @@
+"""What members may do for an account, by their role. Decided here, and nowhere else."""
+
+from enum import StrEnum
+
+from accounts.models import Membership
+
+Role = Membership.Role
+
+
+class Act(StrEnum):
+    """Something that is done for an account. Every page of the account area names one."""
+
+    SEE_KEYS = "see keys"
+    CHANGE_KEYS = "create and revoke keys"
+    SEE_USAGE = "see usage"
+    SEE_MONEY = "see purchases, credits and plan"
+    SPEND_MONEY = "buy"
+    SWITCH_PACKS = "switch packs"
+
+
+_EVERYTHING = frozenset(Act)
+
+# Until there are pages for teams, whoever acts for an account is at home there.
+MAY: dict[str, frozenset[Act]] = {
+    Role.OWNER: _EVERYTHING,
+    Role.ADMIN: _EVERYTHING,
+    Role.MEMBER: _EVERYTHING,
+}
+
+
+def may(membership: Membership, act: Act) -> bool:
+    """Whether this member may do that for the account. A role that is not known may nothing."""
+    return act in MAY.get(membership.role, frozenset())

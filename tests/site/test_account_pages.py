@@ -1,0 +1,123 @@
+"""Which account a page is about, and who may do what there, is decided in one place."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import reverse
+
+from accounts import roles
+from accounts.current import act_of, membership_of
+from accounts.models import Account, Membership, User
+from accounts.roles import Act
+from keys.models import ApiKey
+from tests.site.urls_of_the_site import Address, every_address
+
+# What each page of ours does for an account, or None where it is about none.
+DOES = {
+    "home": None,
+    "pricing": None,
+    "quickstart": None,
+    "healthz": None,
+    "readyz": None,
+    "dev_inbox": None,
+    "dev_inbox_message": None,
+    "stripe_webhook": None,
+    "keys": Act.SEE_KEYS,
+    "key_create": Act.CHANGE_KEYS,
+    "key_revoke": Act.CHANGE_KEYS,
+    "usage": Act.SEE_USAGE,
+    "usage_now": Act.SEE_USAGE,
+    "billing": Act.SEE_MONEY,
+    "billing_cancelled": Act.SEE_MONEY,
+    "purchase": Act.SEE_MONEY,
+    "checkout": Act.SPEND_MONEY,
+    "pack_switch": Act.SWITCH_PACKS,
+}
+OURS = ("accounts", "billing", "config", "dev", "keys", "partitions", "quotas")
+# Words by which somebody else than `accounts.current` would choose the account of a visitor.
+CHOOSING = re.compile(
+    r"personal_account|personal_membership|\buser\.(accounts|memberships)\b"
+    r"|(account__)?members(hips)?(__user)?=(request\.)?user"
+)
+
+
+def does(addresses: Iterable[Address]) -> dict[str, Act | None]:
+    """What each of them says that it does: those of our views, and all of the account area."""
+    found = {}
+    for address in addresses:
+        ours = address.view.__module__.partition(".")[0] in OURS and "admin:" not in address.name
+        if ours or address.pattern.startswith("account/"):
+            found[address.name] = act_of(address.view)
+    return found
+
+
+def test_every_page_does_for_an_account_what_was_decided() -> None:
+    assert does(every_address()) == DOES
+
+
+def test_a_new_page_of_the_account_area_has_to_say_it() -> None:
+    def forgetful(request: HttpRequest) -> HttpResponse:
+        return HttpResponse("everybody's")
+
+    assert does([Address("new", "account/new", forgetful)]) == {"new": None}
+    assert None not in {
+        DOES.get(a.name) for a in every_address() if a.pattern.startswith("account/")
+    }
+
+
+def test_nobody_else_chooses_an_account() -> None:
+    found = {
+        str(file.relative_to(settings.BASE_DIR))
+        for room in (*OURS, "api")
+        for file in Path(settings.BASE_DIR, room).rglob("*.py")
+        if "migrations" not in file.parts and CHOOSING.search(file.read_text())
+    }
+    assert found == {"accounts/current.py", "accounts/models.py"}
+
+
+@pytest.mark.parametrize("act", Act)
+def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other(
+    owner_client: Client,
+    issued: tuple[ApiKey, str],
+    monkeypatch: pytest.MonkeyPatch,
+    act: Act,
+) -> None:
+    arguments: dict[str, list[object]] = {
+        "key_revoke": [issued[0].pk],
+        "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
+        "pack_switch": ["copilot-pro"],
+    }
+    monkeypatch.setitem(roles.MAY, Membership.Role.OWNER, frozenset(Act) - {act})
+    for name, decided in DOES.items():
+        if decided is None:
+            continue
+        url = reverse(name, args=arguments.get(name))
+        answers = {owner_client.get(url).status_code, owner_client.post(url).status_code}
+        assert (403 in answers) is (decided is act), name
+
+
+def test_every_role_has_a_decision_and_an_unknown_one_may_nothing() -> None:
+    assert set(roles.MAY) == set(Membership.Role)
+    stranger = Membership(role="stranger")
+    assert not any(roles.may(stranger, act) for act in Act)
+
+
+def test_the_account_is_looked_up_once_and_with_the_role(
+    owner: User, account: Account, django_assert_num_queries: object
+) -> None:
+    request = HttpRequest()
+    request.user = owner
+    with django_assert_num_queries(1):  # type: ignore[operator]
+        first, again = membership_of(request), membership_of(request)
+        assert first is not None
+        assert (first.account, first.role) == (account, Membership.Role.OWNER)
+    assert again is first
+
+
+def test_a_visitor_has_no_account() -> None:
+    assert membership_of(HttpRequest()) is None

@@ -28,8 +28,16 @@ def begin(folder: Path) -> None:
     except ImportError:
         # The Python that makes the environment is outside of it, and runs nothing of ours.
         return
+
+    class Notes(slipcover.Slipcover):  # type: ignore[misc]  # SlipCover has no types
+        """Of ours no line is excepted. It would read each file again, as the language settings
+        say, to look for such lines, and some processes are started with settings without UTF-8."""
+
+        def _filter_excluded_lines(self, files: object) -> None:
+            pass
+
     packages = [str(path.parent) for path in REPOSITORY.glob("*/__init__.py")]
-    notes = slipcover.Slipcover(source=[], d_miss_threshold=NEVER)
+    notes = Notes(source=[], d_miss_threshold=NEVER)
     matcher = slipcover.FileMatcher(sources=packages, omit=["*/migrations/*"])
     slipcover.ImportManager(notes, matcher).__enter__()
     atexit.register(leave, notes.get_coverage, folder)

@@ -1,6 +1,6 @@
 """Fields for names that people choose, on a model or a form: one rule, see `gate.terms.names`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -19,8 +19,14 @@ _UNSEEN = (
 UNFIT = rf"^\s|\s$|{_UNSEEN}"
 UNFIT_OR_EMPTY = rf"^$|{UNFIT}"
 
+if TYPE_CHECKING:
+    # Generic to the type checker, and not to Python.
+    _Text = models.CharField[str, str]
+else:
+    _Text = models.CharField
 
-class NameField(models.CharField[str, str]):
+
+class NameField(_Text):
     """A name that somebody chooses. Whatever saves one, only a clean one is kept.
 
     longest: characters as people count them; the column holds some more code points.

@@ -34,10 +34,18 @@ _BODY_LIMIT = 2 * 1024 * 1024
 _METHODS = {"/api/v1/chat": "POST", "/api/v1/quota": "GET"}
 
 
-def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxies: int = 0) -> App:
+def create_app(
+    *,
+    gate: Gate,
+    model: ChatModel,
+    billing_url: str,
+    proxies_by_port: int = 0,
+    proxies_by_socket: int = 0,
+) -> App:
     """The API over a gate and a model; `billing_url` is where a 429 sends people.
 
-    trusted_proxies: how many add the address they were asked from to X-Forwarded-For.
+    proxies_by_port, proxies_by_socket: how many trusted proxies add the address they were asked
+    from to X-Forwarded-For, by the way in.
     """
 
     alarms = Alarms()
@@ -50,7 +58,9 @@ def create_app(*, gate: Gate, model: ChatModel, billing_url: str, trusted_proxie
             has_begun = True
             await send(message)
 
-        asked_from = known_to_hex(client_address(scope, trusted_proxies=trusted_proxies))
+        asked_from = known_to_hex(
+            client_address(scope, by_port=proxies_by_port, by_socket=proxies_by_socket)
+        )
         try:
             if _endpoint(scope) == "quota":
                 await _quota(scope, sending, gate=gate, address=asked_from)

@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class SiteConfig(AppConfig):
@@ -7,3 +7,11 @@ class SiteConfig(AppConfig):
     name = "config"
     label = "site"
     verbose_name = "Site"
+
+    def ready(self) -> None:
+        # The first app of all: before any other's forms and admin are read, whose bases are
+        # generic to the type checker and not to Python. The gate has none, and reads none.
+        if apps.is_installed("django.contrib.admin"):
+            import django_stubs_ext  # noqa: PLC0415 - it reads the admin itself
+
+            django_stubs_ext.monkeypatch()

@@ -70,6 +70,12 @@ def address(name: str, default: str | None = None) -> str:
     return value
 
 
+def optional_path(name: str) -> Path | None:
+    """A path that may be nothing: absent or empty is None."""
+    value = optional(name)
+    return Path(value).expanduser().resolve() if value else None
+
+
 def optional_address(name: str) -> str:
     """An http or https address that may be nothing: absent or empty is ""."""
     return address(name) if optional(name) else ""

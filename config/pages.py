@@ -9,11 +9,13 @@ from accounts.current import membership_of
 from accounts.site_address import site_address
 from billing.models import Product
 from config import readiness
+from config.public_pages import public_page
 from keys.models import ApiKey
 from quotas import catalogue
 
 
 @require_safe
+@public_page
 def home(request: HttpRequest) -> HttpResponse:
     """What this is, and why one would want it."""
     products = Product.objects.filter(is_active=True)
@@ -26,6 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@public_page
 def pricing(request: HttpRequest) -> HttpResponse:
     """Plans, boosts and credits."""
     products = list(Product.objects.filter(is_active=True))
@@ -39,6 +42,7 @@ def pricing(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@public_page
 def quickstart(request: HttpRequest) -> HttpResponse:
     """From no key to a streamed reply."""
     membership = membership_of(request)
@@ -61,7 +65,5 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
     """The process can work. What else is lost is named, and does not keep it from being asked."""
-    problems = readiness.look()
-    stops = not readiness.STOPS.isdisjoint(problems)
-    status = "unavailable" if stops else "degraded" if problems else "ok"
-    return JsonResponse({"status": status, "problems": problems}, status=503 if stops else 200)
+    state = readiness.State(readiness.look())
+    return JsonResponse(state.said, status=state.http_status)

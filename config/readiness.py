@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -61,6 +62,26 @@ class Alarms:
 alarms = Alarms()
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a probe is told."""
+
+    problems: list[str]
+
+    @property
+    def http_status(self) -> int:
+        """503 where this process must not be asked."""
+        return 200 if STOPS.isdisjoint(self.problems) else 503
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The members of the answer."""
+        status = "degraded" if self.problems else "ok"
+        if self.http_status != 200:
+            status = "unavailable"
+        return {"status": status, "problems": self.problems}
+
+
 def look() -> list[str]:
     """The words of what is lost now; what is new among it is logged."""
     problems = [*_of_database(), *_of_valkey()]
@@ -112,7 +133,7 @@ def _of_signs() -> list[Problem]:
         if name in seen:
             problems += _of_clock(name, seen[name])
         # Without beat nobody sends the workers anything: that they are silent says nothing.
-        elif name == signs_of_life.BEAT or signs_of_life.BEAT in seen:
+        elif name in signs_of_life.BY_THEMSELVES or signs_of_life.BEAT in seen:
             sentence = f"no sign of {name} for {signs_of_life.KEPT_SECONDS} s"
             problems.append(Problem(name, sentence))
     return problems

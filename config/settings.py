@@ -4,9 +4,9 @@ ENVIRONMENT=development (the default) needs nothing set: `scripts/run` brings th
 the secrets. ENVIRONMENT=production has no defaults for anything that matters.
 """
 
+import os
 from pathlib import Path
 
-import django_stubs_ext
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
@@ -15,8 +15,6 @@ from kombu import Queue
 from config import environment
 from gate.service import limits
 from gate.terms.key_text import Pepper
-
-django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 ENVIRONMENT = environment.one_of("ENVIRONMENT", {"development", "production"}, "development")
@@ -124,6 +122,25 @@ CACHES = {
     }
 }
 
+# --- processes ------------------------------------------------------------------------------
+
+_CORES = os.cpu_count() or 1
+# The gate's own door, for API servers and gateways, and where the front asks it.
+GATE_HOST = environment.text("GATE_HOST", environment.text("HOST", "127.0.0.1"))
+GATE_PORT = environment.integer("GATE_PORT", min(PORT + 1, 65535), low=1, high=65535)
+GATE_SOCKET = environment.optional_path("GATE_SOCKET")
+GATE_WORKERS = environment.integer("GATE_WORKERS", max(1, _CORES // 2), low=1, high=64)
+# Pages are served to the front alone: at a Unix socket, or else at a port of this machine.
+SITE_SOCKET = environment.optional_path("SITE_SOCKET")
+SITE_HOST = environment.text("SITE_HOST", "127.0.0.1")
+SITE_PORT = environment.integer("SITE_PORT", min(PORT + 2, 65535), low=1, high=65535)
+SITE_WORKERS = environment.integer("SITE_WORKERS", max(2, _CORES), low=1, high=64)
+SITE_THREADS = environment.integer("SITE_THREADS", 4, low=1, high=64)
+# How many proxies add the address that they were asked from to X-Forwarded-For: for whoever comes
+# by the front, and for whoever comes to the gate's port.
+TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1, low=0, high=10)
+GATE_TRUSTED_PROXIES = environment.integer("GATE_TRUSTED_PROXIES", 0, low=0, high=10)
+
 # --- applications ---------------------------------------------------------------------------
 
 INSTALLED_APPS = [
@@ -146,6 +163,7 @@ INSTALLED_APPS = [
     "django_htmx",
 ]
 MIDDLEWARE = [
+    "config.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "config.one_address.OneAddressMiddleware",
@@ -162,7 +180,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
-ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -208,7 +226,7 @@ ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
-ALLAUTH_TRUSTED_PROXY_COUNT = environment.integer("TRUSTED_PROXIES", 0, low=0, high=10)
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # --- mail -----------------------------------------------------------------------------------
 
@@ -245,12 +263,17 @@ STRIPE_WEBHOOK_SECRETS = environment.stripe_webhook_secrets(
     "STRIPE_WEBHOOK_SECRET",
     f"whsec_{_secrets['STRIPE_WEBHOOK_SECRET']}" if STRIPE_IS_SANDBOX else None,
 )
-# The sandbox is served by this very site, and the client reaches it over HTTP like the real one.
+# The sandbox is a process beside us, and the client reaches it over HTTP like the real one.
+SANDBOX_PORT = environment.integer(
+    "SANDBOX_PORT", int(_services.get("sandbox_port", min(PORT + 3, 65535))), low=1, high=65535
+)
 STRIPE_API_BASE = (
-    environment.address("STRIPE_API_BASE", f"http://127.0.0.1:{PORT}{SANDBOX_MOUNT}")
+    environment.address("STRIPE_API_BASE", f"http://127.0.0.1:{SANDBOX_PORT}{SANDBOX_MOUNT}")
     if STRIPE_IS_SANDBOX
     else None
 )
+# Where the sandbox finds the site, whatever name people know it by.
+FRONT_URL = environment.address("FRONT_URL", f"http://127.0.0.1:{PORT}")
 # Where payment pages are: Chromium follows a form to no other origin than the policy below names.
 STRIPE_CHECKOUT_ORIGIN = environment.origin(
     "STRIPE_CHECKOUT_ORIGIN", SITE_URL if STRIPE_IS_SANDBOX else "https://checkout.stripe.com"
@@ -375,7 +398,8 @@ if IS_HTTPS:
     )
     SECURE_HSTS_INCLUDE_SUBDOMAINS = environment.boolean("SECURE_HSTS_INCLUDE_SUBDOMAINS", True)
     SECURE_HSTS_PRELOAD = environment.boolean("SECURE_HSTS_PRELOAD", True)
-    if environment.boolean("BEHIND_HTTPS_PROXY", False):
+    # The front ends TLS, and nobody else reaches the site.
+    if environment.boolean("BEHIND_HTTPS_PROXY", True):
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 

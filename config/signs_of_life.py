@@ -1,19 +1,26 @@
-"""Signs that beat and workers give, so that the rest of the site knows that they are there.
+"""Signs that the processes give, so that the others know that they are there.
 
 A sign lives for a while in the cache's server, and tells how far the clock of whoever gave it is
 ahead of that server's. No age is reckoned from clocks of two machines.
 """
 
+import logging
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
 from redis import Redis, RedisCluster
+from redis.exceptions import RedisError
 
 from gate.store import connection
 
-BEAT = "beat"
+logger = logging.getLogger(__name__)
+
+BEAT, GATE, SITE = "beat", "gate", "site"
+# Who gives signs without being told to.
+BY_THEMSELVES = (GATE, SITE, BEAT)
 KEPT_SECONDS = 30
 EVERY_SECONDS = 5.0
 _PATIENCE_SECONDS = 0.4
@@ -30,10 +37,27 @@ def give(name: str) -> None:
     client.set(_PREFIX + name, ahead_ms, ex=KEPT_SECONDS)
 
 
+def keep_giving(name: str) -> None:
+    """Show from now on that this process is alive, from a thread of its own."""
+
+    def giving() -> None:
+        while True:
+            try:
+                give(name)
+            except (RedisError, OSError) as error:
+                logger.warning("no sign of life given: %s", type(error).__name__)
+            time.sleep(EVERY_SECONDS)
+
+    threading.Thread(target=giving, name="sign-of-life", daemon=True).start()
+
+
 def expected() -> list[str]:
-    """Who gives signs: beat, and whoever works off a queue to which it sends `site.heartbeat`."""
+    """Who gives signs: gate, site, beat, and whoever works off a queue of `site.heartbeat`."""
     entries: Iterable[dict[str, Any]] = settings.CELERY_BEAT_SCHEDULE.values()
-    return [BEAT, *(entry["args"][0] for entry in entries if entry["task"] == "site.heartbeat")]
+    return [
+        *BY_THEMSELVES,
+        *(entry["args"][0] for entry in entries if entry["task"] == "site.heartbeat"),
+    ]
 
 
 def seen() -> dict[str, float]:

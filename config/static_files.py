@@ -1,4 +1,7 @@
-"""Collect static files, but only when they have changed: compressing them takes seconds."""
+"""Collect static files, but only when they have changed: compressing them takes seconds.
+
+And what the front says where nobody behind it answers: pages that it serves like such files.
+"""
 
 import hashlib
 from pathlib import Path
@@ -7,6 +10,7 @@ import django
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
+from django.template.loader import render_to_string
 
 
 def collect_static_files() -> bool:
@@ -21,6 +25,14 @@ def collect_static_files() -> bool:
     call_command("collectstatic", interactive=False, verbosity=0)
     note.write_text(fingerprint)
     return True
+
+
+def write_pages_of_front() -> None:
+    """Bring the front's own pages up to date."""
+    folder = Path(settings.STATIC_ROOT) / "front"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("away.html", "refused.html"):
+        (folder / name).write_text(render_to_string(f"front/{name}"), encoding="utf-8")
 
 
 def _fingerprint() -> str:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from dev.conditions import only_one, read_data_dir, read_port, require_free
+from dev.conditions import HIGHEST_PORT, only_one, read_data_dir, read_port, require_free
 from dev.processes import CannotStart
 from dev.site import Site
 from dev.supervisor import Interrupted, Supervisor
@@ -16,10 +16,12 @@ def main() -> int:
     # Logs, the sandbox's book and the schedule are nobody else's business.
     os.umask(0o077)
     try:
+        port = read_port("PORT", default=8000)
         site = Site(
             data_dir=read_data_dir(os.environ.get("DATA_DIR")),
             host=os.environ.get("HOST") or "127.0.0.1",
-            port=read_port(os.environ.get("PORT")),
+            port=port,
+            gate_port=read_port("GATE_PORT", default=port + 1 if port < HIGHEST_PORT else port - 1),
         )
         supervisor = Supervisor(site.parts(), terminal=terminal)
         supervisor.listen()
@@ -37,6 +39,7 @@ def run(site: Site, supervisor: Supervisor, *, terminal: Terminal) -> int:
     try:
         supervisor.end_leftovers()
         require_free(site.host, site.port)
+        require_free(site.host, site.gate_port, name="GATE_PORT")
         site.write_services_file()
         supervisor.start()
         site.announce(terminal)

@@ -47,15 +47,27 @@ def read_data_dir(value: str | None) -> Path:
         ) from error
 
 
-def read_port(value: str | None) -> int:
-    text = value or "8000"
+def read_port(name: str, *, default: int) -> int:
+    """The port that a variable of the environment names; CannotStart where it names none."""
+    text = os.environ.get(name) or str(default)
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= HIGHEST_PORT):
-        raise CannotStart(f"PORT must be a number from 1 to {HIGHEST_PORT}, and is {text!r}.")
+        raise CannotStart(f"{name} must be a number from 1 to {HIGHEST_PORT}, and is {text!r}.")
     return int(text)
 
 
-def require_free(host: str, port: int) -> None:
-    """Refuse a port that something else listens on, before anything is started."""
+def free_port() -> int:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(host: str, port: int, *, name: str = "PORT") -> None:
+    """Refuse a port that something else listens on, before anything is started.
+
+    name: the variable of the environment that chooses it.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -66,15 +78,15 @@ def require_free(host: str, port: int) -> None:
     except PermissionError:
         raise CannotStart(
             f"Port {port} may not be used without more rights. Choose another: "
-            "PORT=8000 scripts/run"
+            f"{name}=8000 scripts/run"
         ) from None
     except socket.gaierror:
         raise CannotStart(f"HOST {host!r} is not an address of this machine.") from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
-            raise CannotStart(f"HOST {host}, PORT {port} cannot be used: {error}.") from error
+            raise CannotStart(f"HOST {host}, {name} {port} cannot be used: {error}.") from error
         another = port + 1 if port < HIGHEST_PORT else 8000
         raise CannotStart(
             f"Port {port} is taken. Stop what uses it, or choose another: "
-            f"PORT={another} scripts/run"
+            f"{name}={another} scripts/run"
         ) from None

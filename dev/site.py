@@ -4,34 +4,33 @@ import http.client
 import json
 import math
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev.conditions import REPOSITORY
-from dev.embedded import EmbeddedPostgres, EmbeddedValkey
+from dev.conditions import REPOSITORY, free_port
+from dev.embedded import EmbeddedPostgres, EmbeddedValkey, sockets
 from dev.parts import Part
 from dev.processes import CannotStart, Child
 from dev.terminal import Terminal
 
-# docs/decisions/0009-shortcut.md says why each. How long a client is waited for, and how many
-# there may be, stands in gate/service/limits.py.
-WEB_OPTIONS = [
-    *("--http", "gate.service.shortcut:ShortcutProtocol", "--loop", "uvloop", "--ws", "none"),
-    *("--lifespan", "on", "--no-proxy-headers", "--no-access-log", "--no-server-header"),
-    *("--backlog", "4096", "--timeout-graceful-shutdown", "8"),
-]
+CADDYFILE = REPOSITORY / "deploy" / "Caddyfile"
+# One name is as long as the other: a folder for one is a folder for both.
+GATE_SOCKET, SITE_SOCKET = "gate.sock", "site.sock"
 CELERY = (sys.executable, "-m", "celery", "-A", "config.celery")
 
 
 class Site:
     """One site below `data_dir`. A server that the environment names is used, and not started."""
 
-    def __init__(self, *, data_dir: Path, host: str, port: int) -> None:
+    def __init__(self, *, data_dir: Path, host: str, port: int, gate_port: int) -> None:
         self.data_dir = data_dir
         self.host = host
         self.port = port
+        self.gate_port = gate_port
+        self.sockets = sockets.directory(data_dir / "run", GATE_SOCKET)
         self.environment = {
             **os.environ,
             "DATA_DIR": str(data_dir),
@@ -43,6 +42,13 @@ class Site:
             "PYTHONIOENCODING": "utf-8:backslashreplace",
         }
         self.environment["SITE_URL"] = os.environ.get("SITE_URL") or f"http://{self.address}"
+        self.environment |= {
+            "GATE_PORT": str(gate_port),
+            "GATE_SOCKET": str(self.sockets / GATE_SOCKET),
+            "SITE_SOCKET": str(self.sockets / SITE_SOCKET),
+            "SANDBOX_PORT": str(free_port()),
+            "FRONT_URL": f"http://{self.address}",
+        }
         self._servers: list[Part] = []
         if not os.environ.get("DATABASE_URL"):
             postgres = EmbeddedPostgres(data_dir)
@@ -57,8 +63,12 @@ class Site:
     @property
     def address(self) -> str:
         """Where this machine reaches it: host and port."""
-        shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104
-        return f"{shown}:{self.port}"
+        return f"{reached_at(self.host)}:{self.port}"
+
+    @property
+    def gate_address(self) -> str:
+        """Where API servers and gateways on this machine ask."""
+        return f"{reached_at(self.host)}:{self.gate_port}"
 
     @property
     def services_file(self) -> Path:
@@ -88,7 +98,10 @@ class Site:
                 ),
                 needs=workers,
             ),
-            Web(self, needs=workers),
+            *self._sandbox(),
+            Gate(self),
+            Pages(self),
+            Front(self, needs=["gate", "site", *workers]),
         ]
 
     def child(self, name: str, command: Sequence[str], *, patience: float) -> Child:
@@ -108,6 +121,7 @@ class Site:
             "database_url": self.environment["DATABASE_URL"],
             "redis_url": self.environment["REDIS_URL"],
             "site_url": self.environment["SITE_URL"],
+            "sandbox_port": self.environment["SANDBOX_PORT"],
         }
         write_private(self.services_file, json.dumps(urls))
 
@@ -118,12 +132,20 @@ class Site:
         site = self.environment["SITE_URL"].rstrip("/")
         say()
         say(f"sansxel runs at {strong(f'{site}/')}")
+        say(f"API servers ask http://{self.gate_address}/quota/v1/")
         say(f"Admin           {site}/admin/")
         say(f"  e-mail        {admin.get('admin_email')}")
         if password := admin.get("admin_password"):
             say(f"  password      {strong(password)}  (a new one at each start, until you sign in)")
         say(f"Data and logs   {self.data_dir}")
         say("Ctrl-C stops everything.")
+
+    def _sandbox(self) -> list[Part]:
+        """Stripe is played where it is not the real one."""
+        secret = os.environ.get("STRIPE_SECRET_KEY", "").strip()
+        if secret and not secret.startswith("sk_test_sandbox"):
+            return []
+        return [Sandbox(self)]
 
     def _worker(self, name: str, *, queue: str, threads: int) -> Part:
         command = [
@@ -168,25 +190,101 @@ class Preparation(Part):
         return admin
 
 
-class Web(Part):
-    """Pages, the public API, the quota check and the sandbox; ready when `/readyz` says so."""
+class Gate(Part):
+    """The quota check and the public API; ready when it can decide."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        super().__init__(
+            site.child("gate", [sys.executable, "-m", "config.gate_server"], patience=10.0),
+            needs=["prepare"],
+        )
+
+    def prepare(self) -> None:
+        sockets.own(self._site.sockets)
+
+    def why_not_ready(self) -> str:
+        answer = ask_readiness(self._site.gate_address)
+        return "" if answer == "200" else f"the gate's /readyz answered {answer}"
+
+
+class Pages(Part):
+    """Django's pages, in processes and threads of a server for pages; ready when one answers."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        super().__init__(
+            site.child("site", [sys.executable, "-m", "config.site_server"], patience=10.0),
+            needs=["prepare"],
+        )
+
+    def prepare(self) -> None:
+        sockets.own(self._site.sockets)
+
+    def why_not_ready(self) -> str:
+        path = Path(self._site.environment["SITE_SOCKET"])
+        return "" if listens_at(path) else f"nobody listens at {path}"
+
+
+class Sandbox(Part):
+    """Plays Stripe."""
+
+    def __init__(self, site: Site) -> None:
+        self._port = int(site.environment["SANDBOX_PORT"])
+        command = [
+            *(sys.executable, "-m", "uvicorn", "--loop", "uvloop", "--ws", "none"),
+            *("--no-proxy-headers", "--no-access-log", "--no-server-header"),
+            *("--timeout-graceful-shutdown", "3"),
+            *("--host", "127.0.0.1", "--port", str(self._port), "config.sandbox:application"),
+        ]
+        super().__init__(site.child("sandbox", command, patience=5.0), needs=["prepare"])
+
+    def why_not_ready(self) -> str:
+        with socket.socket() as probe:
+            is_there = probe.connect_ex(("127.0.0.1", self._port)) == 0
+        return "" if is_there else f"nobody listens at port {self._port}"
+
+
+class Front(Part):
+    """One address before all of it: a real proxy, with the file that production has."""
 
     def __init__(self, site: Site, *, needs: Sequence[str]) -> None:
         self._address = site.address
         command = [
-            *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
-            *("--host", site.host, "--port", str(site.port)),
-            "config.asgi:application",
+            *(Path(sys.executable).with_name("caddy"), "run"),
+            *("--config", CADDYFILE, "--adapter", "caddyfile"),
         ]
-        super().__init__(
-            site.child("web", command, patience=10.0),
-            needs=needs,
-            ready_text="Web ready, workers and beat started",
-        )
+        child = site.child("front", [str(part) for part in command], patience=15.0)
+        environment = site.environment
+        child.environment = {
+            **environment,
+            "FRONT_ADDRESS": f"http://:{site.port}",
+            "FRONT_BIND": site.host,
+            "FRONT_MORE": str(CADDYFILE.with_name("sandbox.caddy")),
+            "GATE_UPSTREAM": f"unix/{environment['GATE_SOCKET']}",
+            "SITE_UPSTREAM": f"unix/{environment['SITE_SOCKET']}",
+            "SANDBOX_UPSTREAM": f"127.0.0.1:{environment['SANDBOX_PORT']}",
+            "STATIC_ROOT": environment.get("STATIC_ROOT") or str(site.data_dir / "static"),
+            # It keeps nothing, and looks for nothing in anybody's home.
+            "XDG_DATA_HOME": str(site.data_dir / "front"),
+            "XDG_CONFIG_HOME": str(site.data_dir / "front"),
+        }
+        super().__init__(child, needs=needs, ready_text="Gate, site, workers and front started")
 
     def why_not_ready(self) -> str:
         answer = ask_readiness(self._address)
         return "" if answer == "200" else f"http://{self._address}/readyz answered {answer}"
+
+
+def reached_at(host: str) -> str:
+    """The name by which this machine reaches a server that listens at `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104
+
+
+def listens_at(path: Path) -> bool:
+    """Whether somebody listens at a Unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        return probe.connect_ex(os.fspath(path)) == 0
 
 
 def ask_readiness(address: str) -> str:

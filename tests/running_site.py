@@ -15,7 +15,10 @@ from tests.patience import LONGEST_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # What the tests set for their own servers, or what a developer's shell may hold.
-_FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE_URL", "DEBUG"}
+_FOREIGN = {
+    *("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "DEBUG"),
+    *("HOST", "SITE_URL", "FRONT_URL", "GATE_PORT", "GATE_SOCKET", "SITE_SOCKET", "SANDBOX_PORT"),
+}
 
 
 def free_port() -> int:
@@ -47,8 +50,9 @@ class RunningSite:
     def __init__(self, data_dir: Path, *, behind: Sequence[str] = (), **more: str) -> None:
         self.data_dir = data_dir
         self.port = free_port()
+        self.gate_port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
-        self._environment = environment(data_dir, self.port, **more)
+        self._environment = environment(data_dir, self.port, GATE_PORT=str(self.gate_port), **more)
         self._printed = data_dir.parent / f"printed-{self.port}"
         with self._printed.open("wb") as output:
             self.process = subprocess.Popen(

@@ -143,11 +143,16 @@ def request_id_of(headers: Headers) -> bytes:
     return f"{_OURS}{next(_count):08x}".encode()
 
 
-def client_address(scope: Scope, *, trusted_proxies: int) -> str | None:
-    """Where a request comes from; None when nobody can tell."""
-    if trusted_proxies:
-        return forwarded_address(scope["headers"], hops=trusted_proxies)
+def client_address(scope: Scope, *, by_port: int = 0, by_socket: int = 0) -> str | None:
+    """Where a request comes from; None when nobody can tell.
+
+    by_port, by_socket: how many trusted proxies are before us for whoever comes in over a port,
+    and over a Unix socket, which tells nobody's address itself.
+    """
     client = scope.get("client")
+    hops = by_socket if client is None else by_port
+    if hops:
+        return forwarded_address(scope["headers"], hops=hops)
     return None if client is None else str(client[0])
 
 

@@ -10,7 +10,7 @@ from benchmark.cache import CannotCompare
 from benchmark.cast import make_cast
 from benchmark.stage import Site, with_packages
 from benchmark.subjects import USUAL, Subject
-from benchmark.target import SITE, Target
+from benchmark.target import GATE, Target
 from benchmark.usual_setup import install_usual, make_usual_keys
 
 
@@ -26,7 +26,7 @@ class Compared:
     @property
     def applications(self) -> set[str]:
         """What they ask, besides the site."""
-        return {one.application for one in self.subjects if one.application} - {SITE}
+        return {one.application for one in self.subjects if one.application} - {GATE}
 
 
 def install(subjects: tuple[Subject, ...], site: Site) -> Compared:
@@ -49,7 +49,7 @@ def install(subjects: tuple[Subject, ...], site: Site) -> Compared:
 
 def serve(compared: Compared, site: Site, stack: ExitStack) -> Target:
     """Start every server that is asked, until the stack ends; whom the subjects ask then."""
-    ports = {SITE: site.port}
+    ports = {GATE: site.gate_port}
     for application in compared.applications.difference(node_peers.PEERS):
         packages = compared.usual_packages if application == USUAL else None
         ports[application] = stack.enter_context(site.serving(application, packages))

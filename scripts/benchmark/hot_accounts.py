@@ -8,7 +8,7 @@ from random import Random
 from redis import Redis
 
 from benchmark.backlog import used_memory
-from benchmark.target import SITE, Target, load_scripts
+from benchmark.target import GATE, Target, load_scripts
 from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import PARTITIONS, Call
 from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, KeyState, PartitionState
@@ -51,7 +51,7 @@ class HotAccounts:
     def target(self) -> Target:
         """For subjects that need no more than the gate."""
         return Target(
-            ports={SITE: self.port},
+            ports={GATE: self.port},
             redis_url=self.url,
             keys=tuple(self.keys[-_CALLING:]),
             service_token=self.service_token,

@@ -23,6 +23,7 @@ from benchmark.stage import Site, server_name
 from benchmark.subjects import HELLO, Subject
 from benchmark.target import Target
 from dev.processes import CannotStart
+from gate.service import serving
 
 # The worker finishes what beat gave it before the drain is ours alone.
 _WORKER_IDLE_SECONDS = 3.0
@@ -160,11 +161,15 @@ def main() -> int:
     listening = Listening(os.getppid())
     try:
         with ExitStack() as stack:
-            site = Site(Path(os.environ["DATA_DIR"]), int(os.environ["PORT"]))
+            site = Site(
+                Path(os.environ["DATA_DIR"]),
+                int(os.environ["PORT"]),
+                int(os.environ["GATE_PORT"]),
+            )
             compared = install(asked.subjects, site)
             target = serve(compared, site, stack)
             run = Run(asked, compared.subjects, site, target, stack.enter_context(Generator()))
-            options = " ".join(site.server_options)
+            options = " ".join(serving.as_words())
             machine = Machine.here(target.redis_url)
             print(machine, flush=True)
             print(f"{len(target.keys):,} accounts; server options: {options}", flush=True)

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from benchmark.ports import free_port
 from benchmark.processor import processor_seconds
-from benchmark.target import SITE
+from benchmark.target import GATE
 from dev.conditions import REPOSITORY
-from dev.processes import CannotStart, Child, command_line
+from dev.processes import CannotStart, Child
 from dev.site import ask_readiness
+from gate.service import serving
 
 _READY_WITHIN_SECONDS = 120.0
 # What a developer's shell may hold for another site.
@@ -23,23 +24,15 @@ _FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE
 class Site:
     """A running site in a folder of its own."""
 
-    def __init__(self, data_dir: Path, port: int) -> None:
+    def __init__(self, data_dir: Path, port: int, gate_port: int) -> None:
         self.data_dir = data_dir
         self.port = port
+        self.gate_port = gate_port
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process beside the site needs in its environment."""
-        return _environment(self.data_dir, self.port)
-
-    @property
-    def server_options(self) -> list[str]:
-        """The options that the site's web server was started with, without address and target."""
-        words = command_line(self._pid("web")).partition(" -m uvicorn ")[2].split()
-        for name in ("--host", "--port"):
-            at = words.index(name)
-            del words[at : at + 2]
-        return words[:-1]
+        return _environment(self.data_dir, self.port, self.gate_port)
 
     def processor_seconds(self, name: str) -> float:
         """What one of the site's processes, or of those beside it, has used so far."""
@@ -73,10 +66,10 @@ class Site:
         """
         port = free_port()
         command = [
-            *(sys.executable, "-m", "uvicorn", *self.server_options),
+            *(sys.executable, "-m", "uvicorn", *serving.as_words()),
             *("--host", "127.0.0.1", "--port", str(port), application),
         ]
-        environment = with_packages(_environment(self.data_dir, port) | dict(more or {}), packages)
+        environment = with_packages(self.environment | dict(more or {}), packages)
         with self.running(name or server_name(application), command, port, environment):
             yield port
 
@@ -102,7 +95,7 @@ class Site:
 
 def server_name(application: str) -> str:
     """What the process is called that serves an application."""
-    return "web" if application == SITE else application.partition(":")[0].replace(".", "-")
+    return "gate" if application == GATE else application.partition(":")[0].replace(".", "-")
 
 
 def with_packages(environment: dict[str, str], packages: Path | None) -> dict[str, str]:
@@ -116,29 +109,30 @@ def with_packages(environment: dict[str, str], packages: Path | None) -> dict[st
 @contextmanager
 def running_site(data_dir: Path) -> Iterator[Site]:
     """A site that serves, with everything that scripts/run starts; stopped at the end."""
-    port = free_port()
+    port, gate_port = free_port(), free_port()
     supervisor = Child(
-        "site",
+        "supervisor",
         [sys.executable, "-m", "dev"],
         data_dir=data_dir,
-        environment=_environment(data_dir, port),
+        environment=_environment(data_dir, port, gate_port),
         directory=REPOSITORY,
         patience=60.0,
     )
     supervisor.start()
     try:
         _wait_until_ready(supervisor, port)
-        yield Site(data_dir, port)
+        yield Site(data_dir, port, gate_port)
     finally:
         supervisor.stop()
 
 
-def _environment(data_dir: Path, port: int) -> dict[str, str]:
+def _environment(data_dir: Path, port: int, gate_port: int) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     return {
         **kept,
         "DATA_DIR": str(data_dir),
         "PORT": str(port),
+        "GATE_PORT": str(gate_port),
         "ENVIRONMENT": "development",
         "DJANGO_SETTINGS_MODULE": "config.settings",
     }

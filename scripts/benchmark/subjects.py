@@ -15,7 +15,7 @@ from benchmark import node_peers
 from benchmark.callers import Load, get, measure, over_http, over_socket, post, with_warm_up
 from benchmark.open_loop import measure_at
 from benchmark.sample import Sample, Stretch
-from benchmark.target import SITE, Target, check_script
+from benchmark.target import GATE, Target, check_script
 from gate.decision.check import Gate
 from gate.store.connection import HotClient
 from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
@@ -82,7 +82,7 @@ def _check(target: Target) -> Load:
         )
         for key in target.keys
     ]
-    return Load(over_http(target.ports[SITE], mark=_ALLOWED), questions)
+    return Load(over_http(target.ports[GATE], mark=_ALLOWED), questions)
 
 
 def _authorize(target: Target) -> Load:
@@ -94,7 +94,7 @@ def _authorize(target: Target) -> Load:
         )
         for key in target.keys
     ]
-    return Load(over_http(target.ports[SITE], mark=b"x-quota-charge: "), questions)
+    return Load(over_http(target.ports[GATE], mark=b"x-quota-charge: "), questions)
 
 
 def _batch(target: Target) -> Load:
@@ -109,7 +109,7 @@ def _batch(target: Target) -> Load:
         )
         for _ in range(max(1, len(target.keys) // BATCH))
     ]
-    connect = over_http(target.ports[SITE], mark=_ALLOWED, weight=BATCH)
+    connect = over_http(target.ports[GATE], mark=_ALLOWED, weight=BATCH)
     return Load(connect, questions, BATCH)
 
 
@@ -187,15 +187,15 @@ def _of_node(target: Target, peer: str) -> Load:
 
 SUBJECTS: tuple[Subject, ...] = (
     Subject("hello", "a bare ASGI answer from the same server", _hello, HELLO, charges=False),
-    Subject("check", "POST /quota/v1/check over HTTP", _check, SITE),
-    Subject("authorize", "GET /quota/v1/authorize over HTTP", _authorize, SITE),
+    Subject("check", "POST /quota/v1/check over HTTP", _check, GATE),
+    Subject("authorize", "GET /quota/v1/authorize over HTTP", _authorize, GATE),
     Subject("gate", "Gate.check in the caller's process, without HTTP", None, by_itself=_gate),
     Subject("script", "the check script alone, over Valkey's socket", _script),
     Subject(
         "batch",
         f"POST /quota/v1/check/batch, {BATCH} checks each",
         _batch,
-        SITE,
+        GATE,
         connections=(1, 4),
     ),
     Subject(

@@ -7,7 +7,7 @@ from gate.store import charges, connection, snapshots
 from gate.store.hot_state import Call
 from gate.terms import key_text
 
-SITE = "config.asgi:application"
+GATE = "config.gate_server"
 
 
 @dataclass(frozen=True, slots=True)

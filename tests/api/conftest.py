@@ -39,7 +39,7 @@ class Api:
                 gate=open_gate.gate,
                 model=model,
                 billing_url=BILLING_URL,
-                trusted_proxies=self.trusted_proxies,
+                proxies_by_port=self.trusted_proxies,
             )
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:

@@ -17,7 +17,7 @@ from pytest_django import Settings
 from gate.terms import key_text, week
 from keys.models import ServiceToken
 from tests.faults.caller import Caller
-from tests.faults.servers import Valkey, Web
+from tests.faults.servers import Gate, Valkey
 
 PROCESSES = 4
 LONGEST_TEST_SECONDS = 120
@@ -45,11 +45,11 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 @pytest.fixture(scope="session")
 def webs(
     valkey: Valkey, django_db_setup: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Web]]:
-    """Processes of the site that share the tests' database and the Valkey above."""
+) -> Iterator[list[Gate]]:
+    """Gates that share the tests' database and the Valkey above."""
     data_dir = tmp_path_factory.mktemp("webs")
     processes = [
-        Web(
+        Gate(
             data_dir,
             f"web-{number}",
             DATABASE_URL=database_url(),
@@ -118,7 +118,7 @@ def figures(
 class Service:
     """The quota-check service, spread over processes."""
 
-    def __init__(self, webs: list[Web], token: str) -> None:
+    def __init__(self, webs: list[Gate], token: str) -> None:
         self.webs = webs
         self._token = token
 
@@ -154,7 +154,7 @@ def token_text() -> str:
 
 
 @pytest.fixture
-def service(webs: list[Web], plans: None, token_text: str) -> Service:
+def service(webs: list[Gate], plans: None, token_text: str) -> Service:
     """The service, which accepts the token."""
     ServiceToken.objects.create(
         name="faults",

@@ -18,7 +18,6 @@ from redis.retry import Retry
 from dev.conditions import REPOSITORY
 from dev.embedded import EmbeddedValkey
 from dev.processes import Child
-from dev.site import WEB_OPTIONS
 from tests.running_site import environment, free_port
 
 
@@ -139,20 +138,25 @@ def _arguments(settings: Mapping[str, str]) -> list[str]:
     ]
 
 
-class Web:
-    """One process of the site as the supervisor starts it, on a port of its own."""
+class Served:
+    """One of the site's servers as the supervisor starts it, on a port of its own."""
+
+    module: str
+    # The variable of the environment that says at which port, and what answers soon.
+    port_name: str
+    asked: str
 
     def __init__(self, data_dir: Path, name: str, **more: str) -> None:
         self.port = free_port()
         self.child = Child(
             name,
-            [
-                *(sys.executable, "-m", "uvicorn", *WEB_OPTIONS),
-                *("--host", "127.0.0.1", "--port", str(self.port)),
-                "config.asgi:application",
-            ],
+            [sys.executable, "-m", self.module],
             data_dir=data_dir,
-            environment={**environment(data_dir / name, self.port), "LOG_LEVEL": "WARNING", **more},
+            environment={
+                **environment(data_dir / name, free_port(), **{self.port_name: str(self.port)}),
+                "LOG_LEVEL": "WARNING",
+                **more,
+            },
             directory=REPOSITORY,
         )
 
@@ -167,9 +171,21 @@ class Web:
     def _is_alive(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
         try:
-            connection.request("GET", "/quota/v1/openapi.json")
+            connection.request("GET", self.asked)
             return connection.getresponse().status == 200
         except OSError:
             return False
         finally:
             connection.close()
+
+
+class Gate(Served):
+    """The quota check and the public API."""
+
+    module, port_name, asked = "config.gate_server", "GATE_PORT", "/quota/v1/openapi.json"
+
+
+class Pages(Served):
+    """The pages."""
+
+    module, port_name, asked = "config.site_server", "SITE_PORT", "/healthz"

@@ -28,7 +28,7 @@ from quotas.models.used import UsageRollup
 from tests.billing.buyer import event_of
 from tests.faults.conftest import Service, database_url, peppers
 from tests.faults.customers import Customer, customer
-from tests.faults.servers import Valkey, Web
+from tests.faults.servers import Gate, Pages, Valkey
 from tests.odd_servers import Hanging, hanging
 from tests.running_site import environment
 from tests.site.collected import collected_static_files
@@ -62,14 +62,26 @@ def shared(valkey: Valkey, django_db_setup: None, stripe: Hanging) -> dict[str, 
 
 
 @pytest.fixture(scope="module")
-def web(
+def gate(shared: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate]:
+    """The quota check."""
+    process = Gate(tmp_path_factory.mktemp("hanging"), "gate", **shared)
+    process.child.start()
+    try:
+        process.until_ready()
+        yield process
+    finally:
+        process.child.stop()
+
+
+@pytest.fixture(scope="module")
+def site(
     shared: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
     collected_static_files: None,
-) -> Iterator[Web]:
-    """One process of the site."""
+) -> Iterator[Pages]:
+    """The pages."""
     static_root = str(django_settings.STATIC_ROOT)
-    process = Web(tmp_path_factory.mktemp("hanging"), "web", **shared, STATIC_ROOT=static_root)
+    process = Pages(tmp_path_factory.mktemp("hanging"), "site", **shared, STATIC_ROOT=static_root)
     process.child.start()
     try:
         process.until_ready()
@@ -79,14 +91,14 @@ def web(
 
 
 @pytest.fixture
-def service(web: Web, plans: None, token_text: str) -> Service:
-    """The quota check of that process, which accepts the token."""
+def service(gate: Gate, plans: None, token_text: str) -> Service:
+    """The quota check, which accepts the token."""
     ServiceToken.objects.create(
         name="faults",
         digest=key_text.digest(token_text, django_settings.KEY_PEPPERS[0]),
         last_four=token_text[-4:],
     )
-    service = Service([web], token_text)
+    service = Service([gate], token_text)
     asyncio.run(service.until_it_decides("sk_nobody", patience=PATIENCE))
     return service
 
@@ -94,12 +106,12 @@ def service(web: Web, plans: None, token_text: str) -> Service:
 class Browser:
     """Somebody who is signed in, in as many tabs as they like."""
 
-    def __init__(self, web: Web, buyer: Customer) -> None:
+    def __init__(self, site: Pages, buyer: Customer) -> None:
         user = buyer.account.members.get()
         signed_in = Client()
         signed_in.force_login(user)
         cookies: SimpleCookie = signed_in.cookies
-        self._web = web
+        self._site = site
         self._session = cookies[django_settings.SESSION_COOKIE_NAME].value
 
     def get(self, path: str) -> tuple[int, float]:
@@ -121,7 +133,7 @@ class Browser:
     def _tab(self) -> httpx.Client:
         cookies = {django_settings.SESSION_COOKIE_NAME: self._session}
         return httpx.Client(
-            base_url=f"http://127.0.0.1:{self._web.port}", cookies=cookies, timeout=PATIENCE
+            base_url=f"http://127.0.0.1:{self._site.port}", cookies=cookies, timeout=PATIENCE
         )
 
 
@@ -184,10 +196,10 @@ class Wait:
 
 
 def test_pages_checks_and_revocations_go_on_while_purchases_wait_for_stripe(
-    web: Web, service: Service, stripe: Hanging, figures: Callable[[str], None]
+    site: Pages, service: Service, stripe: Hanging, figures: Callable[[str], None]
 ) -> None:
     buyer, cold, revoked = customer(), customer(), customer()
-    browser, other = Browser(web, buyer), Browser(web, revoked)
+    browser, other = Browser(site, buyer), Browser(site, revoked)
     # Everything that is made at the first request is made.
     assert other.get("/account/usage")[0] == 200
     assert browser.get("/account/billing")[0] == 200

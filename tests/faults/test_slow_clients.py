@@ -18,7 +18,7 @@ from keys.models import ServiceToken
 from tests.faults.caller import Caller
 from tests.faults.conftest import Service, database_url, peppers
 from tests.faults.customers import customer
-from tests.faults.servers import Valkey, Web
+from tests.faults.servers import Gate, Valkey
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ HEAD_BYTES = 200 * 1024 * 1024
 PROBES = 20
 CHECKS = 200
 # What every place of the site does with half a body.
-PATHS = ("/quota/v1/check", "/api/v1/chat", "/auth/login/", "/stripe/webhook", "/nothing")
+PATHS = ("/quota/v1/check", "/quota/v1/authorize", "/api/v1/chat", "/nothing")
 
 
 def _files() -> int:
@@ -38,9 +38,9 @@ def _files() -> int:
 @pytest.fixture
 def web(
     request: pytest.FixtureRequest, tmp_path: Path, own_valkey: Valkey, plans: None
-) -> Iterator[Web]:
-    """One process of the site, which may open as many files as the test's parameter says."""
-    web = Web(
+) -> Iterator[Gate]:
+    """A gate, which may open as many files as the test's parameter says."""
+    web = Gate(
         tmp_path,
         "web",
         DATABASE_URL=database_url(),
@@ -60,7 +60,7 @@ def web(
 
 
 @pytest.fixture
-def service(web: Web, token_text: str) -> Service:
+def service(web: Gate, token_text: str) -> Service:
     """The service in that process, which accepts the token."""
     ServiceToken.objects.create(
         name="slow clients",
@@ -97,7 +97,7 @@ class Crowd:
 
 
 @asynccontextmanager
-async def _crowd(web: Web) -> AsyncIterator[Crowd]:
+async def _crowd(web: Gate) -> AsyncIterator[Crowd]:
     async with AsyncExitStack() as stack:
         yield Crowd(web.port, stack)
 
@@ -108,7 +108,7 @@ def _half_a_body(number: int) -> bytes:
     return f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{length}\r\n\r\n4\r\nbody\r\n".encode()
 
 
-async def _probe(web: Web, path: str) -> tuple[int, float]:
+async def _probe(web: Gate, path: str) -> tuple[int, float]:
     """Ask as a probe does: on a connection of its own."""
     began = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
@@ -122,7 +122,7 @@ async def _probe(web: Web, path: str) -> tuple[int, float]:
     return int(answer.split()[1]), time.monotonic() - began
 
 
-async def _others_go_on(web: Web, service: Service, key: str) -> tuple[list[float], list[float]]:
+async def _others_go_on(web: Gate, service: Service, key: str) -> tuple[list[float], list[float]]:
     """How long probes and checks took."""
     probes, checks = [], []
     async with service.callers(1) as (caller,):
@@ -151,7 +151,7 @@ async def _until_let_in(caller: Caller, key: str) -> None:
 
 @pytest.mark.parametrize("web", [None, 1_024], indirect=True, ids=["many-files", "few-files"])
 def test_stalled_bodies_and_idle_connections_stop_nobody(
-    web: Web, service: Service, figures: Callable[[str], None]
+    web: Gate, service: Service, figures: Callable[[str], None]
 ) -> None:
     buyer = customer(credits=0, plan="pro")
     idle = min(IDLE, _files() - STALLED - 500)
@@ -177,7 +177,7 @@ def test_stalled_bodies_and_idle_connections_stop_nobody(
 
 @pytest.mark.parametrize("web", [None], indirect=True)
 def test_heads_without_end_are_cut_off_and_take_no_memory(
-    web: Web, service: Service, figures: Callable[[str], None]
+    web: Gate, service: Service, figures: Callable[[str], None]
 ) -> None:
     buyer = customer(credits=0, plan="pro")
     before = _memory(web)
@@ -213,7 +213,7 @@ def test_heads_without_end_are_cut_off_and_take_no_memory(
     assert asyncio.run(check())
 
 
-def _memory(web: Web) -> int:
+def _memory(web: Gate) -> int:
     """Bytes of memory that the process has in use."""
     status = Path(f"/proc/{web.child.pid}/status").read_text()
     return 1024 * int(status.partition("VmRSS:")[2].split()[0])

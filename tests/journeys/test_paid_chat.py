@@ -118,7 +118,8 @@ def test_from_sign_up_to_a_paid_chat(page: Page, site: RunningSite) -> None:
     page.get_by_role("button", name="Revoke key").click()
     expect(page.get_by_text("Requests with it are refused")).to_be_visible()
     assert chat(site, key).status_code == 401
-    assert key not in site.log("web") + site.log("worker") + site.log("beat")
+    for name in ("gate", "site", "front", "worker", "worker-waiting", "beat"):
+        assert key not in site.log(name), name
 
 
 def test_credits_pay_past_allowance_and_boosts(page: Page, site: RunningSite) -> None:

@@ -22,7 +22,10 @@ from tests.patience import LONGEST_SECONDS, until
 from tests.running_site import RunningSite, environment, free_port
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NAMES = ("postgres", "valkey", "web", "worker", "worker-waiting", "beat")
+NAMES = (
+    *("postgres", "valkey", "sandbox", "gate", "site", "worker", "worker-waiting", "beat"),
+    "front",
+)
 
 
 def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[str]:
@@ -209,9 +212,10 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "eighty", "-1", "8000x"])
-def test_a_port_that_is_none_is_named(port: str) -> None:
-    with pytest.raises(CannotStart, match="PORT must be a number from 1 to 65535"):
-        read_port(port)
+def test_a_port_that_is_none_is_named(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATE_PORT", port)
+    with pytest.raises(CannotStart, match="GATE_PORT must be a number from 1 to 65535"):
+        read_port("GATE_PORT", default=8001)
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -136,9 +136,9 @@ def test_a_silent_beat_is_named_and_the_workers_it_sends_nothing_are_not(
     client: Client, tmp_path: Path
 ) -> None:
     sync_client(django_settings.CACHE_URL).flushdb()
-    assert ready(client) == (200, "degraded", ["beat"])
+    assert ready(client) == (200, "degraded", ["gate", "site", "beat"])
     beat(tmp_path / "schedule").tick()
-    assert ready(client)[2] == ["worker", "worker-waiting"]
+    assert ready(client)[2] == ["gate", "site", "worker", "worker-waiting"]
 
 
 def test_beat_goes_on_without_the_file_of_its_schedule(client: Client, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_beat_goes_on_without_the_file_of_its_schedule(client: Client, tmp_path:
     scheduler.tick()
     scheduler.sync()
     scheduler.close()
-    assert ready(client)[2] == ["worker", "worker-waiting"]
+    assert ready(client)[2] == ["gate", "site", "worker", "worker-waiting"]
 
 
 def test_a_sign_of_life_ends_by_itself() -> None:
@@ -190,7 +190,7 @@ def test_who_has_just_started_does_not_cry_over_who_starts_with_it(
 ) -> None:
     monkeypatch.setattr(readiness, "alarms", readiness.Alarms())
     sync_client(django_settings.CACHE_URL).flushdb()
-    assert readiness.look() == ["beat"]
+    assert readiness.look() == ["gate", "site", "beat"]
     assert [r for r in caplog.records if r.name == "config.readiness"] == []
 
 

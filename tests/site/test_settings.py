@@ -104,7 +104,7 @@ def test_production_is_strict(tmp_path: Path) -> None:
         "SECURE_SSL_REDIRECT": True,
         "SECURE_HSTS_SECONDS": 31_536_000,
         "STRIPE_API_BASE": None,
-        "ALLAUTH_TRUSTED_PROXY_COUNT": 0,
+        "ALLAUTH_TRUSTED_PROXY_COUNT": 1,
         "ALLOWED_HOSTS": ["sansxel.example"],
     }
 

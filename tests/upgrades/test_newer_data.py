@@ -78,10 +78,11 @@ def test_a_preparation_writes_down_whose_the_data_is(
     "command",
     [
         ("-c", "import config.asgi"),
+        ("-c", "import config.wsgi"),
         (*CELERY, "worker", "--pool", "solo"),
         (*CELERY, "beat", "--pidfile", ""),
     ],
-    ids=["web", "worker", "beat"],
+    ids=["gate", "site", "worker", "beat"],
 )
 def test_no_process_starts_on_data_that_does_not_let_it(
     tmp_path: Path, command: tuple[str, ...]

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from accounts.first_admin import first_admin
 from billing.seed import seed_products
 from config import release
-from config.static_files import collect_static_files
+from config.static_files import collect_static_files, write_pages_of_front
 from quotas.seed import seed_catalogue
 
 
@@ -36,6 +36,7 @@ class Command(BaseCommand):
         seed_catalogue(with_demo_prices=settings.IS_DEVELOPMENT)
         seed_products()
         collect_static_files()
+        write_pages_of_front()
         email = password = None
         if options["first_admin"]:
             email, password = first_admin()

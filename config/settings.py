@@ -310,12 +310,20 @@ CELERY_TASK_QUEUES = (Queue("celery"), Queue("waiting"))
 CELERY_TASK_DEFAULT_QUEUE = "waiting"
 CELERY_TASK_ROUTES = {name: {"queue": "celery"} for name in ("quotas.*", "keys.*", "site.*")}
 CELERY_TIMEZONE = "UTC"
+# How far workers stand back from gate and pages where cores are few.
+WORKER_NICENESS = environment.integer("WORKER_NICENESS", 10, low=0, high=19)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     # A tick that waited longer than its interval is stale: the next one does the same work.
-    "drain": {"task": "quotas.drain", "schedule": 1.0, "options": {"expires": 1}},
+    # Spread over most of the second: done at once it makes checks wait.
+    "drain": {
+        "task": "quotas.drain",
+        "schedule": 1.0,
+        "kwargs": {"over_seconds": 0.8},
+        "options": {"expires": 1},
+    },
     "push-keys": {"task": "keys.push_pending", "schedule": 1.0, "options": {"expires": 1}},
     "push-accounts": {"task": "quotas.push_pending", "schedule": 1.0, "options": {"expires": 1}},
     "stripe-events": {

@@ -1,7 +1,9 @@
+import os
 import sys
 from typing import Any
 
 from celery import shared_task, signals
+from django.conf import settings
 
 from config import readiness, release, signs_of_life
 
@@ -15,6 +17,12 @@ def refuse_newer_data(**_: Any) -> None:
     except release.CannotUseData as error:
         # Celery would log what a receiver raises, and go on.
         sys.exit(str(error))
+
+
+@signals.worker_init.connect
+def let_others_go_first(**_: Any) -> None:
+    """What a worker does may come a moment later; who checks a key waits for it."""
+    os.nice(settings.WORKER_NICENESS)
 
 
 @shared_task(name="site.heartbeat", ignore_result=True)

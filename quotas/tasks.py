@@ -6,9 +6,9 @@ from quotas.usage import closing, drain, refusals
 
 
 @shared_task(name="quotas.drain", ignore_result=True)
-def drain_all() -> None:
-    """Move charges from Valkey into PostgreSQL."""
-    drain.move_all()
+def drain_all(over_seconds: float = 0.0) -> None:
+    """Move charges from Valkey into PostgreSQL, at once or spread over some time."""
+    drain.move_all(over_seconds=over_seconds)
     refusals.move_all()
 
 

@@ -7,6 +7,7 @@ something are drained together, because a transaction and its queries cost more 
 """
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -29,12 +30,31 @@ logger = logging.getLogger(__name__)
 # Entries of one transaction, of all its partitions together, and of one partition.
 _BATCH = 20_000
 _OF_A_PARTITION = 2_000
+# A drain that is spread out has so many parts.
+_TURNS = 8
 
 
-def move_all() -> int:
-    """Drain every partition that has something; answers how many entries were drained."""
-    drained = 0
+def move_all(*, over_seconds: float = 0.0) -> int:
+    """Drain every partition that has something; answers how many entries were drained.
+
+    over_seconds: a few partitions at a time, spread over so long, because whoever asks meanwhile
+    waits for what is done at once. What takes longer is done without a pause.
+    """
+    began = time.monotonic()
     waiting = stream.partitions_with_entries()
+    if not over_seconds:
+        return _move_whole(waiting)
+    drained = 0
+    for turn in range(_TURNS):
+        drained += _move_whole(waiting[turn::_TURNS])
+        next_at = began + over_seconds * (turn + 1) / _TURNS
+        time.sleep(max(0.0, next_at - time.monotonic()))
+    return drained
+
+
+def _move_whole(waiting: list[int]) -> int:
+    """Drain all that some partitions have."""
+    drained = 0
     while waiting:
         at_most = _at_most(waiting)
         moved = _move(waiting, at_most=at_most)

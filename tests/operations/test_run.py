@@ -120,6 +120,15 @@ def test_the_first_start_answers_and_names_the_admin_and_a_password(
 
 
 @pytest.mark.slow
+def test_workers_stand_back_from_whoever_is_waited_for(first_start: RunningSite) -> None:
+    def niceness(name: str) -> int:
+        return os.getpriority(os.PRIO_PROCESS, child(first_start, name))
+
+    assert [niceness(name) for name in ("gate", "site", "front")] == [0, 0, 0]
+    assert [niceness(name) for name in ("worker", "worker-waiting")] == [10, 10]
+
+
+@pytest.mark.slow
 def test_the_password_stands_in_no_log(first_start: RunningSite) -> None:
     found = re.search(r"^ +password +(\S+) ", first_start.printed, re.MULTILINE)
     assert found

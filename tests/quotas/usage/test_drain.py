@@ -109,6 +109,24 @@ def test_every_charge_is_in_the_right_row(
     assert waiting(valkey) == 0
 
 
+def test_a_drain_that_is_spread_out_leaves_nothing(
+    plans: None, gate: LiveGate, valkey: Redis
+) -> None:
+    owners = [User.objects.create_user(f"{number}@example.com") for number in range(20)]
+    keys = [
+        issue_api_key(account=one.personal_account, name="laptop", submission=uuid4(), by=one)[1]
+        for one in owners
+    ]
+    for key in keys:
+        assert gate.check(key, at=WEDNESDAY).allowed
+    # Whoever is loaded into a partition drains it first.
+    left = waiting(valkey)
+    assert left > 8
+    assert drain.move_all(over_seconds=0.01) == left
+    assert waiting(valkey) == 0
+    assert drain.move_all(over_seconds=0.01) == 0
+
+
 def test_boosts_and_ledger_agree_with_what_the_gate_took(
     three_keys: list[str], gate: LiveGate
 ) -> None:

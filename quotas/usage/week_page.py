@@ -1,23 +1,32 @@
 """What an account used this week: drained rollups plus what still waits in the stream.
 
-The sum is exact, not a copy that lags: if a drain commits in between, the reading is repeated.
+The sum is exact, not a copy that lags. The stream is read first, then rollups and cursor in one
+query: what a drain took meanwhile is in the rollups, and the cursor says not to count it again.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.db import connection as database
+
 from accounts.models import Account
-from gate.store import hot_state
 from gate.terms import week
 from keys.models import ApiKey
-from partitions.models import Partition
 from quotas.models.used import UsageRollup
 from quotas.usage import stream
 
 # What a page reads of the stream at most. It holds about a second of charges when the drain runs.
 _UNDRAINED_AT_MOST = 20_000
 _BAR_HEIGHT = 100
+
+# Rollups of a week with the cursor of the same moment; without any, the cursor alone.
+_DRAINED = """
+    SELECT drained_id, hour, source, key_id, chats
+    FROM accounts_partition LEFT JOIN quotas_usagerollup
+        ON account_id = %(account)s AND hour >= %(from)s AND hour < %(to)s
+    WHERE index = %(partition)s
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,31 +127,42 @@ def usage_of(account: Account, *, at: datetime) -> WeekUsage:
     )
 
 
-def _chats(account: Account, this_week: int) -> dict[tuple[datetime, str, int], int]:
-    partition = hot_state.partition_of(account.handle)
-    for _ in range(3):
-        cursor = _cursor(partition)
-        chats: dict[tuple[datetime, str, int], int] = defaultdict(int)
-        drained = UsageRollup.objects.filter(
-            account=account,
-            hour__gte=week.starts_at(this_week),
-            hour__lt=week.ends_at(this_week),
-        ).values_list("hour", "source", "key_id", "chats")
-        for hour, source, key_id, count in drained:
-            chats[hour, source, key_id] += count
-        for entry in stream.entries_after(cursor, index=partition, at_most=_UNDRAINED_AT_MOST):
-            if entry.handle == account.handle and entry.week == this_week:
-                hour = stream.hour_of(entry)
-                chats[hour, UsageRollup.Source.ALLOWANCE, entry.key_id] += entry.allowance
-                chats[hour, UsageRollup.Source.BOOST, entry.key_id] += entry.boost_chats
-                chats[hour, UsageRollup.Source.CREDITS, entry.key_id] += entry.credit_chats
-        if _cursor(partition) == cursor:
-            break
+# By hour, source and key.
+_Chats = dict[tuple[datetime, str, int], int]
+
+
+def _chats(account: Account, this_week: int) -> _Chats:
+    waiting = stream.entries_after("0-0", index=account.partition_index, at_most=_UNDRAINED_AT_MOST)
+    cursor, chats = _drained(account, this_week)
+    for entry in waiting:
+        if stream.order_of(entry.entry_id) <= stream.order_of(cursor):
+            continue
+        if entry.handle == account.handle and entry.week == this_week:
+            hour = stream.hour_of(entry)
+            chats[hour, UsageRollup.Source.ALLOWANCE, entry.key_id] += entry.allowance
+            chats[hour, UsageRollup.Source.BOOST, entry.key_id] += entry.boost_chats
+            chats[hour, UsageRollup.Source.CREDITS, entry.key_id] += entry.credit_chats
     return chats
 
 
-def _cursor(partition: int) -> str:
-    return Partition.objects.values_list("drained_id", flat=True).get(pk=partition)
+def _drained(account: Account, this_week: int) -> tuple[str, _Chats]:
+    """The id of the last charge that is drained, and the chats of all that are."""
+    with database.cursor() as asked:
+        asked.execute(
+            _DRAINED,
+            {
+                "account": account.pk,
+                "partition": account.partition_index,
+                "from": week.starts_at(this_week),
+                "to": week.ends_at(this_week),
+            },
+        )
+        rows = asked.fetchall()
+    chats: _Chats = defaultdict(int)
+    for _, hour, source, key_id, count in rows:
+        if hour is not None:
+            chats[hour, source, key_id] += count
+    return rows[0][0], chats
 
 
 def _by_key(account: Account, by_key: dict[int, int]) -> tuple[KeyUsage, ...]:

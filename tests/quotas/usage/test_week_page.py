@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -149,6 +150,33 @@ def test_it_never_lags_or_doubles_while_drains_run(
     assert readings > 20
     assert begun > 100
     assert week_page.usage_of(account, at=WEDNESDAY).total == begun
+
+
+@pytest.mark.parametrize("drains", ["before", "after"])
+def test_a_drain_between_its_two_readings_takes_and_doubles_nothing(
+    account: Account, key: str, gate: LiveGate, drains: str
+) -> None:
+    gate.use(key, 4, at=WEDNESDAY)
+    drain.move_all()
+    gate.use(key, 3, at=WEDNESDAY)
+
+    def drained() -> None:
+        try:
+            drain.move_all()
+        finally:
+            connection.close()
+
+    def beside_the_rollups(execute: Callable[..., object], *asked: Any) -> object:
+        with ThreadPoolExecutor(1) as pool:
+            if drains == "before":
+                pool.submit(drained).result(20)
+            answer = execute(*asked)
+            if drains == "after":
+                pool.submit(drained).result(20)
+        return answer
+
+    with connection.execute_wrapper(beside_the_rollups):
+        assert week_page.usage_of(account, at=WEDNESDAY).total == 7
 
 
 def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> None:

@@ -57,7 +57,7 @@ def look(purchase: Purchase, *, at: datetime) -> Purchase:
             purchase.stripe_session_id, within_seconds=stripe_client.PAGE_SECONDS
         )
         settle(session, at=at)
-    purchase.refresh_from_db()
+        purchase.refresh_from_db()
     return purchase
 
 

@@ -1,6 +1,7 @@
 """/account/billing: buy boosts and credits, switch packs."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -46,25 +47,16 @@ def billing(request: AccountRequest) -> HttpResponse:
     account = request.account
     in_turn = entitlements.spans_of([account], since=timezone.now())[account.pk]
     plan = in_turn[0].plan
-    packs_on = set(entitlements.packs_on(account).values_list("pk", flat=True))
     products = list(Product.objects.filter(is_active=True))
     not_sold = _not_sold(account)
     context = {
-        "standing": standing_of(account),
+        "standing": standing_of(account, plan=plan),
         "not_sold": not_sold,
         "can_buy": not not_sold,
         "plan": plan,
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
-        "packs": [
-            {
-                "slug": pack.slug,
-                "name": pack.name,
-                "summary": pack.summary,
-                "is_on": pack.pk in packs_on,
-            }
-            for pack in plan.included_packs
-        ],
+        "packs": list(entitlements.packs_of(plan, account=account)),
         "boost_products": [p for p in products if p.kind == Product.Kind.BOOST],
         "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
@@ -132,18 +124,17 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
         bought = fulfilment.look(bought, at=timezone.now())
     except (StripeUnavailable, UnknownToStripe) as error:
         logger.warning("purchase %s could not be brought up to date: %s", bought.pk, error)
-    if bought.status == Purchase.Status.PAID:
-        # A worker may have granted it this very moment.
-        projection.push_if_behind(request.account)
-    standing = standing_of(request.account)
     looks = _looks(request)
-    context = {
+    context: dict[str, Any] = {
         "purchase": bought,
-        "standing": standing,
-        "outlook": outlook_of(standing),
         "next_look": looks + 1,
         "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
     }
+    if bought.status == Purchase.Status.PAID:
+        # A worker may have granted it this very moment.
+        projection.push_if_behind(request.account)
+        standing = standing_of(request.account)
+        context |= {"standing": standing, "outlook": outlook_of(standing)}
     return render(request, "billing/purchase.html", context)
 
 

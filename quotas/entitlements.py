@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.models import Account
 from quotas import catalogue
-from quotas.models.entitlements import PlanGrant, Suspension
+from quotas.models.entitlements import PackSwitch, PlanGrant, Suspension
 from quotas.models.plans import Pack, Plan
 
 
@@ -56,6 +56,12 @@ def plan_of(account: Account, *, at: datetime) -> Plan:
 def packs_on(account: Account) -> QuerySet[Pack]:
     """The packs that the account switched on, whether or not its plan includes them now."""
     return Pack.objects.filter(switches__account=account, switches__ended_at=None)
+
+
+def packs_of(plan: Plan, *, account: Account) -> QuerySet[Pack]:
+    """The packs that come with a plan; `is_on` of each: whether the account switched it on."""
+    is_on = PackSwitch.objects.filter(pack=OuterRef("pk"), account=account, ended_at=None)
+    return plan.packs.annotate(is_on=Exists(is_on))
 
 
 def suspension_of(account: Account) -> Suspension | None:

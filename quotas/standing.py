@@ -96,10 +96,13 @@ def outlook_of(standing: Standing | None) -> Outlook:
     return Outlook.ACCEPTED if standing.can_chat else Outlook.USED_UP
 
 
-def standing_of(account: Account, *, at: datetime | None = None) -> Standing | None:
+def standing_of(
+    account: Account, *, at: datetime | None = None, plan: Plan | None = None
+) -> Standing | None:
     """The account's standing by the gate and its clock; None when the gate gives no answer.
 
     at: another moment than now. Looking also ends what has ended by then, so only tests tell it.
+    plan: what was read already. If the gate means the same, its name is not asked for again.
     """
     try:
         answer = _look(account, at=at)
@@ -108,9 +111,10 @@ def standing_of(account: Account, *, at: datetime | None = None) -> Standing | N
         return None
     if answer is None:
         return None
-    plan = Plan.objects.filter(slug=answer.plan).values_list("name", flat=True).first()
+    if plan is None or plan.slug != answer.plan:
+        plan = Plan.objects.filter(slug=answer.plan).first()
     return Standing(
-        plan_name=plan or answer.plan,
+        plan_name=answer.plan if plan is None else plan.name,
         cap=answer.cap,
         used=answer.used,
         left=answer.allowance_left,

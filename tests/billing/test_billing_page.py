@@ -82,7 +82,7 @@ def test_the_pack_is_switched_on_and_off_and_counts_at_once(
         assert owner_client.post(SWITCH, {"on": "true"}).status_code == 302
         assert gate.check(key).allowed
     (pack,) = owner_client.get("/account/billing").context["packs"]
-    assert pack["is_on"]
+    assert pack.is_on
     for _ in range(2):
         owner_client.post(SWITCH, {"on": "false"})
         assert not gate.check(key).allowed

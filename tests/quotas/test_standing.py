@@ -10,6 +10,7 @@ from accounts.models import Account
 from gate.terms import week
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
+from quotas.models.plans import Plan
 from quotas.standing import Standing, standing_of
 from tests import entitled
 from tests.quotas.live_gate import LiveGate
@@ -35,6 +36,14 @@ class TestByTheGate:
         assert (now.plan_name, now.cap, now.used, now.left) == ("Free", 50, 0, 50)
         assert (now.boosts, now.boost_left, now.credits_left) == ((), 0, 0)
         assert (now.credits_per_chat, now.suspended, now.can_chat) == (2, False, True)
+
+    def test_it_names_the_plan_of_the_gate_whatever_plan_a_page_has_read(
+        self, account: Account
+    ) -> None:
+        for plan in Plan.objects.all():
+            standing = standing_of(account, plan=plan)
+            assert standing is not None
+            assert standing.plan_name == "Free"
 
     def test_it_resets_on_monday_at_midnight(self, account: Account) -> None:
         for moment in (

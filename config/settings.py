@@ -137,6 +137,7 @@ SITE_PORT = environment.integer("SITE_PORT", min(PORT + 2, 65535), low=1, high=6
 SITE_WORKERS = environment.integer("SITE_WORKERS", max(2, _CORES), low=1, high=64)
 # Those that wait for Stripe or the database hold nobody else up.
 SITE_THREADS = environment.integer("SITE_THREADS", 16, low=1, high=256)
+SITE_NICENESS = environment.integer("SITE_NICENESS", 10, low=0, high=19)
 # How many proxies add the address that they were asked from to X-Forwarded-For: for whoever comes
 # by the front, and for whoever comes to the gate's port.
 TRUSTED_PROXIES = environment.integer("TRUSTED_PROXIES", 1, low=0, high=10)

@@ -20,6 +20,8 @@ class Asked:
     backlog: int  # charges that the drain is measured with; 0 leaves it out
     growth: bool
     clients: bool
+    beside: int  # rounds of checks beside pages; 0 leaves them out
+    only_beside: bool
 
 
 def read_arguments() -> Asked:
@@ -33,6 +35,7 @@ def read_arguments() -> Asked:
     parser.add_argument("--backlog", type=int, metavar="N", help="for the drain; 0 leaves it out")
     parser.add_argument("--growth", action="store_true", help="a million accounts, too")
     parser.add_argument("--clients", action="store_true", help="connections to Valkey instead")
+    parser.add_argument("--beside", action="store_true", help="checks beside pages instead")
     parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N")
     parser.add_argument("--seconds", type=float, help="of each measurement, 0.1 to 60")
     given = parser.parse_args()
@@ -53,7 +56,17 @@ def read_arguments() -> Asked:
         backlog=backlog,
         growth=given.growth,
         clients=given.clients,
+        beside=_rounds_beside(given),
+        only_beside=given.beside,
     )
+
+
+def _rounds_beside(given: argparse.Namespace) -> int:
+    """Ten of them, unless somebody wants it short or asked for something else."""
+    if given.beside:
+        return int(given.rounds or (2 if given.quick else 10))
+    is_whole = given.subjects is SUBJECTS and given.rounds is None and not given.quick
+    return 10 if is_whole else 0
 
 
 def _subjects(text: str) -> tuple[Subject, ...]:

@@ -154,6 +154,9 @@ class HttpCaller(_Connection):
             return
         at = data.find(b"content-length: ", 0, head)
         if at < 0:
+            # As the front spells it.
+            at = data.find(b"Content-Length: ", 0, head)
+        if at < 0:
             # In chunks, then, as Django answers without the middleware that counts.
             is_whole = data.endswith(b"\r\n0\r\n\r\n")
         else:

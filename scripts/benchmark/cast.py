@@ -11,6 +11,7 @@ django.setup()
 
 from django.conf import settings  # noqa: E402
 from django.db import transaction  # noqa: E402
+from django.test import Client  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts.models import Account, Membership, User  # noqa: E402
@@ -18,7 +19,7 @@ from benchmark.target import Target, load_scripts  # noqa: E402
 from gate.store import connection, hot_state  # noqa: E402
 from gate.store.snapshots import AccountSnapshot, put_account_call  # noqa: E402
 from gate.terms import key_text, week  # noqa: E402
-from keys.issue import issue_service_token  # noqa: E402
+from keys.issue import issue_api_key, issue_service_token  # noqa: E402
 from keys.models import ApiKey  # noqa: E402
 from partitions.models import Partition  # noqa: E402
 from quotas import catalogue  # noqa: E402
@@ -39,8 +40,22 @@ def make_cast(ports: dict[str, int], usual_keys: tuple[str, ...]) -> Target:
         keys=_make_keys(ACCOUNTS),
         service_token=issue_service_token(name="benchmark")[1],
         peppers=tuple(settings.KEY_PEPPERS),
+        session=_signed_in(),
         usual_keys=usual_keys,
     )
+
+
+def _signed_in() -> str:
+    """The cookie of somebody with an account and a few keys of their own."""
+    reader = User.objects.create_user(f"reader-{uuid4().hex}@example.com")
+    for number in range(3):
+        issue_api_key(
+            account=reader.personal_account, name=f"key {number}", submission=uuid4(), by=reader
+        )
+    browser = Client()
+    browser.force_login(reader)
+    name = settings.SESSION_COOKIE_NAME
+    return f"{name}={browser.cookies[name].value}"
 
 
 def settle() -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmark import node_peers
 from benchmark.cache import CannotCompare
 from benchmark.cast import make_cast
+from benchmark.pages import FRONT
 from benchmark.stage import Site, with_packages
 from benchmark.subjects import USUAL, Subject
 from benchmark.target import GATE, Target
@@ -49,7 +50,7 @@ def install(subjects: tuple[Subject, ...], site: Site) -> Compared:
 
 def serve(compared: Compared, site: Site, stack: ExitStack) -> Target:
     """Start every server that is asked, until the stack ends; whom the subjects ask then."""
-    ports = {GATE: site.gate_port}
+    ports = {GATE: site.gate_port, FRONT: site.port}
     for application in compared.applications.difference(node_peers.PEERS):
         packages = compared.usual_packages if application == USUAL else None
         ports[application] = stack.enter_context(site.serving(application, packages))

@@ -10,6 +10,7 @@ from typing import Self
 
 import uvloop
 
+from benchmark.pages import PAGES
 from benchmark.sample import Sample
 from benchmark.subjects import SUBJECTS
 from benchmark.target import Target
@@ -33,7 +34,7 @@ class _Order:
 
     async def carry_out(self) -> Sample:
         """The sample that was ordered."""
-        subject = next(one for one in SUBJECTS if one.name == self.subject)
+        subject = next(one for one in (*SUBJECTS, *PAGES) if one.name == self.subject)
         if self.rate:
             return await subject.measure_at(self.target, self.rate, self.seconds)
         return await subject.measure(self.target, self.connections, self.seconds)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmark import backlog, growth, half_rate
+from benchmark import backlog, beside, growth, half_rate
 from benchmark.aims import aims, highest_check_rate
 from benchmark.cast import recorded_charges
 from benchmark.figures import summarise, table
@@ -36,6 +36,9 @@ def report(run: "Run", options: str, machine: Machine, noise: Noise | None) -> i
     for line in _besides(run, halves):
         print(line)
     judged = aims(figures, run.drains, run.growth, highest=highest_check_rate(run.measured))
+    if run.beside:
+        print(f"\n{beside.table(run.beside, run.pages)}\n")
+        judged += beside.aims_of(run.beside)
     for aim in judged:
         print(aim)
     print(f"{machine}.", *(() if noise is None else (noise,)))
@@ -55,6 +58,7 @@ def report(run: "Run", options: str, machine: Machine, noise: Noise | None) -> i
             "at_half_rate": [item.as_json() for item in halves],
             "native_per_second": native,
             "drain": backlog.as_json(run.drains) if run.drains else None,
+            "beside": beside.as_json(run.beside, run.pages) if run.beside else None,
             "growth": growth.as_json(run.growth) if run.growth else None,
             "aims": [aim.as_json() for aim in judged],
             "charges_answered": run.answered,

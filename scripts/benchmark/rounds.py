@@ -7,6 +7,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmark import beside
 from benchmark.arguments import Asked, read_arguments
 from benchmark.backlog import Drained, measure_drain
 from benchmark.cast import recorded_charges, settle
@@ -20,7 +21,7 @@ from benchmark.native import native_program, native_rate
 from benchmark.report import report
 from benchmark.sample import Sample
 from benchmark.stage import Site, server_name
-from benchmark.subjects import HELLO, Subject
+from benchmark.subjects import HELLO, SUBJECTS, Subject
 from benchmark.target import Target
 from dev.processes import CannotStart
 from gate.service import serving
@@ -30,6 +31,8 @@ _WORKER_IDLE_SECONDS = 3.0
 _DRAINS = 3
 _WARM_CONNECTIONS = 16
 _WARM_SECONDS = 2.0
+_BESIDE_SECONDS = 6.0
+_PAGES_SECONDS = 2.0
 
 
 class Run:
@@ -52,6 +55,8 @@ class Run:
         self.at_half_rate: dict[str, list[tuple[Sample, Sample]]] = defaultdict(list)
         self.drains: list[Drained] = []
         self.growth: Growth | None = None
+        self.beside: dict[str, list[beside.Beside]] = {}
+        self.pages: list[beside.PageRate] = []
         self.answered = 0  # charges that callers were told of
         self.failures = 0
         self._subjects = subjects
@@ -97,6 +102,21 @@ class Run:
                 for subject in (name, BARE)[:: 1 if number % 2 else -1]
             }
             self.at_half_rate[name].append((samples[name], samples[BARE]))
+
+    def measure_beside(self) -> None:
+        """Measure checks beside pages and beside the drain, and pages by themselves."""
+        check = next(subject for subject in SUBJECTS if subject.name == "check")
+        self.pages = beside.measure_pages(
+            self._target, self._generator, rounds=3, seconds=_PAGES_SECONDS
+        )
+        self.beside = beside.measure_beside(
+            self.site,
+            self._target,
+            self._generator,
+            rounds=self.asked.beside,
+            seconds=_BESIDE_SECONDS,
+            counted=lambda sample: self._counted(check, sample),
+        )
 
     def grow(self) -> None:
         """Measure how things change with accounts, keys and entries, on Valkeys beside the site."""
@@ -174,13 +194,15 @@ def main() -> int:
             print(machine, flush=True)
             print(f"{len(target.keys):,} accounts; server options: {options}", flush=True)
             run.warm_up()
-            for number in range(asked.rounds):
+            for number in range(0 if asked.only_beside else asked.rounds):
                 run.round(number)
                 took = time.monotonic() - began
                 print(f"Round {number + 1} of {asked.rounds} done ({took:.0f} s)", flush=True)
-            for number in range(asked.rounds):
+            for number in range(0 if asked.only_beside else asked.rounds):
                 run.half_round(number)
-            if asked.growth or asked.backlog:
+            if asked.beside:
+                run.measure_beside()
+            if (asked.growth or asked.backlog) and not asked.only_beside:
                 run.grow()
             return report(run, options, machine, listening.noise())
     except (CannotStart, GeneratorFailed) as error:

@@ -19,6 +19,7 @@ class Target:
     keys: tuple[str, ...]
     service_token: str
     peppers: tuple[key_text.Pepper, ...]
+    session: str = ""  # the cookie of somebody who is signed in
     usual_keys: tuple[str, ...] = ()  # of the stack that we are compared with
 
     @property

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 from django.conf import settings
 from django.db import DatabaseError
 from redis.exceptions import RedisError
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 CLOCK_SECONDS = 1.0
 # A probe must not hang where a server does.
 _PATIENCE_SECONDS = 0.4
+_WITHOUT_SIGNS = ("front", "sandbox")
 # Without these a process must not be asked anything; the rest is an alarm, and it goes on.
 STOPS = frozenset({"database", "valkey", "forgetful_valkey"})
 
@@ -48,7 +50,7 @@ class Alarms:
         now = {problem.word: problem for problem in problems}
         if time.monotonic() - self._began < signs_of_life.KEPT_SECONDS:
             # Who is started together with us has given no sign yet.
-            for name in signs_of_life.expected():
+            for name in (*signs_of_life.expected(), *_WITHOUT_SIGNS):
                 now.pop(name, None)
         with self._lock:
             lost, back = now.keys() - self._known, self._known - now.keys()
@@ -87,6 +89,7 @@ def look() -> list[str]:
     problems = [*_of_database(), *_of_valkey()]
     if all(problem.word != "valkey" for problem in problems):
         problems += _of_signs()
+    problems += _of_parts_without_signs()
     # Several may have wrong clocks: one word.
     problems = list({problem.word: problem for problem in problems}.values())
     alarms.hear(problems)
@@ -136,6 +139,22 @@ def _of_signs() -> list[Problem]:
         elif name in signs_of_life.BY_THEMSELVES or signs_of_life.BEAT in seen:
             sentence = f"no sign of {name} for {signs_of_life.KEPT_SECONDS} s"
             problems.append(Problem(name, sentence))
+    return problems
+
+
+def _of_parts_without_signs() -> list[Problem]:
+    """Front and sandbox give no signs of life: they are asked, where it is said where they are."""
+    if not settings.FRONT_URL:
+        return []
+    asked = {"front": f"{settings.FRONT_URL}/healthz"}
+    if settings.STRIPE_IS_SANDBOX:
+        asked["sandbox"] = str(settings.STRIPE_API_BASE)
+    problems = []
+    for name, url in asked.items():
+        try:
+            httpx.get(url, timeout=_PATIENCE_SECONDS, trust_env=False)
+        except httpx.HTTPError as error:
+            problems.append(Problem(name, f"{name} gives no answer ({type(error).__name__})"))
     return problems
 
 

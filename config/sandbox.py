@@ -17,7 +17,7 @@ application = create_app(
     mount=settings.SANDBOX_MOUNT,
     store_path=Path(settings.DATA_DIR) / "sandbox.sqlite3",
     public_url=settings.SITE_URL,
-    webhook_url=f"{settings.FRONT_URL}/stripe/webhook",
+    webhook_url=f"{settings.FRONT_URL or settings.SITE_URL}/stripe/webhook",
     secret_key=settings.STRIPE_SECRET_KEY,
     webhook_secret=settings.STRIPE_WEBHOOK_SECRETS[0],
 )

@@ -274,8 +274,8 @@ STRIPE_API_BASE = (
     if STRIPE_IS_SANDBOX
     else None
 )
-# Where the sandbox finds the site, whatever name people know it by.
-FRONT_URL = environment.address("FRONT_URL", f"http://127.0.0.1:{PORT}")
+# Where other processes find the front, whatever name people know it by; "" where it is not said.
+FRONT_URL = environment.optional_address("FRONT_URL")
 # Where payment pages are: Chromium follows a form to no other origin than the policy below names.
 STRIPE_CHECKOUT_ORIGIN = environment.origin(
     "STRIPE_CHECKOUT_ORIGIN", SITE_URL if STRIPE_IS_SANDBOX else "https://checkout.stripe.com"

@@ -288,17 +288,18 @@ def test_checks_do_not_notice_that_the_front_dies(site: Site) -> None:
     asyncio.run(story())
 
 
-def test_readiness_names_the_part_that_is_missing(site: Site) -> None:
-    """Asked at the gate, which knows by signs; they are kept for 30 s."""
-    before = site.pid("beat")
+@pytest.mark.parametrize("name", ["front", "sandbox", "beat"])
+def test_readiness_names_the_part_that_is_missing(site: Site, name: str) -> None:
+    """Asked at the gate, which asks some, and knows of others by signs that are kept for 30 s."""
+    before = site.pid(name)
     # It stands still, so that nobody starts it again.
     os.kill(before, signal.SIGSTOP)
     try:
         deadline = time.monotonic() + 60
         found: list[str] = []
-        while "beat" not in found:
+        while name not in found:
             assert time.monotonic() < deadline, found
-            answer = httpx.get(f"{site.running.address}/readyz", timeout=10)
+            answer = httpx.get(f"http://127.0.0.1:{site.running.gate_port}/readyz", timeout=10)
             assert answer.status_code == 200
             found = answer.json()["problems"]
             time.sleep(0.5)

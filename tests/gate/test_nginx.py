@@ -105,7 +105,7 @@ async def nginx(
     port = free_port()
     block = block_of_the_readme()
     for there, here in (
-        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{gate_port};"),
+        ("server 127.0.0.1:8001;", f"server 127.0.0.1:{gate_port};"),
         ("listen 80;", f"listen 127.0.0.1:{port};"),
         ("http://your-api;", f"http://127.0.0.1:{api_port};"),
         ("svc_…", token),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import time
@@ -355,6 +356,9 @@ def test_a_thousand_bodies_that_stall_keep_neither_checks_nor_pages(
     site: Site, figures: Callable[[str], None]
 ) -> None:
     stalled: list[socket.socket] = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * STALLED if hard == resource.RLIM_INFINITY else min(hard, 2 * STALLED)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     try:
         for _ in range(STALLED):
             one = socket.create_connection(("127.0.0.1", site.running.port), timeout=10)

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.subjects import SUBJECTS, Subject
+from benchmark.subjects import CHECK, SUBJECTS, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,8 @@ def read_arguments() -> Asked:
     if not 0.1 <= seconds <= 60:
         parser.error("--seconds must be from 0.1 to 60")
     return Asked(
-        subjects=given.subjects,
+        # Servers that nobody asks would only be neighbours.
+        subjects=(CHECK,) if given.beside else given.subjects,
         connections=given.connections,
         rounds=rounds,
         seconds=seconds,

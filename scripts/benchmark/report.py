@@ -23,13 +23,14 @@ def report(run: "Run", options: str, machine: Machine, noise: Noise | None) -> i
     rollups, waiting = recorded_charges()
     halves = half_rate.summarise(run.at_half_rate, run.half_rates)
     native = {connections: median(rates) for connections, rates in run.native.items()}
-    print(
-        f"\n{table(figures, floors=floors)}\n\n"
-        f"Medians of {run.asked.rounds} alternating rounds of {run.asked.seconds:g} s, on "
-        f"{machine.cores} cores that everything shares. “of” is the rate as a part of the "
-        "floor's in the same round, “µs” processor time an answer. In batches every check counts "
-        "as an answer, and milliseconds are the batch's."
-    )
+    if figures:
+        print(
+            f"\n{table(figures, floors=floors)}\n\n"
+            f"Medians of {run.asked.rounds} alternating rounds of {run.asked.seconds:g} s, on "
+            f"{machine.cores} cores that everything shares. “of” is the rate as a part of the "
+            "floor's in the same round, “µs” processor time an answer. In batches every check "
+            "counts as an answer, and milliseconds are the batch's."
+        )
     if native:
         rates = ", ".join(f"{rate:,.0f}/s ({number})" for number, rate in sorted(native.items()))
         print(f"The script with one account under Valkey's own generator (connections): {rates}.")

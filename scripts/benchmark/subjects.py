@@ -185,9 +185,10 @@ def _of_node(target: Target, peer: str) -> Load:
     return Load(over_http(target.ports[peer], mark=_ALLOWED), questions)
 
 
+CHECK = Subject("check", "POST /quota/v1/check over HTTP", _check, GATE)
 SUBJECTS: tuple[Subject, ...] = (
     Subject("hello", "a bare ASGI answer from the same server", _hello, HELLO, charges=False),
-    Subject("check", "POST /quota/v1/check over HTTP", _check, GATE),
+    CHECK,
     Subject("authorize", "GET /quota/v1/authorize over HTTP", _authorize, GATE),
     Subject("gate", "Gate.check in the caller's process, without HTTP", None, by_itself=_gate),
     Subject("script", "the check script alone, over Valkey's socket", _script),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmark.arguments import read_arguments
+from benchmark.pages import MIXED, PAGES
 from benchmark.stage import running_site
 from benchmark.subjects import SUBJECTS
 from dev.conditions import REPOSITORY
@@ -18,7 +19,10 @@ def main() -> int:
     asked = read_arguments()
     if asked.only_list:
         for subject in SUBJECTS:
-            print(f"{subject.name:10} {subject.about}")
+            print(f"{subject.name:16} {subject.about}")
+        print("\nBeside checks, and by themselves (--beside):")
+        for page in (MIXED, *PAGES):
+            print(f"{page.name:16} {page.about}")
         return 0
     signal.signal(signal.SIGTERM, _end)
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from statistics import median
 from typing import Any
 
@@ -34,7 +35,8 @@ class Aim:
 
     def as_json(self) -> dict[str, Any]:
         """For a file."""
-        return asdict(self) | {"found": round(self.found, 4), "is_met": self.is_met}
+        found = round(self.found, 4) if isfinite(self.found) else None
+        return asdict(self) | {"found": found, "is_met": self.is_met}
 
 
 def aims(

@@ -8,7 +8,6 @@ FRONT = "front"
 # The second ones are of somebody who is signed in.
 FOR_ANYBODY = ("/", "/pricing")
 FOR_ONE = ("/account/keys", "/account/usage", "/account/billing")
-MIXED = "pages"
 
 
 def _load(target: Target, paths: tuple[str, ...]) -> Load:
@@ -28,7 +27,5 @@ def _of(name: str, *paths: str) -> Subject:
     )
 
 
-PAGES = (
-    _of(MIXED, *FOR_ANYBODY, *FOR_ONE),
-    *(_of(path, path) for path in (*FOR_ANYBODY, *FOR_ONE)),
-)
+MIXED = _of("pages", *FOR_ANYBODY, *FOR_ONE)
+PAGES = tuple(_of(path, path) for path in (*FOR_ANYBODY, *FOR_ONE))

@@ -21,7 +21,7 @@ from benchmark.native import native_program, native_rate
 from benchmark.report import report
 from benchmark.sample import Sample
 from benchmark.stage import Site, server_name
-from benchmark.subjects import HELLO, SUBJECTS, Subject
+from benchmark.subjects import HELLO, Subject
 from benchmark.target import Target
 from dev.processes import CannotStart
 from gate.service import serving
@@ -32,6 +32,7 @@ _DRAINS = 3
 _WARM_CONNECTIONS = 16
 _WARM_SECONDS = 2.0
 _BESIDE_SECONDS = 6.0
+_PAGES_ROUNDS = 3
 _PAGES_SECONDS = 2.0
 
 
@@ -105,9 +106,12 @@ class Run:
 
     def measure_beside(self) -> None:
         """Measure checks beside pages and beside the drain, and pages by themselves."""
-        check = next(subject for subject in SUBJECTS if subject.name == "check")
         self.pages = beside.measure_pages(
-            self._target, self._generator, rounds=3, seconds=_PAGES_SECONDS
+            self._target,
+            self._generator,
+            rounds=_PAGES_ROUNDS,
+            seconds=_PAGES_SECONDS,
+            counted=self._counted,
         )
         self.beside = beside.measure_beside(
             self.site,
@@ -115,7 +119,7 @@ class Run:
             self._generator,
             rounds=self.asked.beside,
             seconds=_BESIDE_SECONDS,
-            counted=lambda sample: self._counted(check, sample),
+            counted=self._counted,
         )
 
     def grow(self) -> None:

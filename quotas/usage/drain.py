@@ -98,22 +98,32 @@ def _move(
     """Drain some entries of partitions together; answers how many of each that was free."""
     with transaction.atomic():
         ours = locks.take(Drained.CHARGES, indexes, wait=wait, within_seconds=within_seconds)
-        mine = Partition.objects.in_bulk(ours)
-        cursors = {index: partition.drained_id for index, partition in mine.items()}
+        cursors = dict(Partition.objects.filter(pk__in=ours).values_list("pk", "drained_id"))
         found = stream.raw_entries_after(cursors, at_most=at_most)
         moved = {index: len(entries) for index, entries in found.items()}
-        drained = [mine[index] for index, entries in found.items() if entries]
+        drained = {index: entries[-1][0].decode() for index, entries in found.items() if entries}
         if drained:
             _record(found)
-            now = timezone.now()
-            for partition in drained:
-                partition.drained_id = found[partition.index][-1][0].decode()
-                partition.drained_at = now
-            Partition.objects.bulk_update(drained, ["drained_id", "drained_at"])
+            _move_cursors(drained)
         # What an earlier drain wrote down but did not come to trim goes, too.
-        done = {index: partition.drained_id for index, partition in mine.items()}
+        done = cursors | drained
         transaction.on_commit(lambda: stream.trim(done))
     return moved
+
+
+def _move_cursors(drained: Mapping[int, str]) -> None:
+    """Say up to which entry partitions are drained, and that it was now."""
+    with database.cursor() as cursor:
+        # Not bulk_update: to build it costs as much as all else that a drain does.
+        cursor.execute(
+            """
+            UPDATE accounts_partition AS partition
+            SET drained_id = drained.id, drained_at = %s
+            FROM unnest(%s::int[], %s::text[]) AS drained (index, id)
+            WHERE partition.index = drained.index
+            """,
+            [timezone.now(), list(drained), list(drained.values())],
+        )
 
 
 # Charges that are alike, and how many of them.
@@ -165,17 +175,16 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
     if not totals:
         return
     # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
-    rows = [
-        (account_id, key_id, meter, stream.hour(number), source, *amounts)
-        for (account_id, key_id, meter, number, source), amounts in sorted(totals.items())
-    ]
+    rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
     with database.cursor() as cursor:
         cursor.execute(
             """
             INSERT INTO quotas_usagerollup
                 (account_id, key_id, meter, hour, source, chats, credits)
-            SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[],
-                                 %s::text[], %s::bigint[], %s::bigint[])
+            SELECT account_id, key_id, meter, to_timestamp(hour * 3600), source, chats, credits
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
+                        %s::text[], %s::bigint[], %s::bigint[])
+                 AS used (account_id, key_id, meter, hour, source, chats, credits)
             ON CONFLICT (account_id, hour, key_id, meter, source) DO UPDATE
             SET chats = quotas_usagerollup.chats + EXCLUDED.chats,
                 credits = quotas_usagerollup.credits + EXCLUDED.credits
@@ -221,6 +230,8 @@ def _add_to_ledger(
 
 
 def _mark_keys_used(entries: Iterable[_Counted]) -> None:
+    # Written when a minute is new, which is what pages show: a key that is used without pause
+    # would otherwise be a row written every second.
     used_at: dict[int, int] = {}
     for entry, _ in entries:
         used_at[entry.key_id] = max(entry.at_ms, used_at.get(entry.key_id, 0))
@@ -228,9 +239,11 @@ def _mark_keys_used(entries: Iterable[_Counted]) -> None:
         cursor.execute(
             """
             UPDATE keys_apikey AS key
-            SET last_used_at = GREATEST(key.last_used_at, to_timestamp(used.at_ms / 1000.0))
+            SET last_used_at = to_timestamp(used.at_ms / 1000.0)
             FROM unnest(%s::bigint[], %s::bigint[]) AS used (id, at_ms)
             WHERE key.id = used.id
+              AND (key.last_used_at IS NULL
+                   OR key.last_used_at < to_timestamp(used.at_ms / 60000 * 60))
             """,
             [list(used_at), list(used_at.values())],
         )

@@ -172,6 +172,18 @@ def test_a_key_was_last_used_at_its_latest_charge(
     assert ApiKey.objects.get().last_used_at == used_at
 
 
+def test_when_a_key_was_last_used_is_written_once_a_minute(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    seen = []
+    for seconds in (5, 59, 60):
+        gate.check(key, at=WEDNESDAY + timedelta(seconds=seconds))
+        drain.move_all()
+        seen.append(ApiKey.objects.get().last_used_at)
+    first, next_minute = (WEDNESDAY + timedelta(seconds=seconds) for seconds in (5, 60))
+    assert seen == [first, first, next_minute]
+
+
 def test_a_refused_chat_leaves_nothing_to_drain(key: str, gate: LiveGate) -> None:
     gate.use(key, 50, at=WEDNESDAY)
     for _ in range(5):

@@ -15,6 +15,9 @@ from tests.gate.world import NOW_MS
 
 pytestmark = pytest.mark.slow
 
+# 0.4 s on a machine three times slower than it was made for.
+_GIVEN_UP_WITHIN_SECONDS = 1.2
+
 
 def test_partitions_live_on_every_shard(cluster: Cluster) -> None:
     for shard in cluster.shards:
@@ -140,7 +143,7 @@ async def test_a_shard_that_dies_stops_its_own_partitions_only(crowd: Crowd, num
             asked_at = time.monotonic()
             with pytest.raises(QuotaUnavailable):
                 await crowd.check(gate, member)
-            assert time.monotonic() - asked_at < 0.5
+            assert time.monotonic() - asked_at < _GIVEN_UP_WITHIN_SECONDS
             await crowd.storm(gate, served[:5], times=1)
             served.extend(served[:5])
             del served[:5]
@@ -207,16 +210,22 @@ async def test_a_shard_that_hangs_stops_its_own_partitions_only(crowd: Crowd) ->
     async with crowd.gate() as gate:
         await crowd.storm(gate, lost + served, times=1)
         frozen.freeze()
+        ended = []
+
+        async def storm(members: list[Member], name: str) -> None:
+            await crowd.storm(gate, members, times=1)
+            ended.append(name)
+
         try:
             asked_at = time.monotonic()
-            await asyncio.gather(
-                crowd.storm(gate, lost, times=1), crowd.storm(gate, served, times=1)
-            )
-            assert time.monotonic() - asked_at < 0.6
+            await asyncio.gather(storm(lost, "lost"), storm(served, "served"))
+            # They wait side by side: one after another would be 0.4 s for each of them.
+            assert time.monotonic() - asked_at < _GIVEN_UP_WITHIN_SECONDS
         finally:
             frozen.thaw()
         await asyncio.to_thread(cluster.wait_until_well)
         await _until_answered(crowd, gate, lost)
+    assert ended == ["served", "lost"]
     charged = crowd.charged()
     for member in served:
         assert (member.allowed, member.unanswered) == (2, 0)

@@ -17,6 +17,7 @@ from gate.decision.receipt import Receipt
 from gate.store import charges, hot_state, snapshots
 from gate.store.charges import Answer, Kept
 from gate.store.connection import NOT_RUN, HotClient
+from gate.store.hot_state import Tokens
 from gate.terms import key_text, week
 from gate.terms.reasons import MEANINGS, Outcome, Reason
 
@@ -38,6 +39,18 @@ class CannotSettle(Exception):
     """Nothing was settled; `reason` says why, as a code.
 
     "unknown_charge", "not_a_hold", "hold_expired", "too_much" or "settled_otherwise".
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class CannotExtend(Exception):
+    """The hold was not extended; `reason` says why, as a code.
+
+    "unknown_charge", "not_a_hold" or "hold_expired", which is also told of what was settled or
+    given back.
     """
 
     def __init__(self, reason: str) -> None:
@@ -311,20 +324,41 @@ class Gate:
             raise CannotRefund("too_late")
         return given_back
 
-    async def settle(self, *, charge_id: str, units: int, at_ms: int | None = None) -> Kept:
+    async def extend(self, *, charge_id: str, hold_seconds: int, at_ms: int | None = None) -> None:
+        """Let a hold run for so many seconds from now; it never ends earlier than before.
+
+        Raises CannotExtend or QuotaUnavailable.
+        """
+        held = self._held(charge_id, CannotExtend)
+        call = charges.extend_call(
+            handle=held.handle,
+            hold_id=held.charge_ref,
+            hold_ms=hold_seconds * 1000,
+            now_ms=at_ms,
+        )
+        reply = await self._run_warm(held.handle, call)
+        if reply is None:
+            raise CannotExtend("unknown_charge")
+        if charges.read_kept(reply).status == Outcome.GONE:
+            raise CannotExtend("hold_expired")
+
+    async def settle(
+        self,
+        *,
+        charge_id: str,
+        units: int,
+        tokens: Tokens | None = None,
+        at_ms: int | None = None,
+    ) -> Kept:
         """Keep `units` of a hold and give the rest back. Repeating it answers the same.
 
+        tokens: what the answer took of a model, if it is known; of a repetition they are not read.
         Status "ok", or "already" when it was settled like this before.
         Raises CannotSettle or QuotaUnavailable.
         """
-        try:
-            held = receipt.from_charge_id(charge_id, self._peppers)
-        except receipt.UnknownCharge as error:
-            raise CannotSettle("unknown_charge") from error
-        if not held.is_hold:
-            raise CannotSettle("not_a_hold")
+        held = self._held(charge_id, CannotSettle)
         call = charges.settle_call(
-            handle=held.handle, hold_id=held.charge_ref, units=units, now_ms=at_ms
+            handle=held.handle, hold_id=held.charge_ref, units=units, tokens=tokens, now_ms=at_ms
         )
         reply = await self._run_warm(held.handle, call)
         if reply is None:
@@ -333,6 +367,16 @@ class Gate:
         if kept.status in _SETTLE_REFUSALS:
             raise CannotSettle(_SETTLE_REFUSALS[kept.status])
         return kept
+
+    def _held(self, charge_id: str, refusal: type[CannotExtend] | type[CannotSettle]) -> Receipt:
+        """What a charge id says of a hold; the refusal where it is none."""
+        try:
+            held = receipt.from_charge_id(charge_id, self._peppers)
+        except receipt.UnknownCharge as error:
+            raise refusal("unknown_charge") from error
+        if not held.is_hold:
+            raise refusal("not_a_hold")
+        return held
 
     async def _run_warm(
         self,

@@ -35,6 +35,11 @@ def read_settlement(body: dict[str, Any]) -> shapes.Settle:
     return _read(body, shapes.Settle)
 
 
+def read_extension(body: dict[str, Any]) -> shapes.Extend:
+    """Which hold goes on, and for how long; Problem 400 that names the field."""
+    return _read(body, shapes.Extend)
+
+
 def read_refund(body: dict[str, Any]) -> shapes.Refund:
     """What to give back; Problem 400 that names the field."""
     return _read(body, shapes.Refund)

@@ -90,8 +90,9 @@ def _operation(
 
 
 _SHAPES = (
-    *(shapes.Check, shapes.Batch, shapes.Settle, shapes.Refund),
-    *(shapes.Decision, shapes.Undecided, shapes.Decisions, shapes.Settled, shapes.Refunded),
+    *(shapes.Check, shapes.Batch, shapes.Settle, shapes.Extend, shapes.Refund),
+    *(shapes.Decision, shapes.Undecided, shapes.Decisions, shapes.Settled, shapes.Extended),
+    shapes.Refunded,
 )
 _, _COMPONENTS = msgspec.json.schema_components(_SHAPES, ref_template=_SCHEMAS + "{name}")
 
@@ -171,6 +172,12 @@ DOCUMENT: dict[str, Any] = {
             "Settle",
             _json(_ref("Settled"), "What was kept."),
             conflict="The hold ran out, or was settled otherwise.",
+        ),
+        "/quota/v1/extend": _operation(
+            "Let a hold run on, for as long as an answer takes.",
+            "Extend",
+            _json(_ref("Extended"), "The hold goes on."),
+            conflict="The hold ran out, or was settled or given back.",
         ),
         "/quota/v1/refund": _operation(
             "Give a charge back, once, within 24 hours.",

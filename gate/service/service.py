@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gate.decision.check import (
+    CannotExtend,
     CannotRefund,
     CannotSettle,
     Decision,
@@ -35,6 +36,7 @@ from gate.service.refusals import unavailable
 from gate.service.service_tokens import ServiceTokens
 from gate.service.trust import Trust
 from gate.store.charges import Kept
+from gate.store.hot_state import Tokens
 from gate.terms.reasons import Outcome, Reason
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ class QuotaService:
             "/quota/v1/check/batch": (self._batch, _BATCH_BODY_LIMIT),
             "/quota/v1/refund": (self._refund, self._json.body_limit),
             "/quota/v1/settle": (self._settle, self._json.body_limit),
+            "/quota/v1/extend": (self._extend, self._json.body_limit),
         }
 
     async def answer(self, request: Request, read_body: ReadBody) -> Response:
@@ -217,10 +220,22 @@ class QuotaService:
             refunded=True, already=kept.status == Outcome.ALREADY, returned=_by_source(kept)
         )
 
+    async def _extend(self, body: dict[str, Any]) -> shapes.Extended:
+        asked = checking.read_extension(body)
+        try:
+            await self._gate.extend(charge_id=asked.charge_id, hold_seconds=asked.hold_seconds)
+        except CannotExtend as error:
+            if error.reason == "hold_expired":
+                raise Problem(409, error.reason, _IS_OVER) from None
+            raise invalid("charge_id", _REFUSALS[error.reason]) from None
+        return shapes.Extended(extended=True)
+
     async def _settle(self, body: dict[str, Any]) -> shapes.Settled:
         asked = checking.read_settlement(body)
         try:
-            kept = await self._gate.settle(charge_id=asked.charge_id, units=asked.units)
+            kept = await self._gate.settle(
+                charge_id=asked.charge_id, units=asked.units, tokens=_tokens(asked)
+            )
         except CannotSettle as error:
             if error.reason in {"hold_expired", "settled_otherwise"}:
                 raise Problem(409, error.reason, _REFUSALS[error.reason]) from None
@@ -235,6 +250,12 @@ def _known(decision: Decision, asked: Asked) -> Decision:
     if decision.reason is Reason.UNKNOWN_METER:
         raise asked.face.unknown_meter(asked.meter)
     return decision
+
+
+def _tokens(asked: shapes.Settle) -> Tokens | None:
+    if asked.model is None and not asked.tokens_in and not asked.tokens_out:
+        return None
+    return Tokens(model=asked.model or "", tokens_in=asked.tokens_in, tokens_out=asked.tokens_out)
 
 
 def _by_source(kept: Kept) -> shapes.BySource:
@@ -268,6 +289,7 @@ def _problem(error: Exception, face: Face | None) -> Problem:
     return Problem(500, "internal_error", "Something broke on our side; try again.")
 
 
+_IS_OVER = "The hold has run out, or was settled or given back: there is nothing to extend."
 _REFUSALS = {
     "unknown_charge": "This is not a charge_id that was given out here.",
     "too_late": "A charge can be given back for 24 hours.",

@@ -88,11 +88,37 @@ class Batch(Struct, forbid_unknown_fields=True):
     ]
 
 
+# No separators of records in Valkey.
+ModelName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9._:/@+-]+(?!\n)$",
+        extra={"must_be": "1 to 128 letters, digits and . _ : / @ + -"},
+    ),
+]
+TokenCount = Annotated[int, Meta(ge=0, le=1_000_000_000)]
+
+
 class Settle(Struct, forbid_unknown_fields=True):
     """What to keep of a hold."""
 
     charge_id: ChargeId
     units: Units
+    model: Annotated[
+        ModelName | None,
+        Meta(description="Which model answered; recorded with its tokens."),
+    ] = None
+    tokens_in: Annotated[TokenCount, Meta(description="Of the question.")] = 0
+    tokens_out: Annotated[TokenCount, Meta(description="Of the answer.")] = 0
+
+
+class Extend(Struct, forbid_unknown_fields=True):
+    """Which hold goes on, and for how long from now."""
+
+    charge_id: ChargeId
+    hold_seconds: Annotated[int, Meta(ge=1, le=24 * 3600)]
 
 
 class Refund(Struct, forbid_unknown_fields=True):
@@ -237,6 +263,12 @@ class Decisions(Struct):
 
 
 _Done = Annotated[bool, Meta(extra_json_schema={"const": True})]
+
+
+class Extended(Struct):
+    """The hold goes on."""
+
+    extended: _Done
 
 
 class Settled(Struct):

@@ -11,6 +11,7 @@ from gate.store.hot_state import (
     REPLAY_WINDOW_MS,
     AccountKeys,
     Call,
+    Tokens,
     keys_of,
     read_boosts,
     script,
@@ -23,6 +24,7 @@ _pack_known = layout.SCRIPTS["check"].cut(
     "fingerprint", rest=("fingerprint", "address", "hold_ms", "hold_id", "digests")
 )
 _SETTLE = script("settle")
+_EXTEND = script("extend")
 # Told instead of a time: the script asks the server's own clock.
 _SERVERS_CLOCK = 0
 
@@ -176,7 +178,23 @@ def refund_call(
     return Call(_REFUND, _names_of_charge(names, charge_ref), asked)
 
 
-def settle_call(*, handle: str, hold_id: str, units: int, now_ms: int | None = None) -> Call:
+def extend_call(*, handle: str, hold_id: str, hold_ms: int, now_ms: int | None = None) -> Call:
+    """Let a hold run for so long from now; `now_ms` is what `at_ms` is to a check."""
+    names = keys_of(handle)
+    asked = layout.SCRIPTS["extend"].pack(
+        hold_id=hold_id, hold_ms=hold_ms, now_ms=now_ms or _SERVERS_CLOCK
+    )
+    return Call(_EXTEND, (names.account, names.catalogue, names.holds), asked)
+
+
+def settle_call(
+    *,
+    handle: str,
+    hold_id: str,
+    units: int,
+    tokens: Tokens | None = None,
+    now_ms: int | None = None,
+) -> Call:
     """Keep `units` of a hold and give the rest back; `now_ms` is what `at_ms` is to a check."""
     names = keys_of(handle)
     asked = layout.SCRIPTS["settle"].pack(
@@ -185,6 +203,7 @@ def settle_call(*, handle: str, hold_id: str, units: int, now_ms: int | None = N
         units=units,
         window_ms=REFUND_WINDOW_MS,
         now_ms=now_ms or _SERVERS_CLOCK,
+        tokens="" if tokens is None else tokens.as_record(),
     )
     return Call(_SETTLE, _names_of_charge(names, hold_id), asked)
 

@@ -181,6 +181,24 @@ class Mark:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a settled answer took of a model, as the model counts.
+
+    model: as customers name it, without "|"; "" where nobody says.
+    """
+
+    model: str
+    tokens_in: int
+    tokens_out: int
+
+    def as_record(self) -> str:
+        """As it waits in the stream."""
+        return layout.TOKENS.write(
+            model=self.model, tokens_in=self.tokens_in, tokens_out=self.tokens_out
+        )
+
+
 @dataclass(slots=True)
 class Entry:
     """One charge (or, with negative amounts, one refund) as it waits in the stream."""
@@ -196,6 +214,7 @@ class Entry:
     credit_chats: int  # chats that credits paid
     credits: int
     mark: Mark | None
+    tokens: Tokens | None = None
 
     @property
     def boost_chats(self) -> int:
@@ -214,7 +233,10 @@ def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     if b"m" in fields:
         charge_ref, _, content = fields[b"m"].decode().partition("|")
         mark = Mark(charge_ref=charge_ref, content=content)
-    return Entry(entry_id=entry_id.decode(), mark=mark, **says)
+    tokens = None
+    if b"t" in fields:
+        tokens = Tokens(**layout.TOKENS.read(fields[b"t"].decode()))
+    return Entry(entry_id=entry_id.decode(), mark=mark, tokens=tokens, **says)
 
 
 _AT_MS = layout.ENTRY.at("at_ms")
@@ -229,6 +251,7 @@ def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
     alike: dict[tuple[bytes | int, ...], tuple[int, int, RawEntry]] = {}
     for one in raw:
         fields = one[1]
+        # What has tokens was settled, which leaves a mark.
         if b"m" in fields:
             marked.append((read_entry(*one), 1))
             continue

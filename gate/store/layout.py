@@ -250,6 +250,15 @@ ENTRY = Record(
         whole("at_ms", "When it was charged."),
     ),
 )
+TOKENS = Record(
+    "tokens",
+    "What a settled answer took of a model: field t of the stream.",
+    (
+        text("model", "As customers name it."),
+        whole("tokens_in", "Of the question."),
+        whole("tokens_out", "Of the answer."),
+    ),
+)
 MARK = Record(
     "mark",
     "What a refund or settlement did to a charge: {gNN}x:<charge ref>, and field m of the stream.",
@@ -438,7 +447,12 @@ SCRIPTS: Mapping[str, Asked] = {
     "settle": Asked(
         files=("clock", "holds", "settle"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
-        args=("handle", "hold_id", "units", "window_ms", "now_ms"),
+        args=("handle", "hold_id", "units", "window_ms", "now_ms", "tokens"),
+    ),
+    "extend": Asked(
+        files=("clock", "holds", "extend"),
+        names=("account", "catalogue", "holds"),
+        args=("hold_id", "hold_ms", "now_ms"),
     ),
     "put_account": Asked(
         files=("put_account",),
@@ -470,6 +484,7 @@ RECORDS: Mapping[str, Record] = {
             COUNTED,
             HOLD,
             ENTRY,
+            TOKENS,
             MARK,
             RECEIPT,
             ANSWER,

@@ -38,6 +38,30 @@ class UsageRollup(models.Model):
         return f"{self.chats} chats of {self.account_id} at {self.hour:%Y-%m-%d %H:00}"
 
 
+class TokenRollup(models.Model):
+    """What settled answers of one key on one meter took of one model in one hour, in tokens."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    # Not foreign keys, as in rollups; customers name a model by this name.
+    key_id = models.BigIntegerField()
+    meter = models.CharField(max_length=50)
+    model = models.CharField(max_length=128)
+    hour = models.DateTimeField()
+    answers = models.BigIntegerField(default=0)
+    tokens_in = models.BigIntegerField(default=0)
+    tokens_out = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "hour", "key_id", "meter", "model"], name="token_rollup_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tokens_in} and {self.tokens_out} tokens of {self.account_id}"
+
+
 class WeekClose(models.Model):
     """What an account used in a week that has ended."""
 

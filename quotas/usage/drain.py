@@ -148,6 +148,7 @@ def _record(found: Mapping[int, list[RawEntry]]) -> None:
     _add_to_rollups(known, account_ids)
     _add_to_boosts(known)
     _add_to_ledger(known, account_ids, ranges)
+    _add_tokens(known, account_ids)
     _mark_keys_used(known)
     _keep_marks(known, account_ids)
 
@@ -227,6 +228,44 @@ def _add_to_ledger(
         for handle, credits in sorted(spent.items())
         if credits
     )
+
+
+def _add_tokens(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
+    # By account, key, meter, model and hour since 1970: answers, tokens in and out.
+    totals: dict[tuple[int, int, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    for entry, count in entries:
+        if entry.tokens is None:
+            continue
+        total = totals[
+            account_ids[entry.handle],
+            entry.key_id,
+            entry.meter,
+            entry.tokens.model,
+            stream.hour_number(entry),
+        ]
+        total[0] += count
+        total[1] += count * entry.tokens.tokens_in
+        total[2] += count * entry.tokens.tokens_out
+    if not totals:
+        return
+    rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO quotas_tokenrollup
+                (account_id, key_id, meter, model, hour, answers, tokens_in, tokens_out)
+            SELECT account_id, key_id, meter, model, to_timestamp(hour * 3600), answers,
+                   tokens_in, tokens_out
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
+                        %s::bigint[], %s::bigint[], %s::bigint[])
+                 AS used (account_id, key_id, meter, model, hour, answers, tokens_in, tokens_out)
+            ON CONFLICT (account_id, hour, key_id, meter, model) DO UPDATE
+            SET answers = quotas_tokenrollup.answers + EXCLUDED.answers,
+                tokens_in = quotas_tokenrollup.tokens_in + EXCLUDED.tokens_in,
+                tokens_out = quotas_tokenrollup.tokens_out + EXCLUDED.tokens_out
+            """,
+            [list(column) for column in zip(*rows, strict=True)],
+        )
 
 
 def _mark_keys_used(entries: Iterable[_Counted]) -> None:

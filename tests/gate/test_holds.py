@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gate.decision.check import CannotSettle
+from gate.decision.check import CannotExtend, CannotSettle
+from gate.store.hot_state import Tokens
 from gate.terms import week
 from tests.gate.world import NOW_MS, World
 
@@ -141,3 +142,52 @@ async def test_a_repeated_hold_is_held_once(world: World) -> None:
         holds = [await gate.check(units=10, hold_seconds=60, request_id="job 1") for _ in range(3)]
         assert len({held.charge_id for held in holds}) == 1
         assert (await gate.check(units=0)).answer.allowance_left == 40
+
+
+async def test_a_hold_that_is_extended_runs_from_then(world: World) -> None:
+    async with world.gate() as gate:
+        held = await gate.check(units=10, hold_seconds=60)
+        await gate.gate.extend(charge_id=held.charge_id, hold_seconds=60, at_ms=NOW_MS + 59_000)
+        assert (await gate.check(units=0, at_ms=NOW_MS + 118_999)).answer.allowance_left == 40
+        assert (await gate.check(units=0, at_ms=NOW_MS + 119_000)).answer.allowance_left == 50
+
+
+async def test_extending_never_makes_a_hold_shorter(world: World) -> None:
+    async with world.gate() as gate:
+        held = await gate.check(units=10, hold_seconds=60)
+        await gate.gate.extend(charge_id=held.charge_id, hold_seconds=1, at_ms=NOW_MS + 1)
+        assert (await gate.check(units=0, at_ms=NOW_MS + 59_999)).answer.allowance_left == 40
+
+
+async def test_a_hold_that_is_over_cannot_be_extended(world: World) -> None:
+    async with world.gate() as gate:
+        ran_out = await gate.check(units=1, hold_seconds=60)
+        settled = await gate.check(units=1, hold_seconds=600)
+        given_back = await gate.check(units=1, hold_seconds=600)
+        await gate.gate.settle(charge_id=settled.charge_id, units=1, at_ms=NOW_MS)
+        await gate.gate.refund(charge_id=given_back.charge_id, at_ms=NOW_MS)
+        for decision in (ran_out, settled, given_back):
+            with pytest.raises(CannotExtend, match="hold_expired"):
+                await gate.gate.extend(
+                    charge_id=decision.charge_id, hold_seconds=60, at_ms=NOW_MS + 60_000
+                )
+
+
+async def test_a_charge_and_a_text_cannot_be_extended(world: World) -> None:
+    async with world.gate() as gate:
+        charged = await gate.check()
+        for charge_id, reason in ((charged.charge_id, "not_a_hold"), ("rc_x", "unknown_charge")):
+            with pytest.raises(CannotExtend, match=reason):
+                await gate.gate.extend(charge_id=charge_id, hold_seconds=60)
+
+
+async def test_what_an_answer_took_of_a_model_waits_in_the_stream_once(world: World) -> None:
+    tokens = Tokens(model="sansxel-chat", tokens_in=12, tokens_out=345)
+    async with world.gate() as gate:
+        held = await gate.check(units=2, hold_seconds=60)
+        for _ in range(2):
+            await gate.gate.settle(
+                charge_id=held.charge_id, units=2, tokens=tokens, at_ms=NOW_MS + 1
+            )
+        (entry,) = gate.entries()
+        assert entry.tokens == tokens

@@ -53,6 +53,9 @@ def test_every_member_of_an_answer_is_in_the_document(service: QuotaService) -> 
     charge_id = decision["charge_id"]
     settled = service.post("settle", {"charge_id": charge_id, "units": 1}).json()
     assert settled.keys() == SCHEMAS["Settled"]["properties"].keys()
+    extended = {"charge_id": service.check(hold_seconds=60).json()["charge_id"]}
+    extended = service.post("extend", {**extended, "hold_seconds": 60}).json()
+    assert extended.keys() == SCHEMAS["Extended"]["properties"].keys()
     refunded = service.post("refund", {"charge_id": charge_id}).json()
     assert refunded.keys() == SCHEMAS["Refunded"]["properties"].keys()
 
@@ -67,6 +70,7 @@ def _read(schema: str, body: dict[str, Any]) -> bool:
     read: Any = {
         "Check": checking.read_check,
         "Settle": checking.read_settlement,
+        "Extend": checking.read_extension,
         "Refund": checking.read_refund,
     }[schema]
     try:
@@ -79,6 +83,7 @@ def _read(schema: str, body: dict[str, Any]) -> bool:
 GOOD: dict[str, dict[str, Any]] = {
     "Check": {"key": "k", "meter": "m", "units": 1, "request_id": "r", "hold_seconds": 0},
     "Settle": {"charge_id": "c", "units": 1},
+    "Extend": {"charge_id": "c", "hold_seconds": 1},
     "Refund": {"charge_id": "c"},
 }
 
@@ -99,7 +104,8 @@ MEMBERS = [
 
 def test_every_bound_is_tried() -> None:
     members = {"Check": {"key", "meter", "units", "request_id", "hold_seconds"}}
-    members |= {"Settle": {"charge_id", "units"}, "Refund": {"charge_id"}}
+    members |= {"Settle": {"charge_id", "units", "model", "tokens_in", "tokens_out"}}
+    members |= {"Extend": {"charge_id", "hold_seconds"}, "Refund": {"charge_id"}}
     assert set(MEMBERS) == {(name, one) for name, some in members.items() for one in some}
 
 

@@ -207,3 +207,38 @@ def test_an_account_has_a_thousand_holds_at_most(service: QuotaService) -> None:
     assert_problem(service.check(hold_seconds=600), 409, "too_many_holds", "hold_seconds")
     # What is not held still passes.
     assert service.check().json()["allowed"]
+
+
+def test_a_hold_is_extended_while_its_answer_takes_long(service: QuotaService) -> None:
+    charge_id = _hold(service)
+    answer = service.post("extend", {"charge_id": charge_id, "hold_seconds": 900})
+    assert (answer.status_code, answer.json()) == (200, {"extended": True})
+    _settle(service, charge_id, 1)
+    over = service.post("extend", {"charge_id": charge_id, "hold_seconds": 900})
+    assert_problem(over, 409, "hold_expired")
+
+
+def test_a_settlement_says_what_it_took_of_a_model(service: QuotaService) -> None:
+    body = {"charge_id": _hold(service), "units": 1, "model": "gpt-x/7b:q4", "tokens_in": 3}
+    assert service.post("settle", body).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "field"),
+    [
+        ({"model": "a|b"}, "model"),
+        ({"model": ""}, "model"),
+        ({"model": "m" * 129}, "model"),
+        ({"model": "m", "tokens_in": -1}, "tokens_in"),
+        ({"model": "m", "tokens_out": 1_000_000_001}, "tokens_out"),
+        ({"model": "m", "tokens_out": 1.5}, "tokens_out"),
+        ({"tokens": 5}, "tokens"),
+    ],
+)
+def test_wrong_tokens_settle_nothing(
+    service: QuotaService, more: dict[str, Any], field: str
+) -> None:
+    charge_id = _hold(service)
+    answer = service.post("settle", {"charge_id": charge_id, "units": 1, **more})
+    assert_problem(answer, 400, "invalid_request", field=field)
+    assert _settle(service, charge_id, 1)["already"] is False

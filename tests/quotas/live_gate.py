@@ -13,6 +13,7 @@ from config.reading import in_thread
 from gate.decision.check import Decision, Gate
 from gate.store.charges import Kept
 from gate.store.connection import HotClient
+from gate.store.hot_state import Tokens
 from gate.store.snapshots import AccountSnapshot
 from gate.terms import week
 from quotas.catalogue import partition_snapshot
@@ -75,11 +76,20 @@ class LiveGate:
         assert decision.charge_id is not None
         return self._answer(self._gate.refund(charge_id=decision.charge_id, at_ms=_ms(at)))
 
-    def settle(self, decision: Decision, units: int, *, at: datetime | None = None) -> Kept:
+    def settle(
+        self,
+        decision: Decision,
+        units: int,
+        *,
+        tokens: Tokens | None = None,
+        at: datetime | None = None,
+    ) -> Kept:
         """Keep so many units of a hold. Raises CannotSettle."""
         assert decision.charge_id is not None
         return self._answer(
-            self._gate.settle(charge_id=decision.charge_id, units=units, at_ms=_ms(at))
+            self._gate.settle(
+                charge_id=decision.charge_id, units=units, tokens=tokens, at_ms=_ms(at)
+            )
         )
 
     def close(self) -> None:

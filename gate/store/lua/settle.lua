@@ -3,7 +3,7 @@
 -- Answers kept: ok | already (settled the same before) | conflict (settled otherwise, or refunded)
 -- | gone (ran out, or never was) | too_much (more than was held) | cold | cold_catalogue.
 -- Kept is taken in the burn order: allowance, boosts, credits last.
--- Writes what check writes, the mark and the stream entry of what was kept.
+-- Writes what check writes, the mark and the stream entry of what was kept, with its tokens.
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
 local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
@@ -64,11 +64,14 @@ local content = TEXT.mark{kind = 'settled', allowance = whole(allowance), boosts
   credits = whole(credits), credit_chats = whole(credit_chats), units = whole(units)}
 redis.call('SET', mark, content, 'PX', ARGS.window_ms)
 if kept > 0 then
-  redis.call('XADD', NAMES.stream, '*',
-    'e', TEXT.entry{handle = ARGS.handle, key_id = hold.key_id, meter = hold.meter,
+  local fields = {'e', TEXT.entry{handle = ARGS.handle, key_id = hold.key_id, meter = hold.meter,
       week = whole(hold.week), allowance = whole(allowance), boosts = boosts,
       credit_chats = whole(credit_chats), credits = whole(credits), at_ms = hold.at_ms},
-    'm', ARGS.hold_id .. '|' .. content)
+    'm', ARGS.hold_id .. '|' .. content}
+  if ARGS.tokens ~= '' then
+    fields[5], fields[6] = 't', ARGS.tokens
+  end
+  redis.call('XADD', NAMES.stream, '*', unpack(fields))
 end
 return KEPT{status = OUTCOME.ok, allowance = allowance, boosts = boosts, credits = credits,
   credit_chats = credit_chats}

@@ -11,14 +11,14 @@ from redis import Redis
 from accounts.models import Account, User
 from gate.decision.check import Decision
 from gate.store import hot_state
-from gate.store.hot_state import read_boosts
+from gate.store.hot_state import Tokens, read_boosts
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from partitions.models import Partition
 from quotas import catalogue, grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Meter
-from quotas.models.used import UsageRollup
+from quotas.models.used import TokenRollup, UsageRollup
 from quotas.usage import drain
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
@@ -182,6 +182,36 @@ def test_when_a_key_was_last_used_is_written_once_a_minute(
         seen.append(ApiKey.objects.get().last_used_at)
     first, next_minute = (WEDNESDAY + timedelta(seconds=seconds) for seconds in (5, 60))
     assert seen == [first, first, next_minute]
+
+
+def test_tokens_are_counted_by_key_meter_model_and_hour(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    def settled(model: str, *, hours: int = 0, meter: str = "chat") -> None:
+        at = WEDNESDAY + timedelta(hours=hours)
+        held = gate.check(key, meter=meter, hold_seconds=60, at=at)
+        gate.settle(held, 1, tokens=Tokens(model, tokens_in=3, tokens_out=40), at=at)
+
+    settled("small")
+    settled("small")
+    drain.move_all()
+    settled("small")
+    settled("large")
+    settled("large", hours=1)
+    settled("large", meter="voice")
+    gate.use(key, 1, at=WEDNESDAY)
+    drain.move_all()
+    drain.move_all()
+    counted = TokenRollup.objects.order_by("meter", "model", "hour").values_list(
+        "meter", "model", "hour__hour", "answers", "tokens_in", "tokens_out"
+    )
+    assert list(counted) == [
+        ("chat", "large", 12, 1, 3, 40),
+        ("chat", "large", 13, 1, 3, 40),
+        ("chat", "small", 12, 3, 9, 120),
+        ("voice", "large", 12, 1, 3, 40),
+    ]
+    assert {row.account for row in TokenRollup.objects.all()} == {account}
 
 
 def test_a_refused_chat_leaves_nothing_to_drain(key: str, gate: LiveGate) -> None:

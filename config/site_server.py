@@ -17,6 +17,9 @@ from config import signs_of_life
 
 # The front keeps connections for less (deploy/Caddyfile), so that none ends as it is used.
 _KEEP_ALIVE_SECONDS = 30
+# After this a process that hangs is replaced. A page that waits in its thread is none of that. The
+# front waits longer for pages.
+_HANGING_SECONDS = 30
 
 
 class SiteServer(BaseApplication):
@@ -43,6 +46,7 @@ def options() -> dict[str, Any]:
         "threads": settings.SITE_THREADS,
         "preload_app": True,
         "keepalive": _KEEP_ALIVE_SECONDS,
+        "timeout": _HANGING_SECONDS,
         "graceful_timeout": 8,
         # Django alone judges by which scheme somebody came.
         "secure_scheme_headers": {},

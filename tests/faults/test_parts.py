@@ -25,6 +25,8 @@ CALLERS = 4
 PAUSE_SECONDS = 0.01
 BEFORE_SECONDS = 0.5
 BACK_WITHIN_SECONDS = 30.0
+# Longer than the slow pages here, and shorter than what the front is told in production.
+SITE_ANSWERS_IN_SECONDS = 14.0
 STALLED = 1_000
 # Bodies that stall are held by the front: the site never hears of them. The webhook is what reads
 # whatever anybody sends.
@@ -117,7 +119,10 @@ class Watched:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Everything that scripts/run starts."""
-    running = RunningSite(tmp_path_factory.mktemp("parts") / "data")
+    running = RunningSite(
+        tmp_path_factory.mktemp("parts") / "data",
+        SITE_ANSWERS_IN=f"{SITE_ANSWERS_IN_SECONDS:.0f}s",
+    )
     try:
         running.until_ready()
         yield Site(running)
@@ -228,6 +233,45 @@ def test_checks_do_not_notice_that_the_pages_die(
             watched.forget()
             await asyncio.sleep(1)
             watched.require_pages()
+
+    asyncio.run(story())
+
+
+def test_a_site_that_hangs_is_waited_for_so_long_and_no_check_notices(
+    site: Site, figures: Callable[[str], None]
+) -> None:
+    async def story() -> None:
+        server = site.pid("site")
+        processes = [server, *_children(server)]
+        async with httpx.AsyncClient(
+            base_url=site.running.address, cookies=site.cookies, timeout=60
+        ) as browser:
+            for process in processes:
+                os.kill(process, signal.SIGSTOP)
+            try:
+                began = time.monotonic()
+                page = asyncio.create_task(browser.get("/account/keys"))
+                watched = Watched()
+                async with Caller(site.running.gate_port, site.token) as caller:
+                    while not page.done() and time.monotonic() < began + 50:
+                        watched.checks.append(await caller.check(site.key))
+                        await asyncio.sleep(PAUSE_SECONDS)
+                answer, waited = await page, time.monotonic() - began
+            finally:
+                for process in reversed(processes):
+                    os.kill(process, signal.SIGCONT)
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "10"
+            assert "Back in a moment" in answer.text
+            assert SITE_ANSWERS_IN_SECONDS <= waited < SITE_ANSWERS_IN_SECONDS + 5
+            watched.require_checks()
+            figures(
+                f"{len(watched.checks)} checks, the slowest {watched.slowest_check_ms:.0f} ms, "
+                f"while the pages hung; the front gave them up after {waited:.1f} s"
+            )
+            await _until_ready(site)
+            assert (await browser.get("/account/keys")).status_code == 200
+        assert site.pid("site") == server
 
     asyncio.run(story())
 

@@ -1,18 +1,63 @@
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db.models import ForeignKey, Model, QuerySet
 from django.http import HttpRequest
 
 from accounts.models import Membership, User
 
 
-class MembershipInline(admin.TabularInline[Membership, User]):
+class KnownSelect(AutocompleteSelect):
+    """A required autocomplete that is told what is chosen, so that no row of many asks for it."""
+
+    known: Model | None = None
+
+    def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
+        if self.known is None or list(value) != [str(self.known.pk)]:
+            return super().optgroups(name, value, attrs)
+        return [(None, [self.create_option(name, self.known.pk, str(self.known), True, 0)], 0)]
+
+
+class MembershipForm(forms.ModelForm[Membership]):
+    """One row; its person and account came with it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk is None:
+            return
+        for name, field in self.fields.items():
+            # Beside it the admin shows the ways to add and to change what it names.
+            widget = getattr(field.widget, "widget", None)
+            if isinstance(widget, KnownSelect):
+                widget.known = getattr(self.instance, name)
+
+
+class MembershipInline(admin.TabularInline[Membership, Any]):
+    """The members of an account, or the accounts of a person: one query, however many."""
+
     model = Membership
+    form = MembershipForm
     extra = 0
-    autocomplete_fields = ("account",)
     readonly_fields = ("created_at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("account", "user")
+
+    def formfield_for_foreignkey(
+        self, db_field: ForeignKey[Any], request: HttpRequest, **kwargs: Any
+    ) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = KnownSelect(db_field, self.admin_site)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+
+class AccountInline(MembershipInline):
+    autocomplete_fields = ("account",)
 
 
 class UserForm(UserChangeForm[User]):
@@ -40,7 +85,7 @@ class UserAdmin(DjangoUserAdmin[User]):
     list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
     search_fields = ("email", "name")
     readonly_fields = ("date_joined", "last_login")
-    inlines: ClassVar = [MembershipInline]
+    inlines: ClassVar = [AccountInline]
     fieldsets = (
         (None, {"fields": ("email", "password", "name")}),
         (

@@ -53,13 +53,16 @@ def bring_to_gate(before: Mapping[int, bool]) -> AccessChange:
     )
 
 
-def keys_in_words(account: Account) -> str:
-    """The keys that a request could still be made with, for people who decide about an account."""
-    names = list(
-        ApiKey.objects.filter(account=account, revoked_at=None)
-        .order_by("pk")
-        .values_list("name", flat=True)
-    )
+def keys_in_words(accounts: Iterable[Account]) -> dict[int, str]:
+    """The keys that requests could still be made with, for people who decide; by account."""
+    names: dict[int, list[str]] = {account.pk: [] for account in accounts}
+    keys = ApiKey.objects.filter(account__in=names, revoked_at=None).order_by("pk")
+    for account_id, name in keys.values_list("account_id", "name"):
+        names[account_id].append(name)
+    return {account_id: _in_words(of_account) for account_id, of_account in names.items()}
+
+
+def _in_words(names: list[str]) -> str:
     if not names:
         return "no active keys"
     shown = ", ".join(f"“{name}”" for name in names[:_NAMES_SHOWN])

@@ -66,7 +66,8 @@ def packs_of(plan: Plan, *, account: Account) -> QuerySet[Pack]:
 
 def suspension_of(account: Account) -> Suspension | None:
     """What refuses every request of the account now, with the reason; None when nothing does."""
-    return Suspension.objects.filter(account=account, ended_at=None).first()
+    suspensions = Suspension.objects.filter(account=account, ended_at=None)
+    return suspensions.select_related("by").first()
 
 
 def plan_counting(at: datetime) -> Coalesce:

@@ -1,7 +1,9 @@
 """The page of an account: where it stands, and what staff may change about it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -16,8 +18,18 @@ from accounts.models import Account
 from quotas import entitlements, grants
 from quotas.admin.forms import OnceForm, person
 from quotas.admin.people import AccessFilter, AccountPeople
+from quotas.entitlements import Span
+from quotas.models.entitlements import Suspension
 from quotas.models.plans import Plan
 from quotas.standing import standing_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What counts for an account from now on; read once for a page and the form on it."""
+
+    spans: Sequence[Span]
+    suspension: Suspension | None
 
 
 class AccountForm(OnceForm):
@@ -48,10 +60,14 @@ class AccountForm(OnceForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk is None:
             return
-        counts = entitlements.spans_of([self.instance], since=timezone.now())[self.instance.pk][0]
+        now = _now(self.instance)
+        counts = now.spans[0]
         self.fields["plan"].initial = counts.plan
         self.fields["plan_ends_at"].initial = counts.ends_at
-        self.fields["suspended"].initial = entitlements.suspension_of(self.instance) is not None
+        self.fields["suspended"].initial = now.suspension is not None
+        # A queryset would be asked twice: whether it begins with an empty choice, and for all.
+        plan = cast("forms.ModelChoiceField[Plan]", self.fields["plan"])
+        plan.choices = [(plan.pk, str(plan)) for plan in Plan.objects.all()]
 
     @property
     def moves(self) -> bool:
@@ -165,7 +181,7 @@ class AccountAdmin(AccountPeople):
     @admin.display(description="standing now")
     def standing_now(self, account: Account) -> str:
         """What the gate says, for people who answer questions."""
-        standing = standing_of(account)
+        standing = standing_of(account, plan=_now(account).spans[0].plan)
         if standing is None:
             return "The gate gives no answer at the moment."
         cap = "unlimited" if standing.cap is None else f"{standing.cap:,}"
@@ -177,7 +193,7 @@ class AccountAdmin(AccountPeople):
     @admin.display(description="plan")
     def plans_in_turn(self, account: Account) -> str:
         """What counts and what follows, with the way to who gave it and why."""
-        spans = entitlements.spans_of([account], since=timezone.now())[account.pk]
+        spans = _now(account).spans
         sentence = ", then ".join(
             f"{span.plan} until {_moment(span.ends_at)}" if span.ends_at else str(span.plan)
             for span in spans
@@ -192,7 +208,7 @@ class AccountAdmin(AccountPeople):
     @admin.display(description="suspension")
     def suspension(self, account: Account) -> str:
         """Since when, by whom and why."""
-        suspension = entitlements.suspension_of(account)
+        suspension = _now(account).suspension
         if suspension is None:
             return _with_history("Not suspended", "quotas_suspension", account)
         by = f" by {suspension.by}" if suspension.by else ""
@@ -222,6 +238,15 @@ class AccountAdmin(AccountPeople):
         if "suspended" in form.changed_data:
             change_access = grants.suspend if data["suspended"] else grants.reinstate
             change_access(account=form.instance, **told)
+
+
+def _now(account: Account) -> _Now:
+    known = vars(account)
+    if "read_now" not in known:
+        spans = entitlements.spans_of([account], since=timezone.now())[account.pk]
+        known["read_now"] = _Now(spans, entitlements.suspension_of(account))
+    now: _Now = known["read_now"]
+    return now
 
 
 def _moment(at: datetime) -> str:

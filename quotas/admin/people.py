@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest
 
-from accounts.access import accounts_of, accounts_that_need, attended, is_attended
-from accounts.admin import UserAdmin
-from accounts.models import Account, Membership, User
+from accounts.access import accounts_of, accounts_that_need, is_attended
+from accounts.admin import MembershipInline, UserAdmin
+from accounts.models import Account, User
 from quotas import access
 
 _WHERE_IT_ENDS = (
@@ -32,9 +33,10 @@ def tell_of_change(request: HttpRequest, before: dict[int, bool]) -> None:
         else:
             text = f"Nobody may act for {account} any more. The gate refuses all its requests."
             messages.success(request, text)
+    keys = access.keys_in_words(change.returned)
     for account in change.returned:
         waits = account in change.unconfirmed
-        text = f"Somebody may act for {account} again: {access.keys_in_words(account)}."
+        text = f"Somebody may act for {account} again: {keys[account.pk]}."
         messages.success(request, f"{text} The gate learns it within seconds." if waits else text)
 
 
@@ -60,22 +62,22 @@ class PeopleAdmin(UserAdmin):
     @admin.display(description="access that depends on this person")
     def access_that_ends(self, user: User) -> str:
         """The accounts that nobody else may act for, with the keys that would be refused."""
+        ending = list(accounts_that_need([user]))
+        keys = access.keys_in_words(ending)
         sentences = [
-            _WHERE_IT_ENDS.format(account=account, keys=access.keys_in_words(account))
-            for account in accounts_that_need([user])
+            _WHERE_IT_ENDS.format(account=account, keys=keys[account.pk]) for account in ending
         ]
         return " ".join(sentences) or "None: others may act for every account of this person."
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What the page before a deletion lists: first the access that ends with it."""
         listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        ending = [
-            f"{account} is kept and access to it ends: {access.keys_in_words(account)}"
-            for account in accounts_that_need(objs)
+        ending = list(accounts_that_need(objs))
+        keys = access.keys_in_words(ending)
+        sentences = [
+            f"{account} is kept and access to it ends: {keys[account.pk]}" for account in ending
         ]
-        if ending:
-            listed = [*ending, *listed]
-        return listed, counts, lacking, protected
+        return [*sentences, *listed], counts, lacking, protected
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         form.access_before = access.access_of(accounts_of([obj])) if change else {}
@@ -122,11 +124,8 @@ class AccessFilter(admin.SimpleListFilter):
         return queryset
 
 
-class MemberInline(admin.TabularInline[Membership, Account]):
-    model = Membership
-    extra = 0
+class MemberInline(MembershipInline):
     autocomplete_fields = ("user",)
-    readonly_fields = ("created_at",)
 
 
 class AccountPeople(admin.ModelAdmin[Account]):
@@ -135,26 +134,34 @@ class AccountPeople(admin.ModelAdmin[Account]):
     inlines: ClassVar = [MemberInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        return super().get_queryset(request).annotate(with_people=is_attended())
+        acting = User.objects.filter(memberships__account=OuterRef("pk"), is_active=True)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                with_people=is_attended(),
+                # Two tell whether it depends on one.
+                acting=ArraySubquery(acting.order_by("pk").values("email")[:2]),
+            )
+        )
 
     @admin.display(boolean=True, description="somebody may act", ordering="with_people")
     def has_people(self, account: Account) -> bool:
         return bool(getattr(account, "with_people", False))
 
     @admin.display(description="access")
-    def access(self, account: Account) -> str:
+    def access(self, account: Any) -> str:
         """Who may act, and what depends on them."""
         if account.pk is None:
             return "Add the people who may act for it below."
-        keys = access.keys_in_words(account)
-        if not attended([account.pk]):
+        keys = access.keys_in_words([account])[account.pk]
+        if not account.acting:
             return (
                 f"Nobody may act: access ended. A person who is added below opens it again, with "
                 f"{keys}. Revoke those first that a person who is gone may know."
             )
-        members = User.objects.filter(memberships__account=account, is_active=True)
-        if len(names := [str(user) for user in members[:2]]) == 1:
-            return f"Only {names[0]} may act. Without them access ends at once: {keys}."
+        if len(account.acting) == 1:
+            return f"Only {account.acting[0]} may act. Without them access ends at once: {keys}."
         return f"Several people may act. While one of them is left, access stays: {keys}."
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:

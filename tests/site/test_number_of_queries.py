@@ -5,13 +5,15 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.db.models import Model
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from gate.terms import week
@@ -20,6 +22,7 @@ from quotas import grants, projection
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Pack, Plan
 from quotas.models.used import UsageRollup
+from tests import entitled
 
 # Signed in: session, user and account are three of them. None needs more than ten.
 AT_MOST = {
@@ -143,3 +146,71 @@ def test_liveness_asks_nothing(client: Client, plans: None) -> None:
 @pytest.mark.parametrize("name", FOR_STRANGERS)
 def test_the_way_in_asks_nothing(client: Client, plans: None, name: str) -> None:
     assert queries(client, reverse(name)) == 0
+
+
+# --- the admin --------------------------------------------------------------------------------
+
+AT_MOST_IN_THE_ADMIN = 10
+
+
+def admin_page(thing: Model) -> str:
+    name = f"{thing._meta.app_label}_{thing._meta.model_name}"
+    return reverse(f"admin:{name}_change", args=[thing.pk])
+
+
+def add_members(account: Account, count: int) -> None:
+    """People who are members of the account, while its owner is a member of theirs."""
+    owner = account.memberships.earliest("pk").user
+    for _ in range(count):
+        person = User.objects.create_user(f"{uuid4().hex}@example.com")
+        Membership.objects.create(account=account, user=person, role=Membership.Role.MEMBER)
+        Membership.objects.create(
+            account=person.personal_account, user=owner, role=Membership.Role.MEMBER
+        )
+        keys_of(person.personal_account, 1)
+
+
+def test_the_admin_asks_as_often_for_thirty_members_as_for_one(
+    admin_client: Client, account: Account, owner: User, more: Callable[[int], None]
+) -> None:
+    more(1)
+    add_members(account, 1)
+    assert projection.push(account)
+    pages = [admin_page(account), admin_page(owner)]
+    for page in pages:
+        # The first look of a process at all asks what kind of thing it is, once.
+        queries(admin_client, page)
+    few = [queries(admin_client, page) for page in pages]
+    add_members(account, 28)
+    assert projection.push(account)
+    assert [queries(admin_client, page) for page in pages] == few
+
+
+def test_the_admin_asks_as_often_whoever_depends_on_a_person(
+    admin_client: Client, owner: User, more: Callable[[int], None]
+) -> None:
+    """Accounts that nobody else may act for are named with their keys."""
+    more(1)
+    queries(admin_client, admin_page(owner))
+    few = queries(admin_client, admin_page(owner))
+    for number in range(10):
+        keys_of(Account.objects.open_for(owner, name=f"account {number}"), 2)
+    assert queries(admin_client, admin_page(owner)) == few
+
+
+def test_no_page_of_the_admin_asks_more_than_ten_times(
+    admin_client: Client, account: Account, owner: User, more: Callable[[int], None]
+) -> None:
+    more(3)
+    entitled.set_suspended(account, True)
+    assert projection.push(account)
+    pages = [reverse("admin:index"), admin_page(account), admin_page(owner)]
+    for model in admin.site._registry:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        pages.append(reverse(f"{name}_changelist"))
+        if model not in {Account, User} and (found := model._default_manager.first()):
+            pages.append(admin_page(found))
+    for page in pages:
+        queries(admin_client, page)
+    asked = {page: queries(admin_client, page) for page in pages}
+    assert {page: count for page, count in asked.items() if count > AT_MOST_IN_THE_ADMIN} == {}

@@ -36,6 +36,8 @@ _SWEEP_AT_ONCE = 500
 _CLOCKS_APART = timedelta(days=1)
 # Less than the gate waits for an account: a drain that hangs must not keep what loads it.
 _DRAIN_WITHIN_SECONDS = 4.0
+# Without a catalogue, then cold, then of another epoch, twice.
+_PUTS_AT_MOST = 5
 
 Row = TypeVar("Row", Boost, ApiKey, ChargeMark, PackSwitch)
 
@@ -228,23 +230,30 @@ def _by_account(rows: Iterable[Row]) -> dict[int, list[Row]]:
     return by_account
 
 
-def push(account: Account) -> bool:
-    """Tell the gate what is committed for an account; False when it must be repeated later."""
+def push(account: Account, *, is_cold: bool = False) -> bool:
+    """Tell the gate what is committed for an account; False when it must be repeated later.
+
+    is_cold: the gate said so already. It is asked nothing then that it would refuse.
+    """
+    snapshot = None
     try:
         client = connection.sync_client(settings.REDIS_URL)
-        for _ in range(3):
-            snapshot = account_snapshot(account)
-            status, pushes = _put(client, snapshot, seed=False)
-            if status == Outcome.COLD:
+        for _ in range(_PUTS_AT_MOST):
+            if snapshot is None:
                 # Loaded rather than left alone: a snapshot that was read before this change may be
                 # on its way, and would otherwise be the one that stays.
-                snapshot = load_accounts([account.handle])[account.handle]
-                status, pushes = _put(client, snapshot, seed=True)
+                handle = account.handle
+                snapshot = load_accounts([handle])[handle] if is_cold else account_snapshot(account)
+            status, pushes = _put(client, snapshot, seed=is_cold)
             if status == Outcome.STORED:
                 break
             if status == Outcome.COLD_CATALOGUE:
+                # The snapshot stays good: its epoch is looked at again.
                 state, current = catalogue.partition_snapshot(account.partition_index)
                 hot_state.run(client, snapshots.put_catalogue_call(state, current))
+                continue
+            is_cold = is_cold or status == Outcome.COLD
+            snapshot = None
         else:
             logger.error("account %s: the gate asks for another epoch again and again", account.pk)
             return False

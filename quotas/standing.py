@@ -141,7 +141,8 @@ def _look(account: Account, *, at: datetime | None) -> Answer | None:
         answer = charges.read_answer(hot_state.run(client, call))
         if answer.status not in {Outcome.COLD, Outcome.COLD_CATALOGUE}:
             return answer
-        if not projection.push(account):
+        # Without a catalogue nothing is warm.
+        if not projection.push(account, is_cold=True):
             return None
     return None
 

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account, User
+from gate.store import hot_state
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import grants
@@ -65,6 +68,32 @@ def test_the_gate_loads_a_cold_account_before_it_serves_it(
     # 1 of the allowance, 2 of the boosts, 41 for 82 credits.
     gate.use(key, 44)
     assert not gate.check(key).allowed
+
+
+@pytest.mark.parametrize(
+    ("loses", "at_most"),
+    [
+        (lambda valkey, account: valkey.delete(hot_state.keys_of(account.handle).account), 21),
+        # The catalogue comes with it.
+        (lambda valkey, _: valkey.flushall(), 26),
+    ],
+    ids=["the account", "everything"],
+)
+def test_a_page_reads_a_cold_account_once(
+    lived: Account,
+    valkey: Redis,
+    standing: Now,
+    loses: Callable[[Redis, Account], object],
+    at_most: int,
+) -> None:
+    before = standing()
+    drain.move_all()
+    loses(valkey, lived)
+    with CaptureQueriesContext(connection) as asked:
+        assert standing() == before
+    marks = [query for query in asked if 'FROM "quotas_chargemark"' in query["sql"]]
+    assert len(marks) == 1
+    assert len(asked) <= at_most
 
 
 def test_plan_pack_and_suspension_are_there_again(

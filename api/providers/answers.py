@@ -1,10 +1,10 @@
 """What the API asks of a provider, and what it gets: pieces as they are made, and how it ended.
 
-A provider that cannot answer raises one of the errors here. Their messages are for our log; only
-`Refused` holds a sentence for the customer.
+A provider that cannot answer raises one of the errors here. Their messages are for our log and
+hold no words of the customer; only `Refused` holds a sentence for the customer.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,18 +16,19 @@ class CannotAnswer(Exception):
 class Refused(CannotAnswer):
     """The provider finds the request wrong (its 400): the customer's to mend.
 
-    sentence: the provider's own, without secrets.
+    sentence: the provider's own, without secrets; empty where it does not say why. It may quote
+    what the customer asked, so it belongs in the answer and in no log.
     """
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(f"the provider refused: {sentence}")
+        super().__init__("the provider refused the request")
         self.sentence = sentence
 
 
 class Busy(CannotAnswer):
     """The provider has no room now, or all connections to it are taken.
 
-    retry_after: seconds, as the provider says; None where it does not.
+    retry_after: seconds, at most a day, as the provider says; None where it does not.
     """
 
     def __init__(self, message: str, *, retry_after: int | None = None) -> None:
@@ -36,14 +37,15 @@ class Busy(CannotAnswer):
 
 
 class SetUpWrongly(CannotAnswer):
-    """The provider does not know our key, or the model: an alarm for the operator."""
+    """The provider does not know our key, or the model, or wants money: the operator's alarm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delta:
     """What one choice of a chat has more.
 
-    tool_calls: as the OpenAI API streams them: objects with "index" and parts of a call.
+    tool_calls: as the OpenAI API streams them: {"index", "id"?, "type"?, "function": {"name"?,
+    "arguments"?}}; id, type and name come once, arguments in parts.
     finish_reason: "stop", "length", "tool_calls", "content_filter" or what else the provider says.
     """
 
@@ -67,6 +69,7 @@ class Outcome:
 
     tokens_in, tokens_out: as the provider counts them; None where it does not say.
     media_type: of a picture or sound, known before its first piece.
+    finish_reasons: by choice; a choice that ended without saying why is not in it.
     """
 
     tokens_in: int | None = None
@@ -78,18 +81,18 @@ class Outcome:
 class Provider(Protocol):
     """Who answers. Every method raises CannotAnswer, before the first piece or after it.
 
-    Closing an iterator before its end ends the call to the provider.
+    Closing a generator (`aclose`) before its end ends the call to the provider at once.
     """
 
-    def chat(self, asked: dict[str, Any], outcome: Outcome) -> AsyncIterator[Chunk]:
+    def chat(self, asked: dict[str, Any], outcome: Outcome) -> AsyncGenerator[Chunk, None]:
         """A chat. `asked` has "model" and "messages", and what else the OpenAI API has for it."""
         ...
 
-    def image(self, asked: dict[str, Any], outcome: Outcome) -> AsyncIterator[bytes]:
+    def image(self, asked: dict[str, Any], outcome: Outcome) -> AsyncGenerator[bytes, None]:
         """One picture. `asked` has "model" and "prompt", and may have "size"."""
         ...
 
-    def voice(self, asked: dict[str, Any], outcome: Outcome) -> AsyncIterator[bytes]:
+    def voice(self, asked: dict[str, Any], outcome: Outcome) -> AsyncGenerator[bytes, None]:
         """Speech. `asked` has "model" and "input", and may have "voice" and "response_format"."""
         ...
 

@@ -141,14 +141,15 @@ class Call:
     def __init__(self, response: httpx.Response, clock: "_Clock") -> None:
         self._pieces = response.aiter_bytes()
         self._clock = clock
-        self._peeked: list[bytes] = []
+        self._peeked = b""
         content_type = response.headers.get("content-type", "")
         self.media_type = content_type.partition(";")[0].strip().lower()
 
     async def read(self) -> bytes:
         """More of the answer; empty at its end. Raises CannotAnswer."""
         if self._peeked:
-            return self._peeked.pop(0)
+            peeked, self._peeked = self._peeked, b""
+            return peeked
         try:
             async with asyncio.timeout_at(self._clock.deadline()):
                 return await anext(self._pieces, b"")
@@ -159,11 +160,9 @@ class Call:
 
     async def first_byte(self) -> bytes:
         """The first byte that is not blank, without taking it; empty if there is none."""
-        seen: list[bytes] = []
         while piece := await self.read():
-            seen.append(piece)
             if visible := piece.lstrip(_BLANK):
-                self._peeked = seen
+                self._peeked = visible
                 return visible[:1]
         return b""
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from api.providers import failures
+from api.providers import characters, failures
 from api.providers.answers import CannotAnswer, Chunk, Delta, Outcome
 from api.providers.characters import Halves
 from api.providers.server_events import Event
@@ -192,7 +192,7 @@ def _text(content: object) -> str:
         return content
     if isinstance(content, list):
         return "".join(_text(part) for part in content if isinstance(part, dict))
-    if isinstance(content, dict) and content.get("type", "text") in {"text", "output_text"}:
+    if isinstance(content, dict) and content.get("type", "text") in ("text", "output_text"):
         text = content.get("text")
         return text if isinstance(text, str) else ""
     return ""
@@ -205,7 +205,7 @@ def _reason(value: object) -> str | None:
     if not isinstance(value, str):
         return "stop" if value else None
     reason = value.strip()
-    return None if reason.lower() in _NO_REASON else reason[:_LONGEST_REASON]
+    return None if reason.lower() in _NO_REASON else characters.whole(reason[:_LONGEST_REASON])
 
 
 def _says_something(delta: Delta) -> bool:

@@ -17,7 +17,7 @@ _WHOLE_BYTES = 32 * 1024 * 1024
 _PIECE_BYTES = 64 * 1024
 _USAGE = Extra("stream_options", ("stream_options", "include_usage"))
 _IN_THE_ANSWER = Extra("response_format", ("response_format",))
-_AUDIO = re.compile(r"audio/[\w.+-]+")
+_AUDIO = re.compile(r"audio/[\w.+-]+", re.ASCII)
 _AUDIO_BY_FORMAT = {
     "aac": "audio/aac",
     "flac": "audio/flac",

@@ -44,12 +44,12 @@ def read(body: bytes, outcome: Outcome, *, secrets: tuple[str, ...]) -> bytes:
         picture = base64.b64decode(encoded[found.end() :] if found else encoded)
     except (binascii.Error, ValueError):
         raise CannotAnswer("the provider sent a picture that is not base64") from None
-    declared = {
+    declared = (
         found["media_type"] if found else None,
         first.get("media_type"),
         first.get("mime_type"),
         f"image/{answer.get('output_format')}+xml",
-    }
+    )
     outcome.media_type = _media_type(picture, is_drawn=_SVG in declared)
     count(answer.get("usage"), outcome)
     return picture

@@ -7,6 +7,7 @@ OpenAI API join parts by index, and append whatever comes twice.
 import json
 from typing import Any
 
+from api.providers import characters
 from api.providers.characters import Halves
 
 _MOST_CALLS = 128
@@ -81,9 +82,11 @@ class ToolCalls:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    return characters.whole(value) if isinstance(value, str) else ""
 
 
 def _arguments(value: object) -> str:
     # Some give the arguments as the object that they should be the text of.
-    return json.dumps(value) if isinstance(value, dict | list) else _text(value)
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return value if isinstance(value, str) else ""

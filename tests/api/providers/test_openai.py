@@ -16,8 +16,9 @@ from api.providers import failures
 from api.providers.answers import Busy, CannotAnswer, Chunk, Outcome, Refused, SetUpWrongly
 from api.providers.calls import Limits
 from api.providers.openai import OpenAIProvider
-from tests.api.behaving_server import BehavingServer
-from tests.api.behaviours import BEHAVIOURS, HELLO, Act, Behaviour, Leads, hello, text
+from tests.api.behaving.behaviour import HELLO, JSON, PLAIN, Act, Behaviour, Leads, hello, text
+from tests.api.behaving.behaviours import BEHAVIOURS
+from tests.api.behaving.server import BehavingServer
 from tests.patience import LONGEST_SECONDS
 
 KEY = "model-key"
@@ -26,7 +27,6 @@ PATIENT = Limits()
 QUICK = Limits(between_seconds=1.5, total_seconds=3, end_seconds=1)
 SILENCES = {Act.HANG, Act.HEARTBEAT}
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 30_000
-JSON = {"Content-Type": "application/json"}
 ERRORS = {Leads.REFUSED: Refused, Leads.BUSY: Busy, Leads.ALARM: SetUpWrongly}
 
 
@@ -211,9 +211,8 @@ def test_signs_of_life_come_before_the_first_word(server: BehavingServer, name: 
 
 
 def test_a_compressed_answer_is_read(server: BehavingServer) -> None:
-    whole = b"".join(step for step in hello() if isinstance(step, bytes))
     behaviour = Behaviour(
-        "Compresses.", steps=(gzip.compress(whole),), headers={"Content-Encoding": "gzip"}
+        "Compresses.", steps=(gzip.compress(PLAIN),), headers={"Content-Encoding": "gzip"}
     )
     assert ask(server, behaviour).text() == HELLO
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from tests.api.behaviours import BEHAVIOURS, Act, Behaviour
+from tests.api.behaving.behaviour import Act, Behaviour
+from tests.api.behaving.behaviours import BEHAVIOURS
 from tests.patience import LONGEST_SECONDS
 
 _HEARTBEAT_SECONDS = 0.02

@@ -287,6 +287,9 @@ STRIPE_CHECKOUT_ORIGIN = environment.origin(
 MODEL_BASE_URL = environment.optional_address("MODEL_BASE_URL")
 MODEL_API_KEY = environment.optional("MODEL_API_KEY")
 MODEL_NAME = environment.text("MODEL_NAME", None if MODEL_BASE_URL else "")
+# Without one of these the house has no such model, unless the admin says what it is called.
+MODEL_IMAGE_NAME = environment.optional("MODEL_IMAGE_NAME")
+MODEL_VOICE_NAME = environment.optional("MODEL_VOICE_NAME")
 
 # --- background work ------------------------------------------------------------------------
 

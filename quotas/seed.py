@@ -1,4 +1,4 @@
-"""The plans, packs and meters of a first start. What exists already is the admin's and stays."""
+"""The plans, packs, meters and models of a first start. What exists is the admin's and stays."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ from django.db import transaction
 from gate.store.hot_state import PARTITIONS
 from partitions.models import Partition
 from quotas import catalogue
+from quotas.models.offer import AIModel, Provider
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 
 COPILOT_PRO_PACK = "copilot-pro"
@@ -56,9 +57,16 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
     ),
 )
 
+# endpoint, name, description
+_MODELS = (
+    (AIModel.Endpoint.CHAT, "sansxel-chat", "Answers in words."),
+    (AIModel.Endpoint.IMAGES, "sansxel-image", "Makes a picture of a prompt."),
+    (AIModel.Endpoint.VOICE, "sansxel-voice", "Reads a text aloud."),
+)
+
 
 def seed_catalogue(*, with_demo_prices: bool) -> None:
-    """Create the plans, packs and meters that are missing, and what nothing works without."""
+    """Create plans, packs, meters and models that are missing, and what nothing works without."""
     with transaction.atomic():
         QuotaPolicy.objects.get_or_create(pk=1)
         Partition.objects.bulk_create(
@@ -94,3 +102,17 @@ def seed_catalogue(*, with_demo_prices: bool) -> None:
         catalogue.ensure_default_plan()
         if any(created) or is_new_pack or is_first:
             catalogue.changed()
+        _seed_models()
+
+
+def _seed_models() -> None:
+    """The first models, once in the life of an installation: a mark says that they were made."""
+    # Of two that prepare at once, the second waits for the first and finds the mark.
+    is_first = QuotaPolicy.objects.filter(has_first_models=False).update(has_first_models=True)
+    if not is_first or Provider.objects.exists():
+        return
+    house = Provider.objects.create(name="House")
+    AIModel.objects.bulk_create(
+        AIModel(endpoint=endpoint, name=name, description=description, provider=house)
+        for endpoint, name, description in _MODELS
+    )

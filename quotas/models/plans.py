@@ -167,6 +167,9 @@ class QuotaPolicy(models.Model):
     )
     version = models.PositiveBigIntegerField(default=1, editable=False)
     pushed_version = models.PositiveBigIntegerField(default=0, editable=False)
+    # Those that an admin deleted do not come back. The database knows the default as well, for
+    # the release before, which does not know the field.
+    has_first_models = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name = "quota policy"

@@ -20,7 +20,14 @@ def test_a_password_that_begins_with_a_dash_stays_what_it_is(tmp_path: Path) -> 
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_absent_and_empty_are_the_same_nothing(tmp_path: Path, value: str | None) -> None:
     names = ["EMAIL_HOST_USER", "EMAIL_HOST_PASSWORD", "MODEL_BASE_URL", "MODEL_API_KEY"]
-    names += ["MODEL_NAME", "SECRET_KEY_FALLBACKS", "CSRF_TRUSTED_ORIGINS", "PORT"]
+    names += [
+        "MODEL_NAME",
+        "MODEL_IMAGE_NAME",
+        "MODEL_VOICE_NAME",
+        "SECRET_KEY_FALLBACKS",
+        "CSRF_TRUSTED_ORIGINS",
+        "PORT",
+    ]
     given = {} if value is None else dict.fromkeys(names, value)
     found = read(tmp_path, {**PRODUCTION, **given}, *names)
     found.pop("inbox")

@@ -17,7 +17,9 @@ from gate.terms import addresses, key_text
 from gate.terms.reasons import Reason
 from keys.projection import valid_service_tokens
 from quotas.models.entitlements import PlanGrant, Suspension
+from quotas.models.offer import AIModel
 from quotas.models.used import WeekClose
+from quotas.offer import offered
 from quotas.standing import standing_of
 from quotas.usage import drain, refusals
 from tests.quotas.live_gate import LiveGate
@@ -164,6 +166,13 @@ def test_bringing_it_up_twice_changes_nothing(gate: LiveGate, facts: Facts, at: 
     ask_with_every_key(gate, facts, at=at)
     for account in facts.accounts:
         assert stands(account, at=at) == told(account)
+
+
+def test_it_offers_the_first_models_once(brought_up: None) -> None:
+    assert [each.name for each in offered()] == ["sansxel-chat", "sansxel-image", "sansxel-voice"]
+    AIModel.objects.filter(endpoint="voice").delete()
+    call_command("prepare", verbosity=0)
+    assert [each.name for each in offered()] == ["sansxel-chat", "sansxel-image"]
 
 
 def test_the_rows_that_were_kept_are_all_still_there(

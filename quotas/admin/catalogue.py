@@ -11,7 +11,19 @@ from quotas import catalogue, grants
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 
 
-class CatalogueAdmin(admin.ModelAdmin[Any]):
+class StayingAdmin(admin.ModelAdmin[Any]):
+    """What must stay says why (`why_it_stays`) on the page that asks, and is not deleted."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """The reasons of those that stay, if there are any: then none is deleted."""
+        reasons = [reason for obj in objs if (reason := obj.why_it_stays)]
+        if reasons:
+            # What depends on it may be thousands of rows that nobody reads.
+            return [], {}, set(), reasons
+        return super().get_deleted_objects(objs, request)
+
+
+class CatalogueAdmin(StayingAdmin):
     """Whatever is changed here counts for the very next chat of everybody."""
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
@@ -24,14 +36,6 @@ class CatalogueAdmin(admin.ModelAdmin[Any]):
         if change and "position" in form.changed_data:
             grants.plans_changed_places()
         catalogue.changed()
-
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """What must stay is named with the reason on the page that asks, and is not deleted."""
-        reasons = [reason for obj in objs if (reason := obj.why_it_stays)]
-        if reasons:
-            # What depends on it may be thousands of rows that nobody reads.
-            return [], {}, set(), reasons
-        return super().get_deleted_objects(objs, request)
 
     def delete_model(self, request: HttpRequest, obj: Model) -> None:
         super().delete_model(request, obj)

@@ -9,6 +9,7 @@ uvicorn runs the application (docs/decisions/0010).
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -168,7 +169,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._start_asgi_task(cycle, self.app)
 
     def _new_cycle(self, head: Head) -> "_Cycle":
-        scope = {
+        scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
             "http_version": head.version,
@@ -182,6 +183,7 @@ class GuardedProtocol(HttpToolsProtocol):
             "query_string": head.query,
             "headers": list(head.headers),
             "state": self.app_state.copy(),
+            "extensions": {} if head.version == "1.0" else {"http.response.trailers": {}},
         }
         return _Cycle(
             scope=cast(Any, scope),
@@ -353,12 +355,49 @@ class GuardedProtocol(HttpToolsProtocol):
 class _Cycle(RequestResponseCycle):
     """A request and its answer."""
 
+    _ends_by_closing = False
+    _ends_in_trailers = False
+
     async def send(self, message: Any) -> None:
         if self.waiting_for_100_continue and self.more_body:
             # Answered before it was told to go on: whether the body still comes, only the
             # client knows.
             self.keep_alive = False
+        if message["type"] == "http.response.start":
+            self._choose_end(message)
+        elif message["type"] == "http.response.trailers":
+            self._end(message["headers"])
+            return
+        elif self._ends_by_closing:
+            # There is no length to keep to.
+            self.expected_content_length = len(message.get("body", b""))
+        elif self._ends_in_trailers:
+            message = {**message, "more_body": True}
         await super().send(message)
+
+    def _choose_end(self, start: Any) -> None:
+        """How the client will know where the body ends."""
+        has_length = any(name.lower() == b"content-length" for name, _ in start["headers"])
+        if self.scope["http_version"] == "1.0" and not has_length:
+            # There are no chunks in HTTP/1.0.
+            self.chunked_encoding = False
+            self.keep_alive = False
+            self._ends_by_closing = True
+        else:
+            self._ends_in_trailers = bool(start.get("trailers")) and not has_length
+
+    def _end(self, trailers: Iterable[tuple[bytes, bytes]]) -> None:
+        """End an answer in chunks with headers behind it, as uvicorn ends one without."""
+        if self.disconnected or self.response_complete:
+            return
+        lines = (part for name, value in trailers for part in (name, b": ", value, b"\r\n"))
+        if self.scope["method"] != "HEAD":
+            self.transport.write(b"".join((b"0\r\n", *lines, b"\r\n")))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class _Outlet:

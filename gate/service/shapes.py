@@ -75,8 +75,8 @@ class Batch(Struct, forbid_unknown_fields=True):
             Annotated[
                 Any,
                 Meta(
-                    description="As the body of /quota/v1/check.",
-                    extra_json_schema={"type": "object"},
+                    description="Each is judged by itself: what is wrong with one is its problem.",
+                    extra_json_schema={"$ref": _SCHEMAS + "Check"},
                 ),
             ]
         ],

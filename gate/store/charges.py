@@ -52,11 +52,16 @@ class Answer:
     key_used: int = 0  # chats that the key has used this week, holds included
     key_digest: str = ""
     wanted: int = 0  # chats that the request takes
+    scopes: str = ""  # meters that the key may use, joined by commas; "" is all; of a look only
 
     @property
     def allowance_left(self) -> int | None:
         """Chats left of this week's allowance; None is unlimited."""
         return None if self.cap is None else max(0, self.cap - self.used)
+
+    def may_use(self, meter: str) -> bool:
+        """Whether the key may use a meter, as a look tells."""
+        return not self.scopes or meter in self.scopes.split(",")
 
     @property
     def boost_taken(self) -> int:

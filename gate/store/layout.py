@@ -372,6 +372,7 @@ ANSWER = Record(
         whole("key_used", "Chats of the key this week."),
         text("key_digest", "The one that matched."),
         later(whole("wanted", "Chats that the request takes.")),
+        later(text("scopes", "Meters that the key may use, see key; of a look only.")),
     ),
 )
 KEPT = Record(

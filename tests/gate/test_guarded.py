@@ -35,6 +35,9 @@ class App:
         if scope["path"] == "/stream":
             await answer(send, b".", until=self.let_go)
             return
+        if scope["path"] == "/trailing":
+            await answer_with_trailers(send)
+            return
         if scope["path"] != "/early":
             try:
                 body = await read_body(receive, MANY)
@@ -56,6 +59,20 @@ async def answer(
         await asyncio.sleep(0.02)
     for left in range(times - 1, -1, -1):
         await send({"type": "http.response.body", "body": part, "more_body": left > 0})
+
+
+async def answer_with_trailers(send: Send) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"trailer", b"x-why")],
+            "trailers": True,
+        }
+    )
+    await send({"type": "http.response.body", "body": b"ab", "more_body": True})
+    await send({"type": "http.response.body", "body": b"c"})
+    await send({"type": "http.response.trailers", "headers": [(b"x-why", b"done")]})
 
 
 class Line(asyncio.Protocol):
@@ -455,6 +472,33 @@ async def test_many_requests_at_once_are_answered_in_order(server: Server) -> No
 
 
 # --- how many ---------------------------------------------------------------------------------
+
+
+# --- where an answer ends -----------------------------------------------------------------------
+
+
+async def test_an_answer_of_unknown_length_to_http_1_0_ends_with_the_connection(
+    server: Server,
+) -> None:
+    line = await server.line()
+    server.app.let_go.set()
+    await line.send(b"GET /stream HTTP/1.0\r\nhost: here\r\n\r\n")
+    answered, _, body = (await line.until_closed()).partition(b"\r\n\r\n")
+    assert answered.startswith(b"HTTP/1.1 200")
+    assert b"chunked" not in answered
+    assert body == b"."
+
+
+async def test_headers_behind_an_answer_are_sent_and_the_connection_goes_on(
+    server: Server,
+) -> None:
+    line = await server.line()
+    await line.send(head("/trailing") + head("/early"))
+    end = b"2\r\nab\r\n1\r\nc\r\n0\r\nx-why: done\r\n\r\n"
+    await until(lambda: b"/early" in line.data)
+    first, _, second = line.data.partition(end)
+    assert first.startswith(b"HTTP/1.1 200")
+    assert second.startswith(b"HTTP/1.1 200")
 
 
 @pytest.fixture

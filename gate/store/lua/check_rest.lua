@@ -117,7 +117,8 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     boost_left = boost_left, credits_left = credits_left, credits_per_chat = rate, week = week,
     allowance_taken = allowance, boosts_taken = boosts_taken, credits_taken = credits_taken,
     entry_id = entry_id, at_ms = now, left_by_boost = table.concat(left, ','), key_cap = key_cap,
-    key_used = key_used, key_digest = key_digest, wanted = wanted_chats}
+    key_used = key_used, key_digest = key_digest, wanted = wanted_chats,
+    scopes = units == 0 and key_scopes or ''}
 end
 
 local function refuse(status)

@@ -52,6 +52,7 @@ def _now(account: Account) -> dict[str, Any]:
         "days_peak": week.peak if week else 0,
         "week_total": week.total if week else 0,
         "keys_usage": week.keys if week else [],
+        "meters_usage": week.meters if week else [],
         "has_usage": bool(week and week.total)
         or UsageRollup.objects.filter(account=account).exists(),
     }

@@ -13,6 +13,7 @@ from django.db import connection as database
 from accounts.models import Account
 from gate.terms import week
 from keys.models import ApiKey
+from quotas.models.plans import Meter
 from quotas.models.used import UsageRollup
 from quotas.usage import stream
 
@@ -22,7 +23,7 @@ _BAR_HEIGHT = 100
 
 # Rollups of a week with the cursor of the same moment; without any, the cursor alone.
 _DRAINED = """
-    SELECT drained_id, hour, source, key_id, chats
+    SELECT drained_id, hour, source, key_id, meter, chats
     FROM accounts_partition LEFT JOIN quotas_usagerollup
         ON account_id = %(account)s AND hour >= %(from)s AND hour < %(to)s
     WHERE index = %(partition)s
@@ -80,11 +81,20 @@ class KeyUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterUsage:
+    """Chats of one endpoint this week."""
+
+    name: str
+    chats: int
+
+
+@dataclass(frozen=True, slots=True)
 class WeekUsage:
     """One week of an account, Monday to Sunday."""
 
     days: tuple[DayUsage, ...]
     keys: tuple[KeyUsage, ...]
+    meters: tuple[MeterUsage, ...]
 
     @property
     def total(self) -> int:
@@ -103,9 +113,11 @@ def usage_of(account: Account, *, at: datetime) -> WeekUsage:
     chats = _chats(account, this_week)
     by_day: dict[tuple[date, str], int] = defaultdict(int)
     by_key: dict[int, int] = defaultdict(int)
-    for (hour, source, key_id), count in chats.items():
+    by_meter: dict[str, int] = defaultdict(int)
+    for (hour, source, key_id, meter), count in chats.items():
         by_day[hour.date(), source] += count
         by_key[key_id] += count
+        by_meter[meter] += count
     first = week.starts_at(this_week).date()
     dates = [first + timedelta(days=offset) for offset in range(7)]
     sources = UsageRollup.Source
@@ -124,11 +136,12 @@ def usage_of(account: Account, *, at: datetime) -> WeekUsage:
             for day in dates
         ),
         keys=_by_key(account, by_key),
+        meters=_by_meter(by_meter),
     )
 
 
-# By hour, source and key.
-_Chats = dict[tuple[datetime, str, int], int]
+# By hour, source, key and meter.
+_Chats = dict[tuple[datetime, str, int, str], int]
 
 
 def _chats(account: Account, this_week: int) -> _Chats:
@@ -139,9 +152,12 @@ def _chats(account: Account, this_week: int) -> _Chats:
             continue
         if entry.handle == account.handle and entry.week == this_week:
             hour = stream.hour_of(entry)
-            chats[hour, UsageRollup.Source.ALLOWANCE, entry.key_id] += entry.allowance
-            chats[hour, UsageRollup.Source.BOOST, entry.key_id] += entry.boost_chats
-            chats[hour, UsageRollup.Source.CREDITS, entry.key_id] += entry.credit_chats
+            for source, count in (
+                (UsageRollup.Source.ALLOWANCE, entry.allowance),
+                (UsageRollup.Source.BOOST, entry.boost_chats),
+                (UsageRollup.Source.CREDITS, entry.credit_chats),
+            ):
+                chats[hour, source, entry.key_id, entry.meter] += count
     return chats
 
 
@@ -159,13 +175,20 @@ def _drained(account: Account, this_week: int) -> tuple[str, _Chats]:
         )
         rows = asked.fetchall()
     chats: _Chats = defaultdict(int)
-    for _, hour, source, key_id, count in rows:
+    for _, hour, source, key_id, meter, count in rows:
         if hour is not None:
-            chats[hour, source, key_id] += count
+            chats[hour, source, key_id, meter] += count
     return rows[0][0], chats
 
 
 def _by_key(account: Account, by_key: dict[int, int]) -> tuple[KeyUsage, ...]:
     keys = ApiKey.objects.filter(pk__in=by_key, account=account).select_related("account")
     usages = [KeyUsage(key.name, key.masked, by_key[key.pk]) for key in keys]
+    return tuple(sorted(usages, key=lambda usage: (-usage.chats, usage.name)))
+
+
+def _by_meter(by_meter: dict[str, int]) -> tuple[MeterUsage, ...]:
+    # One that was taken out of the catalogue keeps its slug.
+    names = dict(Meter.objects.filter(slug__in=by_meter).values_list("slug", "name"))
+    usages = [MeterUsage(names.get(slug, slug), count) for slug, count in by_meter.items()]
     return tuple(sorted(usages, key=lambda usage: (-usage.chats, usage.name)))

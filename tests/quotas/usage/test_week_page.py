@@ -107,6 +107,17 @@ def test_keys_are_listed_by_what_they_used(
     assert [(key.name, key.chats) for key in usage.keys] == [("server", 4), ("laptop", 2)]
 
 
+def test_endpoints_are_told_apart(account: Account, key: str, gate: LiveGate) -> None:
+    gate.use(key, 2, at=WEDNESDAY)
+    for _ in range(3):
+        gate.check(key, meter="images", at=WEDNESDAY)
+    drain.move_all()
+    gate.check(key, meter="voice", at=WEDNESDAY)
+    usage = week_page.usage_of(account, at=WEDNESDAY)
+    told = [(meter.name, meter.chats) for meter in usage.meters]
+    assert told == [("Images", 3), ("Chat", 2), ("Voice", 1)]
+
+
 def test_other_accounts_are_not_in_it(
     account: Account, key: str, other_key: str, gate: LiveGate
 ) -> None:

@@ -1,173 +1,151 @@
 """The public REST API as an ASGI application."""
 
 import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from api import chat
-from api.model import ChatModel
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.calls import HOLD_SECONDS
+from api.chat import Chat
+from api.completions import Completions
+from api.looking import Looking
+from api.media import Images, Voice
+from api.offer import LoadModels, Offer
+from api.openapi import DOCUMENT
+from api.problems import problem_response
+from api.serving import Proxies, Serving
 from gate.decision.check import Gate, QuotaUnavailable
-from gate.service.alarms import Alarms
-from gate.service.http import (
-    App,
-    ClientGone,
-    Message,
-    Problem,
-    Receive,
-    Scope,
-    Send,
-    bearer_token,
-    client_address,
-    json_object,
-    read_body,
-    require_method,
-    send_json,
-    send_problem,
-)
-from gate.service.rate_headers import rate_headers
-from gate.service.refusals import invalid_key, refusal, unavailable
-from gate.terms import week
-from gate.terms.addresses import known_to_hex
-from gate.terms.reasons import Reason
+from gate.service.http import ClientGone, Problem, json_response
+from gate.service.refusals import unavailable
 
 logger = logging.getLogger(__name__)
 
-_BODY_LIMIT = 2 * 1024 * 1024
-_METHODS = {"/api/v1/chat": "POST", "/api/v1/quota": "GET"}
+# What is still open when the server ends is given back within this.
+_ENDED_WITHIN_SECONDS = 3.0
+_SHOWN_TO_BROWSERS = (
+    *("RateLimit", "RateLimit-Policy", "Retry-After", "X-RateLimit-Limit"),
+    *("X-RateLimit-Remaining", "X-RateLimit-Reset", "X-Request-Id"),
+)
 
 
 def create_app(
     *,
     gate: Gate,
-    model: ChatModel,
+    load_models: LoadModels,
     billing_url: str,
-    proxies_by_port: int = 0,
-    proxies_by_socket: int = 0,
-) -> App:
-    """The API over a gate and a model; `billing_url` is where a 429 sends people.
+    proxies: Proxies | None = None,
+    cors_origins: Sequence[str] = (),
+    hold_seconds: int = HOLD_SECONDS,
+) -> Starlette:
+    """The API over a gate and models; `billing_url` is where a 429 sends people.
 
-    proxies_by_port, proxies_by_socket: how many trusted proxies add the address they were asked
-    from to X-Forwarded-For, by the way in.
+    cors_origins: of pages whose scripts may ask; browsers refuse all others.
+    hold_seconds: how long a call's cost stays away when this process is killed.
     """
+    offer = Offer(load_models)
+    serving = Serving(
+        gate=gate,
+        offer=offer,
+        billing_url=billing_url,
+        proxies=proxies or Proxies(),
+        hold_seconds=hold_seconds,
+    )
+    looking = Looking(serving)
 
-    alarms = Alarms()
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        await serving.calls.all_ended(within_seconds=_ENDED_WITHIN_SECONDS)
+        await offer.aclose()
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
+    async def refuse(_: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        if error.alarm is not None:
+            serving.alarms.tell(error.alarm)
+        return problem_response(error)
 
-        async def sending(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
-        asked_from = known_to_hex(
-            client_address(scope, by_port=proxies_by_port, by_socket=proxies_by_socket)
-        )
-        try:
-            if _endpoint(scope) == "quota":
-                await _quota(scope, sending, gate=gate, address=asked_from)
-            else:
-                await _chat(
-                    scope,
-                    receive,
-                    sending,
-                    gate=gate,
-                    model=model,
-                    billing_url=billing_url,
-                    address=asked_from,
-                )
-        except Problem as problem:
-            if problem.alarm is not None:
-                alarms.tell(problem.alarm)
-            await send_problem(send, problem)
-        except QuotaUnavailable:
-            await send_problem(send, unavailable())
-        except (ClientGone, OSError):
-            return
-        except chat.BrokenOff:
-            # The server cuts a connection whose answer ends in an exception.
-            raise
-        except Exception:
-            logger.exception("%s failed", scope["path"])
-            if has_begun:
-                raise
-            await send_problem(
-                send, Problem(500, "internal_error", "Something broke on our side; try again.")
-            )
-
+    app = Starlette(
+        routes=[
+            Route("/api/v1/chat", Chat(serving).answer, methods=["POST"]),
+            Route("/api/v1/chat/completions", Completions(serving).answer, methods=["POST"]),
+            Route("/api/v1/images", Images(serving).answer, methods=["POST"]),
+            Route("/api/v1/voice", Voice(serving).answer, methods=["POST"]),
+            Route("/api/v1/quota", looking.quota),
+            Route("/api/v1/models", looking.models),
+            Route("/api/v1/models/{name:path}", looking.model),
+            Route("/api/v1/openapi.json", _document),
+        ],
+        middleware=_cors(cors_origins),
+        exception_handlers={
+            Problem: refuse,
+            QuotaUnavailable: _unavailable,
+            ClientGone: _gone,
+            HTTPException: _of_http,
+            Exception: _broken,
+        },
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
     return app
 
 
-def _endpoint(scope: Scope) -> str:
-    """Which endpoint is asked for; Problem 404 or 405 when it is none."""
-    method = _METHODS.get(scope["path"])
-    if method is None:
-        raise Problem(404, "not_found", "There is nothing at this address.")
-    require_method(scope["method"], method)
-    return str(scope["path"].rpartition("/")[2])
+def _cors(origins: Sequence[str]) -> list[Middleware]:
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=list(_SHOWN_TO_BROWSERS),
+            max_age=600,
+        )
+    ]
 
 
-async def _quota(scope: Scope, send: Send, *, gate: Gate, address: str) -> None:
-    """What the key may still do. Costs nothing, also when everything is used up."""
-    key = bearer_token(scope["headers"])
-    if key is None:
-        raise invalid_key()
-    decision = await gate.check(key=key, units=0, address=address)
-    answer = decision.answer
-    if answer is None:
-        raise refusal(decision, billing_url="")
-    body = {
-        "account": decision.handle,
-        "plan": answer.plan,
-        "suspended": decision.reason is Reason.SUSPENDED,
-        "week": {
-            "starts_at": week.utc_text(week.starts_at(answer.week)),
-            "resets_at": week.ends_at_text(answer.week),
-            "cap": answer.cap,
-            "used": answer.used,
-        },
-        "remaining": {
-            "allowance": answer.allowance_left,
-            "boost": answer.boost_left,
-            "credits": answer.credits_left,
-            "chats": answer.chats_left,
-        },
-        "credits_per_chat": answer.credits_per_chat,
-    }
-    await send_json(send, 200, body, rate_headers(decision))
+async def _document(_: Request) -> Response:
+    answer = json_response(200, DOCUMENT)
+    return Response(answer.body, media_type="application/json")
 
 
-async def _chat(
-    scope: Scope,
-    receive: Receive,
-    send: Send,
-    *,
-    gate: Gate,
-    model: ChatModel,
-    billing_url: str,
-    address: str,
-) -> None:
-    key = bearer_token(scope["headers"])
-    if key is None:
-        raise invalid_key()
-    raw = await read_body(receive, _BODY_LIMIT)
-    try:
-        body = chat.read_request(json_object(scope["headers"], raw))
-    except Problem:
-        # What is wrong with a request is for customers: a stranger learns only 401.
-        look = await gate.check(key=key, units=0, address=address)
-        if look.reason is Reason.INVALID_KEY:
-            raise invalid_key() from None
-        raise
-    # A request id of the client is not used for replay: it would make chats free.
-    decision = await gate.check(key=key, meter="chat", address=address)
-    if not decision.allowed:
-        raise refusal(decision, billing_url=billing_url)
-    assert decision.charge_id is not None
-    await chat.answer(
-        gate=gate,
-        model=model,
-        charge_id=decision.charge_id,
-        body=body,
-        headers=rate_headers(decision),
-        receive=receive,
-        send=send,
+async def _unavailable(_: Request, __: Exception) -> Response:
+    return problem_response(unavailable())
+
+
+async def _gone(_: Request, __: Exception) -> Response:
+    # Nobody reads it.
+    return Response(status_code=400)
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    """What the router finds wrong: the address, or the method."""
+    assert isinstance(error, HTTPException)
+    if error.status_code != 405:
+        return problem_response(Problem(404, "not_found", "There is nothing at this address."))
+    allowed = (error.headers or {}).get("Allow", "")
+    if request.method == "OPTIONS":
+        # Nobody pays for asking what may be asked.
+        return Response(status_code=204, headers={"Allow": f"{allowed}, OPTIONS"})
+    return problem_response(
+        Problem(
+            405,
+            "method_not_allowed",
+            f"Use {allowed.split(',')[0]}.",
+            headers=[(b"allow", allowed.encode("ascii"))],
+        )
+    )
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    logger.error("%s failed: %s", request.url.path, type(error).__name__)
+    return problem_response(
+        Problem(500, "internal_error", "Something broke on our side; try again.")
     )

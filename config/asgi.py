@@ -15,8 +15,9 @@ django.setup()
 from django.conf import settings  # noqa: E402
 
 from api.asgi import create_app as create_api  # noqa: E402
-from api.model import ChatModel, DemoModel, OpenAIModel  # noqa: E402
+from api.serving import Proxies  # noqa: E402
 from config import readiness, signs_of_life, starting  # noqa: E402
+from config.offer import Providers, limits  # noqa: E402
 from config.reading import in_thread  # noqa: E402
 from gate.decision.check import Gate  # noqa: E402
 from gate.service.asgi import QuotaApp  # noqa: E402
@@ -27,7 +28,6 @@ from gate.service.http import (  # noqa: E402
     Receive,
     Scope,
     Send,
-    lifespan,
     request_id_of,
     require_method,
     send_json,
@@ -52,16 +52,6 @@ async def _look_at_server(run_id: str) -> None:
     except CannotTrust as error:
         logger.critical("%s", error)
         raise
-
-
-def _model() -> ChatModel:
-    if not settings.MODEL_BASE_URL:
-        return DemoModel()
-    return OpenAIModel(
-        base_url=settings.MODEL_BASE_URL,
-        api_key=settings.MODEL_API_KEY,
-        model=settings.MODEL_NAME,
-    )
 
 
 async def _probes(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +85,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            # The API has to end its calls; nothing else begins or ends.
+            await self._api(scope, receive, send)
             return
         await self._app_of(scope["path"])(scope, receive, _with_request_id(scope, send))
 
@@ -142,10 +133,11 @@ def _compose() -> Application:
     )
     api = create_api(
         gate=gate,
-        model=_model(),
+        load_models=Providers(limits()).models,
         billing_url=billing_url,
-        proxies_by_socket=settings.TRUSTED_PROXIES,
-        proxies_by_port=settings.GATE_TRUSTED_PROXIES,
+        proxies=Proxies(by_port=settings.GATE_TRUSTED_PROXIES, by_socket=settings.TRUSTED_PROXIES),
+        cors_origins=settings.API_CORS_ORIGINS,
+        hold_seconds=settings.API_HOLD_SECONDS,
     )
     return Application(quota_service, api)
 

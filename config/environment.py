@@ -93,6 +93,19 @@ def origin(name: str, default: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
+def origins(name: str) -> list[str]:
+    """Origins of pages with commas between, as browsers send them; there may be none."""
+    found = []
+    for value in words(name) if optional(name) else []:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or value != f"{parts.scheme}://{parts.netloc}":
+            raise ImproperlyConfigured(
+                f"{name} has “{value}”; an origin is like https://app.example, without a path."
+            )
+        found.append(value)
+    return found
+
+
 def stripe_secret_key(name: str, default: str | None = None) -> str:
     """A secret or restricted key of Stripe, whole; the value is never shown."""
     value = text(name, default)

@@ -26,7 +26,8 @@ def main() -> None:
             listening.append(sockets.at_path(settings.GATE_SOCKET))
     except sockets.CannotListen as error:
         sys.exit(str(error))
-    config = uvicorn.Config("config.asgi:application", workers=settings.GATE_WORKERS, **OPTIONS)
+    options = {**OPTIONS, "timeout_graceful_shutdown": settings.GATE_STOP_SECONDS}
+    config = uvicorn.Config("config.asgi:application", workers=settings.GATE_WORKERS, **options)
     if settings.GATE_WORKERS > 1:
         Multiprocess(config, sockets=listening).run()
     else:

@@ -48,6 +48,9 @@ def quickstart(request: HttpRequest) -> HttpResponse:
     membership = membership_of(request)
     context = {
         "base_url": site_address(),
+        "models_example": (
+            f'curl {site_address()}/api/v1/models \\\n  -H "Authorization: Bearer $SANSXEL_KEY"'
+        ),
         "has_keys": membership is not None
         and ApiKey.objects.filter(account=membership.account, revoked_at=None).exists(),
     }

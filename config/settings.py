@@ -130,6 +130,8 @@ GATE_HOST = environment.text("GATE_HOST", environment.text("HOST", "127.0.0.1"))
 GATE_PORT = environment.integer("GATE_PORT", min(PORT + 1, 65535), low=1, high=65535)
 GATE_SOCKET = environment.optional_path("GATE_SOCKET")
 GATE_WORKERS = environment.integer("GATE_WORKERS", max(1, _CORES // 2), low=1, high=64)
+# Answers that are under way when it is asked to stop may take so long to their end.
+GATE_STOP_SECONDS = environment.integer("GATE_STOP_SECONDS", 8, low=0, high=3600)
 # Pages are served to the front alone: at a Unix socket, or else at a port of this machine.
 SITE_SOCKET = environment.optional_path("SITE_SOCKET")
 SITE_HOST = environment.text("SITE_HOST", "127.0.0.1")
@@ -290,6 +292,17 @@ MODEL_NAME = environment.text("MODEL_NAME", None if MODEL_BASE_URL else "")
 # Without one of these the house has no such model, unless the admin says what it is called.
 MODEL_IMAGE_NAME = environment.optional("MODEL_IMAGE_NAME")
 MODEL_VOICE_NAME = environment.optional("MODEL_VOICE_NAME")
+# How long an answer is waited for: until its first piece, between two, and all in all.
+MODEL_FIRST_SECONDS = environment.integer("MODEL_FIRST_SECONDS", 120, low=1, high=3600)
+MODEL_BETWEEN_SECONDS = environment.integer("MODEL_BETWEEN_SECONDS", 60, low=1, high=3600)
+MODEL_TOTAL_SECONDS = environment.integer("MODEL_TOTAL_SECONDS", 600, low=1, high=86_400)
+# Calls to one provider at once, of one process, and how long one more waits for room.
+MODEL_CONNECTIONS = environment.integer("MODEL_CONNECTIONS", 100, low=1, high=10_000)
+MODEL_WAIT_SECONDS = environment.integer("MODEL_WAIT_SECONDS", 5, low=0, high=600)
+# How long the cost of an answer stays away when the process that makes it is killed.
+API_HOLD_SECONDS = environment.integer("API_HOLD_SECONDS", 60, low=3, high=3600)
+# Pages whose scripts may ask the API; keys do not belong into pages, so there are none.
+API_CORS_ORIGINS = environment.origins("API_CORS_ORIGINS")
 
 # --- background work ------------------------------------------------------------------------
 

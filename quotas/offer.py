@@ -7,7 +7,7 @@ the name of the variable that has one leaves.
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import OuterRef, Subquery
 
 from quotas.models.offer import AIModel, Provider
 from quotas.models.plans import Meter
@@ -26,14 +26,16 @@ class OfferedModel:
     """A model that customers may name.
 
     endpoint: chat, images or voice, which is the meter's slug as well; units: times what the meter
-    costs in chats; plans: the slugs of those that may use it, or None for every plan, and with no
-    slug in it nobody may; base_url: without a slash at its end, empty of the built-in demo;
-    key_variable: where the key is, empty without one; created: seconds since 1970.
+    costs in chats; chats: what a call costs so; plans: the slugs of those that may use it, or None
+    for every plan, and with no slug in it nobody may; base_url: without a slash at its end, empty
+    of the built-in demo; key_variable: where the key is, empty without one; created: seconds since
+    1970.
     """
 
     name: str
     endpoint: str
     units: int
+    chats: int
     plans: frozenset[str] | None
     base_url: str
     key_variable: str
@@ -45,13 +47,18 @@ class OfferedModel:
 
 def offered() -> list[OfferedModel]:
     """All of them by endpoint, and of each endpoint the one to be asked first before the others."""
-    meter = Meter.objects.filter(slug=OuterRef("endpoint"))
+    cost = Meter.objects.filter(slug=OuterRef("endpoint")).values("chats")
     models = (
-        AIModel.objects.filter(Exists(meter), is_offered=True)
+        AIModel.objects.annotate(meter_chats=Subquery(cost))
+        .filter(meter_chats__isnull=False, is_offered=True)
         .select_related("provider")
         .prefetch_related("plans")
     )
-    return [_offered(model) for model in models if not why_unanswered(model)]
+    return [
+        _offered(model, chats=model.units * model.meter_chats)
+        for model in models
+        if not why_unanswered(model)
+    ]
 
 
 def base_url_of(provider: Provider) -> str:
@@ -80,12 +87,13 @@ def why_unanswered(model: AIModel) -> str:
     return f"no name at the provider, and {setting} is not set"
 
 
-def _offered(model: AIModel) -> OfferedModel:
+def _offered(model: AIModel, *, chats: int) -> OfferedModel:
     base_url = base_url_of(model.provider)
     return OfferedModel(
         name=model.name,
         endpoint=model.endpoint,
         units=model.units,
+        chats=chats,
         plans=None if model.for_all_plans else frozenset(plan.slug for plan in model.plans.all()),
         base_url=base_url,
         key_variable=key_variable_of(model.provider),

@@ -23,6 +23,7 @@ from keys.models import ApiKey
 from quotas import catalogue, grants
 from quotas.models.ledger import Boost
 from quotas.seed import seed_catalogue
+from tests.api.javascript import packages
 
 TESTS = Path(__file__).parent
 # Folders whose tests share something expensive, the longest first: one process runs all of them.
@@ -48,6 +49,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.xdist_group(group))
     order = {name: at for at, name in enumerate(TOGETHER)}
     items.sort(key=lambda item: order.get(folder(item, TOGETHER) or "", len(order)))
+
+
+@pytest.fixture(scope="session")
+def openai_modules() -> Path:
+    """Where Node finds OpenAI's client."""
+    try:
+        return packages.modules()
+    except packages.CannotInstall as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="session")

@@ -1,55 +1,115 @@
 """The public API in this process, on the real Valkey, with a model server over real HTTP."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
 
 from api.asgi import create_app
-from api.model import DemoModel, OpenAIModel
+from api.offer import Model
+from api.providers.calls import Limits
+from api.providers.demo import DemoProvider
+from api.providers.openai import OpenAIProvider
+from api.serving import Proxies
+from gate.service.guarded import GuardedProtocol
 from tests.api.model_server import ModelServer
 from tests.gate.world import World
 
 BILLING_URL = "https://sansxel.example/account/billing"
+QUICK = Limits(first_seconds=5, between_seconds=5, total_seconds=20, wait_seconds=1)
+
+
+def offered(name: str, *, endpoint: str = "chat", **more: Any) -> Model:
+    """A model that every plan may use for one chat, of the demo unless told otherwise."""
+    says: dict[str, Any] = {
+        "units": 1,
+        "chats": 1,
+        "plans": None,
+        "provider": DemoProvider(),
+        "name_at_provider": name,
+    }
+    return Model(name=name, endpoint=endpoint, **{**says, **more})
 
 
 class Api:
-    """A client of the API, and the gate behind it."""
+    """A client of the API, and the gate behind it.
+
+    models: those that are offered. Without any, `model_server` answers chats, the demo the rest.
+    """
 
     def __init__(self, world: World, model_server: ModelServer) -> None:
         self.world = world
+        world.catalogue = replace(world.catalogue, meters={"chat": 1, "images": 4, "voice": 2})
         self.model_server = model_server
-        self.uses_demo = False
+        self.models: list[Model] = []
+        self.limits = QUICK
         self.trusted_proxies = 0
+        self.cors_origins: list[str] = []
+
+    @property
+    def provider(self) -> OpenAIProvider:
+        """The model server, asked anew."""
+        return OpenAIProvider(self.model_server.url, "model-key", limits=self.limits)
 
     @asynccontextmanager
-    async def _client(self) -> AsyncIterator[httpx.AsyncClient]:
+    async def app(self) -> AsyncIterator[Starlette]:
+        """The application until the end of the block."""
+        models = self.models or [
+            offered("house", provider=self.provider, name_at_provider="house-model"),
+            offered("picture", endpoint="images"),
+            offered("speech", endpoint="voice"),
+        ]
+
+        async def load_models() -> list[Model]:
+            return models
+
         async with self.world.gate() as open_gate:
-            model = (
-                DemoModel()
-                if self.uses_demo
-                else OpenAIModel(
-                    base_url=self.model_server.url, api_key="model-key", model="house-model"
-                )
-            )
             app = create_app(
                 gate=open_gate.gate,
-                model=model,
+                load_models=load_models,
                 billing_url=BILLING_URL,
-                proxies_by_port=self.trusted_proxies,
+                proxies=Proxies(by_port=self.trusted_proxies),
+                cors_origins=self.cors_origins,
             )
+            async with app.router.lifespan_context(app):
+                yield app
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[httpx.AsyncClient]:
+        """A client until the end of the block; it gets every answer whole."""
+        async with self.app() as app:
             transport = httpx.ASGITransport(app=app)
             async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
                 yield client
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[str]:
+        """The address of the API, served as in production, until the end of the block."""
+        async with self.app() as app:
+            config = uvicorn.Config(app, http=GuardedProtocol, lifespan="off", log_config=None)
+            server = uvicorn.Server(config)
+            with socket.socket() as listening:
+                listening.bind(("127.0.0.1", 0))
+                listening.listen()
+                task = asyncio.create_task(server.serve([listening]))
+                try:
+                    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+                finally:
+                    server.should_exit = True
+                    await task
 
     def ask(self, story: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
         """Run a story with a client of the API."""
 
         async def run() -> Any:
-            async with self._client() as client:
+            async with self.client() as client:
                 return await story(client)
 
         return asyncio.run(run())
@@ -78,17 +138,22 @@ class Api:
         body = {"messages": [{"role": "user", "content": content}], **more}
         return self.request(json=body, headers=headers)
 
+    def complete(self, content: str = "Hello!", **more: Any) -> httpx.Response:
+        """One chat in the shape of the OpenAI API."""
+        body = {"messages": [{"role": "user", "content": content}], **more}
+        return self.request(path="/api/v1/chat/completions", json=body)
+
     @property
     def used(self) -> int:
         """Chats that the gate counts this week."""
+        return asyncio.run(self.count_used())
 
-        async def look() -> int:
-            async with self.world.gate() as open_gate:
-                decision = await open_gate.gate.check(key=self.world.key, units=0)
-                assert decision.answer is not None
-                return decision.answer.used
-
-        return asyncio.run(look())
+    async def count_used(self) -> int:
+        """The same inside an event loop."""
+        async with self.world.gate() as open_gate:
+            decision = await open_gate.gate.check(key=self.world.key, units=0)
+            assert decision.answer is not None
+            return decision.answer.used
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """POST /api/v1/chat: what it answers, and what it charges."""
 
+import gzip
 import json
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from gate.terms import addresses, key_text
 from gate.terms.week import week_of
-from tests.api.conftest import BILLING_URL, Api
+from tests.api.conftest import BILLING_URL, Api, offered
 from tests.gate.world import now_ms
 
 PROBLEM = "application/problem+json"
@@ -22,7 +23,12 @@ def test_without_streaming_the_reply_is_one_json_object(api: Api) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "text": "Hello, wörld",
-        "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7},
+        "usage": {
+            "prompt_tokens": 3,
+            "completion_tokens": 4,
+            "total_tokens": 7,
+            "finish_reason": "stop",
+        },
     }
     assert answer.headers["cache-control"] == "no-store"
     assert api.used == 1
@@ -46,27 +52,26 @@ def test_every_answer_tells_what_is_left(api: Api) -> None:
 
 
 def test_the_model_is_asked_what_the_customer_asked(api: Api) -> None:
-    messages = [
-        {"role": "system", "content": "Be short."},
-        {"role": "user", "content": "What is a key?", "name": "ignored"},
-    ]
-    api.request(json={"messages": messages, "model": "big"})
-    (asked,) = api.model_server.requests
-    assert asked["model"] == "big"
-    assert asked["messages"] == [
-        {"role": "system", "content": "Be short."},
-        {"role": "user", "content": "What is a key?"},
-    ]
+    asked = {
+        "messages": [
+            {"role": "system", "content": "Be short."},
+            {"role": "user", "content": "What is a key?", "name": "ann"},
+        ],
+        "temperature": 0.5,
+        "top_p": 1,
+        "max_tokens": 20,
+        "stop": ["."],
+        "response_format": {"type": "json_object"},
+    }
+    api.request(json={**asked, "stream": None})
+    (found,) = api.model_server.requests
+    assert {name: found[name] for name in asked} == asked
+    assert found["model"] == "house-model"
     assert api.model_server.authorization == ["Bearer model-key"]
 
 
-def test_the_house_model_is_asked_unless_another_is_named(api: Api) -> None:
-    api.chat()
-    assert api.model_server.requests[0]["model"] == "house-model"
-
-
 def test_the_demo_model_answers_and_says_that_it_is_one(api: Api) -> None:
-    api.uses_demo = True
+    api.models = [offered("demo")]
     answer = api.chat("What is a key?").json()
     assert "built-in demo model" in answer["text"]
     assert "What is a key?" in answer["text"]
@@ -192,6 +197,17 @@ def test_a_key_bound_to_addresses_works_only_from_there(
     assert api.request(method="GET", path="/api/v1/quota", headers=headers).status_code == status
 
 
+HELLO = {"messages": [{"role": "user", "content": "x"}]}
+
+
+def message(**more: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": "x", **more}]}
+
+
+def image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
 BAD_BODIES: list[tuple[Any, str]] = [
     ({}, "messages"),
     ({"messages": "hello"}, "messages"),
@@ -206,6 +222,29 @@ BAD_BODIES: list[tuple[Any, str]] = [
     ({"messages": [{"role": "user", "content": "x"}], "stream": 1}, "stream"),
     ({"messages": [{"role": "user", "content": "x"}], "model": ""}, "model"),
     ({"messages": [{"role": "user", "content": "x"}], "model": 3}, "model"),
+    ({**HELLO, "temperature": 3}, "temperature"),
+    ({**HELLO, "temperature": "hot"}, "temperature"),
+    ({**HELLO, "top_p": -0.1}, "top_p"),
+    ({**HELLO, "max_tokens": 0}, "max_tokens"),
+    ({**HELLO, "max_tokens": 1.5}, "max_tokens"),
+    ({**HELLO, "stop": ["a"] * 5}, "stop"),
+    ({**HELLO, "stop": ""}, "stop"),
+    ({**HELLO, "response_format": "json"}, "response_format"),
+    ({**HELLO, "temprature": 1}, "temprature"),
+    ({**HELLO, "tools": []}, "tools"),
+    ({**HELLO, "n": 2}, "n"),
+    (message(name=""), "messages[0].name"),
+    (message(mood="good"), "messages[0].mood"),
+    (message(content=[]), "messages[0].content"),
+    (message(content=[{"type": "text"}]), "messages[0].content[0].text"),
+    (message(content=[{"type": "audio"}]), "messages[0].content[0].type"),
+    (message(content=[{"type": "text", "text": "x", "y": 1}]), "messages[0].content[0].y"),
+    (message(content=[{"type": "image_url"}]), "messages[0].content[0].image_url"),
+    (message(content=[image("file:///etc/passwd")]), "messages[0].content[0].image_url.url"),
+    (message(role="tool"), "messages[0].tool_call_id"),
+    (message(role="assistant", content=None), "messages[0].content"),
+    (message(role="assistant", tool_calls=[{}]), "messages[0].tool_calls[0]"),
+    (message(role="function"), "messages[0].role"),
     ([], "body"),
 ]
 
@@ -255,37 +294,45 @@ def test_other_methods_and_addresses_are_told_apart(api: Api) -> None:
     assert api.request(path="/api/v1/nonsense").status_code == 404
 
 
-# --- a model that fails ---------------------------------------------------------------------
+def test_a_member_that_was_nearly_meant_is_named(api: Api) -> None:
+    answer = api.request(json={**HELLO, "temprature": 1})
+    assert "Did you mean “temperature”?" in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("status", [400, 429, 500])
-def test_a_model_that_fails_at_once_is_502_and_costs_nothing(
-    api: Api, status: int, stream: bool
-) -> None:
-    api.model_server.status = status
-    answer = api.chat(stream=stream)
-    assert answer.status_code == 502
-    assert answer.json()["code"] == "model_failed"
-    assert api.used == 0
+def test_a_compressed_body_is_415_and_a_mark_before_it_is_none_of_it(api: Api) -> None:
+    body = json.dumps(HELLO).encode()
+    packed = api.request(content=gzip.compress(body), headers={"Content-Encoding": "gzip"})
+    assert packed.status_code == 415
+    assert api.request(content=b"\xef\xbb\xbf" + body).status_code == 200
 
 
-@pytest.mark.parametrize("ending", ["cut", "error", "nonsense"])
-def test_a_model_that_fails_halfway_costs_nothing(api: Api, ending: str) -> None:
-    api.model_server.ending = ending
-    answer = api.chat(stream=False)
-    assert answer.status_code == 502
-    assert api.used == 0
+def test_parts_of_text_and_pictures_are_passed_on(api: Api) -> None:
+    parts = [{"type": "text", "text": "What is it?"}, image("https://pictures.example/1.png")]
+    messages = [
+        {"role": "user", "content": parts},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "c1", "content": ""},
+    ]
+    assert api.request(json={"messages": messages}).status_code == 200
+    assert api.model_server.requests[0]["messages"] == messages
 
 
-def test_a_model_that_is_not_there_is_502_and_costs_nothing(api: Api) -> None:
-    api.model_server.url = "http://127.0.0.1:9/v1"
-    assert api.chat().status_code == 502
-    assert api.used == 0
+def test_an_error_says_the_same_to_clients_of_openai(api: Api) -> None:
+    answer = api.request(json={**HELLO, "temperature": 3}).json()
+    assert answer["error"] == {
+        "message": answer["detail"],
+        "type": "invalid_request_error",
+        "param": "temperature",
+        "code": "invalid_request",
+    }
 
 
-def test_an_empty_reply_is_a_reply(api: Api) -> None:
-    api.model_server.pieces = []
-    answer = api.chat(stream=True)
-    assert (answer.status_code, answer.text) == (200, "")
-    assert api.used == 1
+def test_waiting_for_a_new_week_is_not_tried_again_at_once(api: Api) -> None:
+    used_up(api)
+    assert api.chat().headers["x-should-retry"] == "false"

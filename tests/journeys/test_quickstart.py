@@ -111,6 +111,30 @@ def test_the_curl_example_prints_the_reply(site: RunningSite, key: str) -> None:
     assert run(["sh", "-c", example(site, "q-curl")], key) == "Hello, wörld"
 
 
+def test_the_example_for_openais_python_client_prints_the_reply(
+    site: RunningSite, key: str
+) -> None:
+    assert run([sys.executable, "-c", example(site, "q-openai-py")], key) == "Hello, wörld"
+
+
+def test_the_example_for_openais_javascript_client_prints_the_reply(
+    site: RunningSite, key: str, openai_modules: Path
+) -> None:
+    program = openai_modules.parent / "example.mjs"
+    program.write_text(example(site, "q-openai-js"))
+    assert run(["node", str(program)], key) == "Hello, wörld"
+
+
+def test_without_a_model_of_their_own_pictures_and_speech_are_not_offered(
+    site: RunningSite, key: str
+) -> None:
+    for path, body in (("images", {"prompt": "A lighthouse"}), ("voice", {"text": "Hello"})):
+        answer = httpx.post(
+            f"{site.address}/api/v1/{path}", headers={"Authorization": f"Bearer {key}"}, json=body
+        )
+        assert (answer.status_code, answer.json()["code"]) == (404, "model_not_found")
+
+
 def test_a_chunk_arrives_before_the_next_one_is_made(
     site: RunningSite, key: str, model_server: ModelServer
 ) -> None:

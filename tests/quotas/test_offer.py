@@ -97,6 +97,7 @@ def test_a_model_says_all_that_the_api_needs() -> None:
         name="mine",
         endpoint="images",
         units=25,
+        chats=25,
         plans=frozenset({"plus", "pro"}),
         base_url="https://api.example/v1",
         key_variable="MODEL_EXAMPLE_KEY",

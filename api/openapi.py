@@ -1,0 +1,298 @@
+"""The OpenAPI document of the public API, made of the `shapes` that the code reads by."""
+
+from typing import Any
+
+import msgspec
+
+from api import shapes
+from api.messages import ROLES
+from gate.terms.reasons import MEANINGS
+
+_SCHEMAS = "#/components/schemas/"
+_TEXT = {"type": "string"}
+_WHOLE = {"type": "integer", "minimum": 0}
+_WHOLE_OR_NONE = {"type": ["integer", "null"]}
+# What a problem may say, for programs.
+CODES = sorted(
+    {
+        *(meaning.code for meaning in MEANINGS.values() if meaning.status != 200),
+        *("invalid_request", "not_found", "method_not_allowed", "model_not_found"),
+        *("too_large", "unsupported_media_type", "too_many_holds", "model_failed", "model_busy"),
+        *("stopping", "internal_error", "malformed_request", "head_too_large", "timed_out"),
+        "too_busy",
+    }
+)
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": _SCHEMAS + name}
+
+
+def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
+
+
+_RATE_HEADERS = {
+    "RateLimit-Policy": _header("The weekly limit (IETF draft).", _TEXT),
+    "RateLimit": _header("What is left of it, and for how long (IETF draft).", _TEXT),
+    "X-RateLimit-Limit": _header("Chats a week.", _WHOLE),
+    "X-RateLimit-Remaining": _header("Chats left, from every source.", _WHOLE),
+    "X-RateLimit-Reset": _header("When the week ends, in seconds since 1970.", _WHOLE),
+}
+_RETRY_AFTER = {"Retry-After": _header("Seconds.", _WHOLE)}
+_CHALLENGE = {"WWW-Authenticate": _header("What to authenticate with.", _TEXT)}
+
+
+def _problem(description: str, headers: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": headers or {},
+        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+    }
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_OF_EVERY_ADDRESS = {
+    "401": _problem("The key is missing, malformed, unknown, revoked or expired.", _CHALLENGE),
+    "403": _problem("The account is suspended, or the key or plan may not use this."),
+    "408": _problem("The request did not arrive in time."),
+    "413": _problem("The body is too large."),
+    "431": _problem("The head is too large."),
+    "500": _problem("Something broke on our side."),
+    "503": _problem("No decision can be made now. Nothing passes for free.", _RETRY_AFTER),
+}
+_OF_CALLS = {
+    **_OF_EVERY_ADDRESS,
+    "400": _problem("A member is missing or wrong (`field` names it), or the model refused it."),
+    "404": _problem("There is no such model."),
+    "405": _problem("Another method than POST.", {"Allow": _header("Those there are.", _TEXT)}),
+    "415": _problem("The body is not application/json, or compressed."),
+    "429": _problem("Used up, or too many answers at once.", {**_RETRY_AFTER, **_RATE_HEADERS}),
+    "502": _problem("The model failed. `detail` says what became of the charge."),
+    "503": _problem("No decision, or no room at the model. Nothing was charged.", _RETRY_AFTER),
+}
+
+
+def _call(
+    summary: str, request: str, description: str, content: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
+    return {
+        "post": {
+            "summary": summary,
+            "operationId": f"create{request}",
+            "requestBody": {
+                "required": True,
+                "content": {"application/json": {"schema": _ref(request)}},
+            },
+            "responses": {
+                "200": {
+                    "description": description,
+                    "headers": _RATE_HEADERS,
+                    "content": {kind: {"schema": schema} for kind, schema in content.items()},
+                },
+                **_OF_CALLS,
+            },
+        }
+    }
+
+
+def _look(
+    summary: str, name: str, schema: dict[str, Any], more: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    return {
+        "get": {
+            "summary": summary,
+            "operationId": name,
+            "responses": {
+                "200": {
+                    "description": "Costs nothing.",
+                    "headers": _RATE_HEADERS,
+                    "content": {"application/json": {"schema": schema}},
+                },
+                **_OF_EVERY_ADDRESS,
+                **(more or {}),
+            },
+        }
+    }
+
+
+_, _COMPONENTS = msgspec.json.schema_components(
+    (shapes.Chat, shapes.Completion, shapes.Image, shapes.Voice),
+    ref_template=_SCHEMAS + "{name}",
+)
+_PARTS = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 100,
+    "items": {
+        "oneOf": [
+            {**_object(type={"const": "text"}, text=_TEXT), "additionalProperties": False},
+            {
+                **_object(
+                    type={"const": "image_url"},
+                    image_url={
+                        "type": "object",
+                        "required": ["url"],
+                        "properties": {
+                            "url": {
+                                "type": "string",
+                                "pattern": "^(https?://|data:image/)",
+                            },
+                            "detail": {"enum": ["auto", "low", "high"]},
+                        },
+                        "additionalProperties": False,
+                    },
+                ),
+                "additionalProperties": False,
+                "description": "Of a user.",
+            },
+        ]
+    },
+}
+_COMPONENTS |= {
+    "Message": {
+        "type": "object",
+        "description": "A message in the OpenAI shape: text, or parts of text and pictures. "
+        "`assistant` may have `tool_calls`, and then no content; `tool` has `tool_call_id`.",
+        "required": ["role"],
+        "properties": {
+            "role": {"enum": list(ROLES)},
+            "content": {"anyOf": [_TEXT, _PARTS, {"type": "null"}]},
+            "name": {"type": "string", "minLength": 1, "maxLength": 128},
+            "refusal": {"type": ["string", "null"]},
+            "tool_call_id": {"type": "string", "minLength": 1, "maxLength": 128},
+            "tool_calls": {"type": "array", "minItems": 1, "maxItems": 100, "items": {}},
+        },
+        "additionalProperties": False,
+    },
+    "Problem": {
+        "type": "object",
+        "description": "An error (RFC 9457); `error` is the same for clients of the OpenAI API.",
+        "required": ["type", "title", "status", "code", "detail"],
+        "properties": {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": _WHOLE,
+            "code": {"enum": CODES, "description": "Stable; decide by it."},
+            "detail": {"type": "string", "description": "A sentence for people."},
+            "field": _TEXT,
+            "resets_at": {"type": "string", "format": "date-time"},
+            "billing_url": {"type": "string", "format": "uri"},
+            "error": _object(
+                message=_TEXT, type=_TEXT, param={"type": ["string", "null"]}, code=_TEXT
+            ),
+        },
+    },
+    "Answer": _object(
+        text=_TEXT,
+        usage=_object(
+            prompt_tokens=_WHOLE,
+            completion_tokens=_WHOLE,
+            total_tokens=_WHOLE,
+            finish_reason={"type": ["string", "null"]},
+        ),
+    ),
+    "Media": _object(
+        media_type=_TEXT,
+        data={"type": "string", "contentEncoding": "base64"},
+        usage={"type": "object", "additionalProperties": _WHOLE},
+    ),
+    "ChatCompletion": _object(
+        id=_TEXT,
+        object={"const": "chat.completion"},
+        created=_WHOLE,
+        model=_TEXT,
+        choices={"type": "array", "items": {"type": "object"}},
+        usage={"type": "object"},
+    ),
+    "Model": _object(
+        id=_TEXT,
+        object={"const": "model"},
+        created=_WHOLE,
+        owned_by=_TEXT,
+        endpoint={"enum": ["chat", "images", "voice"]},
+        chats={**_WHOLE, "description": "What a call costs."},
+        description=_TEXT,
+    ),
+    "Models": _object(object={"const": "list"}, data={"type": "array", "items": _ref("Model")}),
+    "Quota": _object(
+        account=_TEXT,
+        plan=_TEXT,
+        suspended={"type": "boolean"},
+        week=_object(
+            starts_at={"type": "string", "format": "date-time"},
+            resets_at={"type": "string", "format": "date-time"},
+            cap=_WHOLE_OR_NONE,
+            used=_WHOLE,
+        ),
+        remaining=_object(
+            allowance=_WHOLE_OR_NONE,
+            boost=_WHOLE,
+            credits={"type": "integer"},
+            chats=_WHOLE_OR_NONE,
+        ),
+        credits_per_chat=_WHOLE,
+    ),
+}
+_BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+DOCUMENT: dict[str, Any] = {
+    "openapi": "3.1.0",
+    "info": {
+        "title": "sansxel API",
+        "version": "1",
+        "description": "Chats, pictures and speech. A call is paid for when its answer was "
+        "delivered: what fails, breaks off or has nothing in it costs nothing; who goes away in "
+        "the middle of an answer pays for it.",
+    },
+    "security": [{"apiKey": []}],
+    "paths": {
+        "/api/v1/chat": _call(
+            "One chat, answered as text.",
+            "Chat",
+            "The answer: with `stream` its text as it is made, otherwise JSON.",
+            {"application/json": _ref("Answer"), "text/plain": _TEXT},
+        ),
+        "/api/v1/chat/completions": _call(
+            "One chat in the shape of the OpenAI API.",
+            "Completion",
+            "The answer: with `stream` chunks as server-sent events, otherwise JSON.",
+            {"application/json": _ref("ChatCompletion"), "text/event-stream": _TEXT},
+        ),
+        "/api/v1/images": _call(
+            "One picture of a prompt.",
+            "Image",
+            "The picture: with `stream` its bytes, otherwise JSON.",
+            {
+                "application/json": _ref("Media"),
+                **{f"image/{kind}": _BYTES for kind in ("png", "jpeg", "webp", "svg+xml")},
+            },
+        ),
+        "/api/v1/voice": _call(
+            "A text, spoken.",
+            "Voice",
+            "The sound: with `stream` its bytes as they are made, otherwise JSON.",
+            {"application/json": _ref("Media"), "audio/*": _BYTES},
+        ),
+        "/api/v1/models": _look("The models that the key may use.", "listModels", _ref("Models")),
+        "/api/v1/models/{name}": {
+            "parameters": [
+                {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
+            ],
+            **_look(
+                "One of them.",
+                "getModel",
+                _ref("Model"),
+                {"404": _problem("There is no such model for this key.")},
+            ),
+        },
+        "/api/v1/quota": _look("What the key may still do.", "getQuota", _ref("Quota")),
+    },
+    "components": {
+        "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
+        "schemas": _COMPONENTS,
+    },
+}

@@ -1,0 +1,55 @@
+"""Reading what a customer asks, strictly: nothing is dropped, and what is wrong is named."""
+
+import difflib
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from starlette.requests import ClientDisconnect, Request
+
+from gate.service import limits
+from gate.service.checking import first_misfit
+from gate.service.http import ClientGone, Problem, header_values, invalid, json_object, require_size
+
+_BOM = b"\xef\xbb\xbf"
+BODY_AT_MOST = 2 * 1024 * 1024
+assert BODY_AT_MOST < limits.BODY_BYTES
+
+
+async def read_json(request: Request) -> dict[str, Any]:
+    """The JSON object in a body; Problem 400, 413 or 415, ClientGone."""
+    headers = request.headers.raw
+    coding = header_values(headers, b"content-encoding")
+    if coding and coding[0].strip().lower() not in (b"", b"identity"):
+        raise Problem(415, "unsupported_media_type", "Send the body without compression.")
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for part in request.stream():
+            size += len(part)
+            require_size(size, BODY_AT_MOST)
+            parts.append(part)
+    except ClientDisconnect:
+        raise ClientGone from None
+    return json_object(headers, b"".join(parts).removeprefix(_BOM))
+
+
+def read_members(body: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
+    """The members of a body that were given, null being none; Problem 400 that names the field."""
+    known = {member.encode_name for member in msgspec.structs.fields(shape)}
+    for name in body:
+        if name not in known:
+            raise unknown_member(name, known)
+    misfit = first_misfit(body, shape)
+    if misfit is not None:
+        name, what = misfit
+        raise invalid(name, f"“{name}” {what}.")
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def unknown_member(name: str, known: Collection[str], *, field: str | None = None) -> Problem:
+    """The refusal of a member that there is not, with the one that may have been meant."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f" Did you mean “{near[0]}”?" if near else ""
+    return invalid(field or name, f"There is no member “{name}” here.{hint}")

@@ -81,7 +81,8 @@ class Outcome:
 class Provider(Protocol):
     """Who answers. Every method raises CannotAnswer, before the first piece or after it.
 
-    Closing a generator (`aclose`) before its end ends the call to the provider at once.
+    Closing a generator (`aclose`) before its end ends the call to the provider at once, and so
+    does cancelling whoever waits for its next piece.
     """
 
     def chat(self, asked: dict[str, Any], outcome: Outcome) -> AsyncGenerator[Chunk, None]:

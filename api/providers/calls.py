@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import httpx
 
 from api.providers import failures
 from api.providers.answers import Busy, CannotAnswer
+from api.providers.exchange import Exchange
 
 _ERROR_BYTES = 64 * 1024
 _ERROR_SECONDS = 5.0
@@ -71,19 +72,19 @@ class Calls:
         marker = (extra.name, asked.get("model")) if extra else None
         if extra and marker in self._unwanted:
             asked = _without(asked, extra.name)
-        response = await self._send(path, asked, clock)
-        try:
-            if not response.is_success:
-                body = await _error_body(response, clock)
-                if not (extra and extra.name in asked and _is_about(extra, response, body)):
-                    raise self._failure(response, body)
-                response = await self._send(path, _without(asked, extra.name), clock)
-                if not response.is_success:
-                    raise self._failure(response, await _error_body(response, clock))
+        async with AsyncExitStack() as stack:
+            answer = await stack.enter_async_context(self._answer(path, asked, clock))
+            if not answer.response.is_success:
+                body = await _error_body(answer, clock)
+                if not (extra and extra.name in asked and _is_about(extra, answer, body)):
+                    raise self._failure(answer, body)
+                await answer.close()
+                asked = _without(asked, extra.name)
+                answer = await stack.enter_async_context(self._answer(path, asked, clock))
+                if not answer.response.is_success:
+                    raise self._failure(answer, await _error_body(answer, clock))
                 self._unwanted.add((extra.name, asked.get("model")))
-            yield Call(response, clock)
-        finally:
-            await response.aclose()
+            yield Call(answer, clock)
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -91,7 +92,10 @@ class Calls:
         if client is not None:
             await client.aclose()
 
-    async def _send(self, path: str, asked: dict[str, Any], clock: "_Clock") -> httpx.Response:
+    @asynccontextmanager
+    async def _answer(
+        self, path: str, asked: dict[str, Any], clock: "_Clock"
+    ) -> AsyncIterator[Exchange]:
         client = self._connected()
         request = client.build_request(
             "POST",
@@ -100,17 +104,15 @@ class Calls:
             content=json.dumps(asked, allow_nan=False).encode(),
             headers={"Content-Type": "application/json"},
         )
+        exchange = Exchange(client, request)
         try:
-            async with asyncio.timeout_at(clock.deadline()):
-                return await client.send(request, stream=True)
-        except httpx.PoolTimeout:
-            raise Busy("all connections to the provider are taken") from None
-        except TimeoutError:
-            raise CannotAnswer("the provider did not begin to answer in time") from None
-        except httpx.HTTPError as error:
-            raise _broken(error) from None
+            await _begin(exchange, clock)
+            yield exchange
+        finally:
+            await exchange.close()
 
-    def _failure(self, response: httpx.Response, body: bytes) -> CannotAnswer:
+    def _failure(self, answer: Exchange, body: bytes) -> CannotAnswer:
+        response = answer.response
         return failures.of_status(
             response.status_code, headers=response.headers, body=body, secrets=self.secrets
         )
@@ -138,11 +140,11 @@ class Calls:
 class Call:
     """An answer that is under way."""
 
-    def __init__(self, response: httpx.Response, clock: "_Clock") -> None:
-        self._pieces = response.aiter_bytes()
+    def __init__(self, answer: Exchange, clock: "_Clock") -> None:
+        self._answer = answer
         self._clock = clock
         self._peeked = b""
-        content_type = response.headers.get("content-type", "")
+        content_type = answer.response.headers.get("content-type", "")
         self.media_type = content_type.partition(";")[0].strip().lower()
 
     async def read(self) -> bytes:
@@ -152,7 +154,7 @@ class Call:
             return peeked
         try:
             async with asyncio.timeout_at(self._clock.deadline()):
-                return await anext(self._pieces, b"")
+                return await self._answer.read()
         except TimeoutError:
             raise CannotAnswer("the provider was silent for too long") from None
         except httpx.HTTPError as error:
@@ -219,25 +221,32 @@ class _Clock:
         self._seconds, self._since = seconds, None
 
 
-async def _error_body(response: httpx.Response, clock: _Clock) -> bytes:
-    """What there is of an error's body within bounds. Closes the response."""
-    body = bytearray()
-    loop = asyncio.get_running_loop()
+async def _begin(answer: Exchange, clock: _Clock) -> None:
     try:
-        with suppress(TimeoutError, httpx.HTTPError):
-            async with asyncio.timeout_at(min(loop.time() + _ERROR_SECONDS, clock.deadline())):
-                async for piece in response.aiter_bytes():
-                    body += piece[: _ERROR_BYTES - len(body)]
-                    if len(body) == _ERROR_BYTES:
-                        break
-    finally:
-        await response.aclose()
-    return bytes(body)
+        async with asyncio.timeout_at(clock.deadline()):
+            await answer.begin()
+    except httpx.PoolTimeout:
+        raise Busy("all connections to the provider are taken") from None
+    except TimeoutError:
+        raise CannotAnswer("the provider did not begin to answer in time") from None
+    except httpx.HTTPError as error:
+        raise _broken(error) from None
 
 
-def _is_about(extra: Extra, response: httpx.Response, body: bytes) -> bool:
+async def _error_body(answer: Exchange, clock: _Clock) -> bytes:
+    """What there is of an error's body within bounds."""
+    body = bytearray()
+    in_time = min(asyncio.get_running_loop().time() + _ERROR_SECONDS, clock.deadline())
+    with suppress(TimeoutError, httpx.HTTPError):
+        async with asyncio.timeout_at(in_time):
+            while len(body) < _ERROR_BYTES and (piece := await answer.read()):
+                body += piece
+    return bytes(body[:_ERROR_BYTES])
+
+
+def _is_about(extra: Extra, answer: Exchange, body: bytes) -> bool:
     # Some gateways make a 500 of what was another's 400.
-    return response.status_code in {400, 422, 500} and any(
+    return answer.response.status_code in {400, 422, 500} and any(
         word.encode() in body for word in extra.words
     )
 

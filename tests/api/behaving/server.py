@@ -65,6 +65,9 @@ class BehavingServer:
                 await self._answer(asked, reader, writer)
         except ConnectionError:
             self.gone.set()
+        except asyncio.CancelledError:
+            # The server ends; asyncio would print it.
+            pass
         finally:
             writer.close()
 
@@ -93,7 +96,7 @@ class BehavingServer:
             headers["Transfer-Encoding"] = "chunked"
         lines = [f"HTTP/1.1 {status} Whatever", *(f"{n}: {v}" for n, v in headers.items())]
         writer.write("\r\n".join((*lines, "", "")).encode())
-        left = asyncio.create_task(reader.read())
+        left = asyncio.create_task(_until_gone(reader))
         for step in steps:
             if step is Act.RESET:
                 await self._reset(writer)
@@ -115,7 +118,7 @@ class BehavingServer:
         left.cancel()
 
     async def _wait_until_gone(
-        self, act: Act, left: "asyncio.Task[bytes]", writer: asyncio.StreamWriter
+        self, act: Act, left: "asyncio.Task[None]", writer: asyncio.StreamWriter
     ) -> None:
         while not left.done():
             if act is Act.HEARTBEAT:
@@ -128,5 +131,13 @@ class BehavingServer:
         # What was sent must be read first: a reset throws away what waits.
         await asyncio.sleep(0.05)
         connection: socket.socket = writer.get_extra_info("socket")
+        if writer.transport.is_closing():
+            raise ConnectionResetError
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
+
+
+async def _until_gone(reader: asyncio.StreamReader) -> None:
+    """Return when whoever asked has closed the connection, in whatever way."""
+    with suppress(ConnectionError):
+        await reader.read()

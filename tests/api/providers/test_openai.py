@@ -22,9 +22,10 @@ from tests.api.behaving.server import BehavingServer
 from tests.patience import LONGEST_SECONDS
 
 KEY = "model-key"
-PATIENT = Limits()
+PATIENT = Limits(between_seconds=10 * LONGEST_SECONDS)
 # Where silence must be over some time; so long that a slow machine is not taken for it.
-QUICK = Limits(between_seconds=1.5, total_seconds=3, end_seconds=1)
+QUICK = replace(PATIENT, between_seconds=1.5, total_seconds=3)
+QUICK_AT_THE_END = replace(PATIENT, end_seconds=0.7)
 SILENCES = {Act.HANG, Act.HEARTBEAT}
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 30_000
 ERRORS = {Leads.REFUSED: Refused, Leads.BUSY: Busy, Leads.ALARM: SetUpWrongly}
@@ -116,7 +117,9 @@ def ask(
             asked.error = error
 
     if limits is None:
-        limits = QUICK if SILENCES & set(behaviour.steps) else PATIENT
+        is_silent = SILENCES & set(behaviour.steps)
+        in_the_end = QUICK_AT_THE_END if behaviour.leads_to is Leads.WHOLE else QUICK
+        limits = in_the_end if is_silent else PATIENT
     run(server, story, limits=limits)
     return asked
 
@@ -323,6 +326,32 @@ def test_too_many_calls_are_told_that_the_provider_is_busy(server: BehavingServe
     run(server, story, limits=replace(PATIENT, connections=1, wait_seconds=0.2))
 
 
+def test_leaving_at_any_moment_gives_the_connection_back(server: BehavingServer) -> None:
+    async def ask_once(provider: OpenAIProvider) -> None:
+        async for _ in provider.chat({"model": "m", "messages": []}, Outcome()):
+            pass
+
+    async def story(provider: OpenAIProvider) -> None:
+        for at in range(60):
+            server.behaviour = BEHAVIOURS["plain" if at % 2 else "hangs in the middle"]
+            tasks = [asyncio.create_task(ask_once(provider)) for _ in range(6)]
+            await asyncio.sleep(at / 5_000)
+            for task in tasks:
+                task.cancel()
+                await asyncio.sleep(0)
+                # Whoever is impatient cancels twice.
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        server.behaviour = BEHAVIOURS["hangs in the middle"]
+        calls = [provider.chat({"model": "m", "messages": []}, Outcome()) for _ in range(3)]
+        for call in calls:
+            await anext(call)
+        for call in calls:
+            await call.aclose()
+
+    run(server, story, limits=replace(PATIENT, connections=3))
+
+
 def test_the_first_piece_is_there_before_the_second_is_made(server: BehavingServer) -> None:
     server.behaviour = Behaviour("Waits.", steps=(text("Hel"), Act.HANG))
 
@@ -362,6 +391,7 @@ def test_a_gigantic_refusal_is_read_in_part(server: BehavingServer) -> None:
     asked = ask(server, Behaviour("Refuses at length.", status=400, steps=steps))
     assert isinstance(asked.error, Refused)
     assert len(asked.error.sentence) < 310
+    assert server.gone.wait(LONGEST_SECONDS)
 
 
 def test_a_refusal_that_hangs_is_a_refusal(server: BehavingServer) -> None:

@@ -100,7 +100,13 @@ BROKEN: dict[str, Behaviour] = {
     "error event": Behaviour(
         "Names an event an error.",
         Leads.BROKEN_AFTER,
-        steps=(*HELLO_EVENTS[:1], b"event: error\ndata: out of memory\n\n", DONE),
+        steps=(*HELLO_EVENTS[:1], b'event: error\ndata: {"message": "out of memory"}\n\n', DONE),
+        text="Hel",
+    ),
+    "finish reason empty, then broken off": Behaviour(
+        "Has an empty finish_reason in every chunk, and closes in the middle.",
+        Leads.BROKEN_AFTER,
+        steps=(delta({"content": "Hel"}, finish_reason=""),),
         text="Hel",
     ),
     "error in the middle": Behaviour(

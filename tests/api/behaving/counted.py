@@ -34,8 +34,8 @@ COUNTED: dict[str, Behaviour] = {
         "Counts with five thousand digits.",
         steps=(
             *HELLO_EVENTS,
-            STOP,
             b'data: {"choices": [], "usage": {"prompt_tokens": ' + b"9" * 5000 + b"}}\n\n",
+            STOP,
             DONE,
         ),
     ),

@@ -80,7 +80,13 @@ def test_no_text_names_a_table_of_an_app_above(package: str) -> None:
 def test_what_the_drain_writes_to_is_found() -> None:
     """Were nothing found anywhere, the test above would say nothing."""
     drain = (REPOSITORY / "quotas/usage/drain.py").read_text(encoding="utf-8")
-    assert tables_named(drain) == {"quotas_usagerollup", "quotas_boost", "keys_apikey"}
+    assert tables_named(drain) == {
+        "accounts_partition",
+        "keys_apikey",
+        "quotas_boost",
+        "quotas_tokenrollup",
+        "quotas_usagerollup",
+    }
 
 
 IN_A_BODY = """

@@ -12,6 +12,7 @@ from config import readiness
 from config.public_pages import public_page
 from keys.models import ApiKey
 from quotas import catalogue
+from quotas.offer import offered
 
 
 @require_safe
@@ -37,6 +38,8 @@ def pricing(request: HttpRequest) -> HttpResponse:
         "boosts": [p for p in products if p.kind == Product.Kind.BOOST],
         "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
         "credits_per_chat": catalogue.policy().credits_per_chat,
+        # What only plans have that are not public is nobody's business.
+        "models": [model for model in offered() if model.plan_names],
     }
     return render(request, "pages/pricing.html", context)
 

@@ -20,6 +20,10 @@ _VERSION = """
         (SELECT string_agg(pack::text, ';' ORDER BY pack.id) FROM quotas_pack AS pack),
         (SELECT string_agg(had::text, ';' ORDER BY had.id) FROM quotas_plan_packs AS had),
         (SELECT string_agg(policy::text, ';' ORDER BY policy.id) FROM quotas_quotapolicy AS policy),
+        (SELECT string_agg(meter::text, ';' ORDER BY meter.id) FROM quotas_meter AS meter),
+        (SELECT string_agg(model::text, ';' ORDER BY model.id) FROM quotas_aimodel AS model),
+        (SELECT string_agg(has::text, ';' ORDER BY has.id) FROM quotas_aimodel_plans AS has),
+        (SELECT string_agg(asked::text, ';' ORDER BY asked.id) FROM quotas_provider AS asked),
         (SELECT string_agg(product::text, ';' ORDER BY product.id) FROM billing_product AS product)
     ))
 """

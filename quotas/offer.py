@@ -27,9 +27,9 @@ class OfferedModel:
 
     endpoint: chat, images or voice, which is the meter's slug as well; units: times what the meter
     costs in chats; chats: what a call costs so; plans: the slugs of those that may use it, or None
-    for every plan, and with no slug in it nobody may; base_url: without a slash at its end, empty
-    of the built-in demo; key_variable: where the key is, empty without one; created: seconds since
-    1970.
+    for every plan, and with no slug in it nobody may; plan_names: of those plans the public ones,
+    for people; base_url: without a slash at its end, empty of the built-in demo; key_variable:
+    where the key is, empty without one; created: seconds since 1970.
     """
 
     name: str
@@ -37,6 +37,7 @@ class OfferedModel:
     units: int
     chats: int
     plans: frozenset[str] | None
+    plan_names: str
     base_url: str
     key_variable: str
     name_at_provider: str
@@ -87,6 +88,12 @@ def why_unanswered(model: AIModel) -> str:
     return f"no name at the provider, and {setting} is not set"
 
 
+def _plan_names(model: AIModel) -> str:
+    if model.for_all_plans:
+        return "All"
+    return ", ".join(plan.name for plan in model.plans.all() if plan.is_public)
+
+
 def _offered(model: AIModel, *, chats: int) -> OfferedModel:
     base_url = base_url_of(model.provider)
     return OfferedModel(
@@ -94,6 +101,7 @@ def _offered(model: AIModel, *, chats: int) -> OfferedModel:
         endpoint=model.endpoint,
         units=model.units,
         chats=chats,
+        plan_names=_plan_names(model),
         plans=None if model.for_all_plans else frozenset(plan.slug for plan in model.plans.all()),
         base_url=base_url,
         key_variable=key_variable_of(model.provider),

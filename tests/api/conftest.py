@@ -19,6 +19,7 @@ from api.providers.demo import DemoProvider
 from api.providers.openai import OpenAIProvider
 from api.serving import Proxies
 from gate.service.guarded import GuardedProtocol
+from gate.store.hot_state import Entry
 from tests.api.model_server import ModelServer
 from tests.gate.world import World
 
@@ -147,6 +148,15 @@ class Api:
     def used(self) -> int:
         """Chats that the gate counts this week."""
         return asyncio.run(self.count_used())
+
+    def entries(self) -> list[Entry]:
+        """The account's charges that wait for the drain."""
+
+        async def read() -> list[Entry]:
+            async with self.world.gate() as open_gate:
+                return open_gate.entries()
+
+        return asyncio.run(read())
 
     async def count_used(self) -> int:
         """The same inside an event loop."""

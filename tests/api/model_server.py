@@ -15,6 +15,8 @@ class ModelServer:
 
     def __init__(self) -> None:
         self.pieces: list[str] = ["Hel", "lo, ", "wörld"]
+        # Said instead of the pieces, as a model refuses in words.
+        self.refusal = ""
         # Calls of tools, said instead of the pieces: a name, and the parts of the arguments.
         self.calls: list[tuple[str, ...]] = []
         self.status = 200
@@ -77,6 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.model.begin.wait(LONGEST_SECONDS)
         if self.model.calls:
             self._call_tools()
+            return
+        if self.model.refusal:
+            said = {"refusal": self.model.refusal}
+            self._event({"choices": [{"index": 0, "delta": said, "finish_reason": "stop"}]})
             return
         for at, piece in enumerate(self.model.pieces):
             if at == 1:

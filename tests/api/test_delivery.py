@@ -13,6 +13,7 @@ from django.conf import settings
 from api import delivery
 from gate.store import hot_state
 from gate.store.connection import sync_client
+from gate.store.hot_state import Tokens
 from tests.api.conftest import Api
 from tests.patience import LONGEST_SECONDS
 
@@ -221,6 +222,22 @@ def test_only_calls_of_tools_are_nothing_to_a_text(api: Api) -> None:
     api.model_server.calls = [("weather", "{}")]
     assert api.chat().status_code == 502
     assert api.used == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_refusal_in_words_is_an_answer(api: Api, stream: bool) -> None:
+    api.model_server.refusal = "I will not say that."
+    text = api.chat(stream=stream)
+    assert (text.text if stream else text.json()["text"]) == "I will not say that."
+    message = api.complete().json()["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == (None, "I will not say that.")
+    assert api.used == 2
+
+
+def test_what_an_answer_took_of_its_model_is_told(api: Api) -> None:
+    api.chat()
+    (entry,) = api.entries()
+    assert (entry.meter, entry.tokens) == ("chat", Tokens("house", tokens_in=3, tokens_out=4))
 
 
 def test_a_model_that_is_not_there_is_502_and_costs_nothing(api: Api) -> None:

@@ -99,6 +99,7 @@ def test_a_model_says_all_that_the_api_needs() -> None:
         units=25,
         chats=25,
         plans=frozenset({"plus", "pro"}),
+        plan_names="Plus, Pro",
         base_url="https://api.example/v1",
         key_variable="MODEL_EXAMPLE_KEY",
         name_at_provider="big picture",

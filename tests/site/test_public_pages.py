@@ -10,7 +10,8 @@ from accounts.models import User
 from billing.models import Product
 from billing.seed import seed_products
 from config import public_pages
-from quotas.models.plans import Plan, QuotaPolicy
+from quotas.models.offer import AIModel
+from quotas.models.plans import Meter, Plan, QuotaPolicy
 
 PAGES = ("/", "/pricing", "/docs/quickstart")
 
@@ -57,8 +58,10 @@ def test_whoever_is_signed_in_gets_a_page_of_their_own(path: str, owner_client: 
         (Plan.objects.filter(slug="core"), {"is_public": False}),
         (Product.objects.filter(kind=Product.Kind.BOOST), {"price_cents": 777}),
         (QuotaPolicy.objects.all(), {"credits_per_chat": 7}),
+        (Meter.objects.filter(slug="images"), {"chats": 4}),
+        (AIModel.objects.filter(endpoint="voice"), {"is_offered": False}),
     ],
-    ids=["name", "cap", "hidden", "price", "rate"],
+    ids=["name", "cap", "hidden", "price", "rate", "cost", "model"],
 )
 def test_a_change_shows_at_the_next_view_whatever_way_it_came(
     rows: Any, changed: dict[str, object]
@@ -69,6 +72,21 @@ def test_a_change_shows_at_the_next_view_whatever_way_it_came(
     assert after.status_code == 200
     assert after.content != before.content
     assert after["ETag"] != before["ETag"]
+
+
+def test_a_model_of_plans_that_are_not_public_is_not_shown() -> None:
+    model = AIModel.objects.get(endpoint="voice")
+    model.for_all_plans = False
+    model.save()
+    hidden = Plan.objects.get(slug="core")
+    model.plans.set([hidden, Plan.objects.get(slug="plus")])
+    hidden.is_public = False
+    hidden.save()
+    page = Client().get("/pricing").content.decode()
+    assert "sansxel-voice" in page
+    assert 'data-label="Plans">Plus</td>' in page
+    model.plans.set([hidden])
+    assert "sansxel-voice" not in Client().get("/pricing").content.decode()
 
 
 def test_a_change_that_shows_nowhere_keeps_the_etag() -> None:

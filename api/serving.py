@@ -30,7 +30,7 @@ from gate.service.http import (
     json_response,
 )
 from gate.service.rate_headers import rate_headers
-from gate.service.refusals import invalid_key, refusal
+from gate.service.refusals import invalid_key, refusal, unavailable
 from gate.terms.addresses import known_to_hex
 
 logger = logging.getLogger(__name__)
@@ -80,6 +80,7 @@ class Serving:
         self._gate = gate
         self._billing_url = billing_url
         self._proxies = proxies
+        self._hold_seconds = hold_seconds
 
     async def customer(self, request: Request, *, meter: str) -> Customer:
         """Whose key a request has. Problem for a key that may not ask at all.
@@ -88,8 +89,23 @@ class Serving:
         """
         customer = await self.look(request, meter=meter)
         if customer.decision.answer is None or not customer.decision.allowed:
-            raise refusal(customer.decision, billing_url=self._billing_url)
+            raise await self._refusal_of(customer, meter=meter)
         return customer
+
+    async def _refusal_of(self, customer: Customer, *, meter: str) -> Problem:
+        """Why a key may not ask, counted for its owner: a look is not."""
+        decision = await self._gate.check(
+            key=customer.key,
+            meter=meter,
+            units=1,
+            address=customer.address,
+            hold_seconds=self._hold_seconds,
+        )
+        if decision.charge_id is None:
+            return refusal(decision, billing_url=self._billing_url)
+        # It may ask since a moment ago.
+        await self._gate.refund(charge_id=decision.charge_id)
+        return unavailable()
 
     async def look(self, request: Request, *, meter: str) -> Customer:
         """The same, also where the decision is a refusal. Problem 401 for what is no key."""

@@ -158,6 +158,16 @@ class Api:
 
         return asyncio.run(read())
 
+    def refusals(self) -> list[str]:
+        """Why requests of the account were refused, as it is counted for its owner."""
+
+        async def read() -> dict[str, int]:
+            async with self.world.gate() as open_gate:
+                return open_gate.refusals()
+
+        counted = [field.split("|") for field in asyncio.run(read())]
+        return [reason for handle, _, _, reason in counted if handle == self.world.handle]
+
     async def count_used(self) -> int:
         """The same inside an event loop."""
         async with self.world.gate() as open_gate:

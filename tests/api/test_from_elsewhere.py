@@ -37,6 +37,18 @@ def test_where_the_key_is_known_a_bad_body_is_told(api: Api, body: dict[str, Any
     assert api.request(**body).status_code in {400, 415}
 
 
+def test_the_owner_of_a_key_sees_what_was_refused(api: Api) -> None:
+    bind(api, "192.0.2.0/24")
+    assert api.chat().status_code == 401
+    assert api.refusals() == ["wrong_address"]
+
+
+def test_the_owner_of_a_suspended_account_sees_what_was_refused(api: Api) -> None:
+    api.world.grant(suspended=True)
+    assert api.chat().status_code == 403
+    assert api.refusals() == ["suspended"]
+
+
 def test_the_quota_answers_as_of_an_unknown_key(api: Api) -> None:
     bind(api, "192.0.2.0/24")
     asked = {"method": "GET", "path": "/api/v1/quota"}

@@ -53,6 +53,7 @@ class Api:
         self.limits = QUICK
         self.trusted_proxies = 0
         self.cors_origins: list[str] = []
+        self.hold_seconds = 60
 
     @property
     def provider(self) -> OpenAIProvider:
@@ -78,6 +79,7 @@ class Api:
                 billing_url=BILLING_URL,
                 proxies=Proxies(by_port=self.trusted_proxies),
                 cors_origins=self.cors_origins,
+                hold_seconds=self.hold_seconds,
             )
             async with app.router.lifespan_context(app):
                 yield app

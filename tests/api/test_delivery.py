@@ -95,6 +95,19 @@ def _is_held(api: Api) -> bool:
     return bool(sync_client(settings.REDIS_URL).zcard(holds))
 
 
+async def test_an_answer_that_takes_longer_than_its_hold_is_held_on(api: Api) -> None:
+    api.hold_seconds = 1
+    api.model_server.go_on.clear()
+    async with api.server() as address, streaming(api, address) as answer:
+        pieces = answer.aiter_text()
+        await anext(pieces)
+        await asyncio.sleep(2.5)
+        assert await api.count_used() == 1
+        api.model_server.go_on.set()
+        assert "".join([piece async for piece in pieces]) == "lo, wörld"
+    assert await api.count_used() == 1
+
+
 async def test_who_leaves_before_a_whole_answer_pays_nothing(api: Api) -> None:
     api.model_server.go_on.clear()
     async with api.server() as address:

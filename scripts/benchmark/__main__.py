@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from benchmark.arguments import read_arguments
+from benchmark.chats import CHATS, environment_of
 from benchmark.pages import MIXED, PAGES
+from benchmark.ports import free_port
 from benchmark.stage import running_site
 from benchmark.subjects import SUBJECTS
 from dev.conditions import REPOSITORY
@@ -20,6 +22,9 @@ def main() -> int:
     if asked.only_list:
         for subject in SUBJECTS:
             print(f"{subject.name:16} {subject.about}")
+        print("\nChats, beside the model server that answers them (--chat):")
+        for chat in CHATS:
+            print(f"{chat.name:16} {chat.about}")
         print("\nBeside checks, and by themselves (--beside):")
         for page in (MIXED, *PAGES):
             print(f"{page.name:16} {page.about}")
@@ -34,7 +39,8 @@ def main() -> int:
             ).returncode
         with tempfile.TemporaryDirectory(prefix="sansxel-bench-") as folder:
             print("Starting a site …", flush=True)
-            with running_site(Path(folder) / "data") as site:
+            more = environment_of(free_port()) if asked.only_chat else {}
+            with running_site(Path(folder) / "data", more) as site:
                 # A process of its own, because Django's settings look for running servers.
                 return subprocess.run(
                     [sys.executable, "-m", "benchmark.rounds", *sys.argv[1:]],

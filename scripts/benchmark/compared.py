@@ -4,10 +4,12 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from benchmark import node_peers
 from benchmark.cache import CannotCompare
 from benchmark.cast import make_cast
+from benchmark.chats import MODEL
 from benchmark.pages import FRONT
 from benchmark.stage import Site, with_packages
 from benchmark.subjects import USUAL, Subject
@@ -53,7 +55,9 @@ def serve(compared: Compared, site: Site, stack: ExitStack) -> Target:
     ports = {GATE: site.gate_port, FRONT: site.port}
     for application in compared.applications.difference(node_peers.PEERS):
         packages = compared.usual_packages if application == USUAL else None
-        ports[application] = stack.enter_context(site.serving(application, packages))
+        # The site knows already where its model is.
+        port = urlsplit(site.environment["MODEL_BASE_URL"]).port if application == MODEL else None
+        ports[application] = stack.enter_context(site.serving(application, packages, port=port))
     target = make_cast(ports, compared.usual_keys)
     for peer in compared.applications.intersection(node_peers.PEERS):
         assert compared.node_modules is not None

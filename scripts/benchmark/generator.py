@@ -10,6 +10,7 @@ from typing import Self
 
 import uvloop
 
+from benchmark.chats import CHATS
 from benchmark.pages import MIXED, PAGES
 from benchmark.sample import Sample
 from benchmark.subjects import SUBJECTS
@@ -34,7 +35,9 @@ class _Order:
 
     async def carry_out(self) -> Sample:
         """The sample that was ordered."""
-        subject = next(one for one in (*SUBJECTS, MIXED, *PAGES) if one.name == self.subject)
+        subject = next(
+            one for one in (*SUBJECTS, *CHATS, MIXED, *PAGES) if one.name == self.subject
+        )
         if self.rate:
             return await subject.measure_at(self.target, self.rate, self.seconds)
         return await subject.measure(self.target, self.connections, self.seconds)

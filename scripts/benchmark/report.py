@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from benchmark import backlog, beside, growth, half_rate
+from benchmark import backlog, beside, growth, half_rate, overhead
 from benchmark.aims import aims, highest_check_rate
 from benchmark.cast import recorded_charges
 from benchmark.figures import summarise, table
@@ -34,6 +34,13 @@ def report(run: "Run", options: str, machine: Machine, noise: Noise | None) -> i
     if native:
         rates = ", ".join(f"{rate:,.0f}/s ({number})" for number, rate in sorted(native.items()))
         print(f"The script with one account under Valkey's own generator (connections): {rates}.")
+    over_model = overhead.summarise(run.measured)
+    if over_model:
+        print(
+            f"\n{overhead.table(over_model)}\n\n"
+            "The model server thinks for no time, so these ratios are the worst that there can be. "
+            "Each is taken within a round; “rate” is a part of the model server's own."
+        )
     for line in _besides(run, halves):
         print(line)
     judged = aims(figures, run.drains, run.growth, highest=highest_check_rate(run.measured))
@@ -57,6 +64,7 @@ def report(run: "Run", options: str, machine: Machine, noise: Noise | None) -> i
             "seconds": run.asked.seconds,
             "figures": [item.as_json() for item in figures],
             "at_half_rate": [item.as_json() for item in halves],
+            "overhead": [item.as_json() for item in over_model],
             "native_per_second": native,
             "drain": backlog.as_json(run.drains) if run.drains else None,
             "beside": beside.as_json(run.beside, run.pages) if run.beside else None,

@@ -11,6 +11,7 @@ from benchmark import beside
 from benchmark.arguments import Asked, read_arguments
 from benchmark.backlog import Drained, measure_drain
 from benchmark.cast import recorded_charges, settle
+from benchmark.chats import MODEL
 from benchmark.compared import install, serve
 from benchmark.figures import Measured, Spent
 from benchmark.generator import Generator, GeneratorFailed
@@ -155,7 +156,7 @@ class Run:
         return sample
 
     def _processor_seconds(self, subject: Subject) -> dict[str, float]:
-        processes = {} if subject.application == HELLO else {"valkey": "valkey"}
+        processes = {} if subject.application in {HELLO, MODEL} else {"valkey": "valkey"}
         if subject.application:
             processes["server"] = server_name(subject.application)
         return {name: self.site.processor_seconds(at) for name, at in processes.items()}

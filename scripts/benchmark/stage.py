@@ -24,15 +24,18 @@ _FOREIGN = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "HOST", "SITE
 class Site:
     """A running site in a folder of its own."""
 
-    def __init__(self, data_dir: Path, port: int, gate_port: int) -> None:
+    def __init__(
+        self, data_dir: Path, port: int, gate_port: int, more: Mapping[str, str] | None = None
+    ) -> None:
         self.data_dir = data_dir
         self.port = port
         self.gate_port = gate_port
+        self._more = dict(more or {})
 
     @property
     def environment(self) -> dict[str, str]:
         """What a process beside the site needs in its environment."""
-        return _environment(self.data_dir, self.port, self.gate_port)
+        return _environment(self.data_dir, self.port, self.gate_port) | self._more
 
     def processor_seconds(self, name: str) -> float:
         """What one of the site's processes, or of those beside it, has used so far."""
@@ -58,13 +61,15 @@ class Site:
         packages: Path | None = None,
         *,
         name: str | None = None,
+        port: int | None = None,
         more: Mapping[str, str] | None = None,
     ) -> Iterator[int]:
         """The port of another application, served as the site is.
 
-        packages: for it alone. more: what its environment has besides.
+        packages: for it alone. port: a free one unless given. more: what its environment has
+        besides.
         """
-        port = free_port()
+        port = port or free_port()
         command = [
             *(sys.executable, "-m", "uvicorn", *serving.as_words()),
             *("--host", "127.0.0.1", "--port", str(port), application),
@@ -107,21 +112,24 @@ def with_packages(environment: dict[str, str], packages: Path | None) -> dict[st
 
 
 @contextmanager
-def running_site(data_dir: Path) -> Iterator[Site]:
-    """A site that serves, with everything that scripts/run starts; stopped at the end."""
-    port, gate_port = free_port(), free_port()
+def running_site(data_dir: Path, more: Mapping[str, str] | None = None) -> Iterator[Site]:
+    """A site that serves, with everything that scripts/run starts; stopped at the end.
+
+    more: what its environment has besides.
+    """
+    site = Site(data_dir, free_port(), free_port(), more)
     supervisor = Child(
         "supervisor",
         [sys.executable, "-m", "dev"],
         data_dir=data_dir,
-        environment=_environment(data_dir, port, gate_port),
+        environment=site.environment,
         directory=REPOSITORY,
         patience=60.0,
     )
     supervisor.start()
     try:
-        _wait_until_ready(supervisor, port)
-        yield Site(data_dir, port, gate_port)
+        _wait_until_ready(supervisor, site.port)
+        yield site
     finally:
         supervisor.stop()
 

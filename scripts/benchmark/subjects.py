@@ -226,4 +226,4 @@ SUBJECTS: tuple[Subject, ...] = (
     ),
 )
 # What the others are compared with.
-FLOORS = ("hello", "script", "pipeline", "usual", "fastify")
+FLOORS = ("hello", "script", "pipeline", "usual", "fastify", "model")

@@ -6,8 +6,9 @@ never for long, so that what a process held that was killed comes back soon, by 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any
 
 from gate.decision.check import (
     CannotExtend,
@@ -96,7 +97,10 @@ class Calls:
     def __init__(self, gate: Gate, *, hold_seconds: int) -> None:
         self._gate = gate
         self._hold_seconds = hold_seconds
-        self._ending: set[asyncio.Task[None]] = set()
+        # Calls that are held, and what ends them.
+        self._under_way: set[Call | asyncio.Task[None]] = set()
+        self._none_is = asyncio.Event()
+        self._none_is.set()
 
     @asynccontextmanager
     async def held(
@@ -119,25 +123,26 @@ class Calls:
         if not decision.allowed:
             raise refusal(decision, billing_url=billing_url)
         call = Call(self._gate, decision, units=units, hold_seconds=self._hold_seconds)
+        self._add(call)
         extending = asyncio.create_task(call.extend())
         try:
             yield call
         finally:
             extending.cancel()
+            ending = self._end(call)
+            self._remove(call)
             # Whoever is cancelled here still ends the call.
-            await asyncio.shield(self._end(call))
+            await asyncio.shield(ending)
 
     def _end(self, call: Call) -> "asyncio.Task[None]":
         """End a call; what Valkey does not take at once is tried again without anybody waiting."""
-        first = asyncio.create_task(self._end_once(call))
-        self._remember(first)
-        return first
+        return self._begin(self._end_once(call))
 
     async def _end_once(self, call: Call) -> None:
         try:
             await call.end()
         except QuotaUnavailable:
-            self._remember(asyncio.create_task(self._end_in_the_end(call)))
+            self._begin(self._end_in_the_end(call))
 
     async def _end_in_the_end(self, call: Call) -> None:
         # A hold is over after its time, by a clock that may have stood still.
@@ -150,19 +155,28 @@ class Calls:
             return
         logger.error("a call could not be ended: the gate gave no answer")
 
-    def _remember(self, task: "asyncio.Task[None]") -> None:
-        self._ending.add(task)
-        task.add_done_callback(self._ending.discard)
+    def _begin(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        task = asyncio.create_task(work)
+        self._add(task)
+        task.add_done_callback(self._remove)
+        return task
+
+    def _add(self, what: "Call | asyncio.Task[None]") -> None:
+        self._under_way.add(what)
+        self._none_is.clear()
+
+    def _remove(self, what: "Call | asyncio.Task[None]") -> None:
+        self._under_way.discard(what)
+        if not self._under_way:
+            self._none_is.set()
 
     async def all_ended(self, *, within_seconds: float) -> None:
         """Wait until what was delivered is kept and the rest is given back, as far as it goes."""
-        ends_at = asyncio.get_running_loop().time() + within_seconds
-        while self._ending:
-            left = ends_at - asyncio.get_running_loop().time()
-            if left <= 0:
-                logger.error("%s calls were not ended; their holds run out", len(self._ending))
-                return
-            await asyncio.wait(self._ending, timeout=left)
+        try:
+            async with asyncio.timeout(within_seconds):
+                await self._none_is.wait()
+        except TimeoutError:
+            logger.error("%s calls were not ended; their holds run out", len(self._under_way))
 
 
 def _too_many() -> Problem:

@@ -4,12 +4,11 @@ import difflib
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 from starlette.requests import ClientDisconnect, Request
 
 from gate.service import limits
-from gate.service.checking import first_misfit
+from gate.service.checking import first_misfit, members_of
 from gate.service.http import ClientGone, Problem, header_values, invalid, json_object, require_size
 
 _BOM = b"\xef\xbb\xbf"
@@ -37,7 +36,7 @@ async def read_json(request: Request) -> dict[str, Any]:
 
 def read_members(body: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
     """The members of a body that were given, null being none; Problem 400 that names the field."""
-    known = {member.encode_name for member in msgspec.structs.fields(shape)}
+    known = {member.encode_name for member in members_of(shape)}
     for name in body:
         if name not in known:
             raise unknown_member(name, known)

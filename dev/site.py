@@ -196,7 +196,7 @@ class Gate(Part):
     def __init__(self, site: Site) -> None:
         self._site = site
         super().__init__(
-            site.child("gate", [sys.executable, "-m", "config.gate_server"], patience=10.0),
+            site.child("gate", [sys.executable, "-m", "config.gate_server"], patience=15.0),
             needs=["prepare"],
         )
 

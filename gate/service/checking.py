@@ -1,10 +1,12 @@
 """Reading what a caller of the quota-check service asks, strictly, by its `shapes`."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
 
 from gate.service import shapes
 from gate.service.http import Problem, invalid
@@ -55,12 +57,18 @@ def address_of(check: shapes.Check) -> str:
         raise invalid("ip", f"“ip” must be {_must_be(shapes.Address)}.") from None
 
 
+@cache
+def members_of(shape: type[Struct]) -> tuple[FieldInfo, ...]:
+    """The members of a shape; msgspec reads the annotations anew each time."""
+    return msgspec.structs.fields(shape)
+
+
 def first_misfit(told: Mapping[str, Any], shape: type[Struct]) -> tuple[str, str] | None:
     """The first member that does not fit its shape, and what it must do instead.
 
     None where all that the shape knows fit.
     """
-    for member in msgspec.structs.fields(shape):
+    for member in members_of(shape):
         name = member.encode_name
         if name not in told and not member.required:
             continue
@@ -83,7 +91,7 @@ def _wrong(body: dict[str, Any], shape: type[Struct]) -> Problem:
     if misfit is not None:
         name, what = misfit
         return invalid(name, f"“{name}” {what}.")
-    known = {member.encode_name for member in msgspec.structs.fields(shape)}
+    known = {member.encode_name for member in members_of(shape)}
     name = next(name for name in body if name not in known)
     return invalid(name, f"There is no member “{name}” here.")
 

@@ -24,6 +24,8 @@ from tests.api.model_server import ModelServer
 from tests.gate.world import World
 
 BILLING_URL = "https://sansxel.example/account/billing"
+# What is still under way then is cut, when a server ends.
+STOP_SECONDS = 1
 QUICK = Limits(first_seconds=5, between_seconds=5, total_seconds=20, wait_seconds=1)
 
 
@@ -96,7 +98,13 @@ class Api:
     async def server(self) -> AsyncIterator[str]:
         """The address of the API, served as in production, until the end of the block."""
         async with self.app() as app:
-            config = uvicorn.Config(app, http=GuardedProtocol, lifespan="off", log_config=None)
+            config = uvicorn.Config(
+                app,
+                http=GuardedProtocol,
+                lifespan="off",
+                log_config=None,
+                timeout_graceful_shutdown=STOP_SECONDS,
+            )
             server = uvicorn.Server(config)
             with socket.socket() as listening:
                 listening.bind(("127.0.0.1", 0))

@@ -125,6 +125,42 @@ async def test_who_leaves_before_a_whole_answer_pays_nothing(api: Api) -> None:
         await until_used(api, 0)
 
 
+async def test_who_waits_for_a_whole_answer_is_told_that_the_server_stops(api: Api) -> None:
+    api.model_server.go_on.clear()
+    async with httpx.AsyncClient(timeout=LONGEST_SECONDS) as client:
+        async with api.server() as address:
+            asking = asyncio.create_task(
+                client.post(
+                    f"{address}/api/v1/chat",
+                    json=HELLO,
+                    headers={"Authorization": f"Bearer {api.world.key}"},
+                )
+            )
+            await asked(api)
+        answer = await asking
+    assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
+    assert "It was not counted." in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    assert await api.count_used() == 0
+
+
+async def test_a_stream_that_is_cut_when_the_server_stops_is_given_back(api: Api) -> None:
+    api.model_server.go_on.clear()
+    reading = None
+    async with api.server() as address:
+        reading = asyncio.create_task(_whole(api, address))
+        await asked(api)
+        await asyncio.sleep(0.2)
+    with pytest.raises(httpx.RemoteProtocolError):
+        await reading
+    assert await api.count_used() == 0
+
+
+async def _whole(api: Api, address: str) -> bytes:
+    async with streaming(api, address) as answer:
+        return await answer.aread()
+
+
 @pytest.mark.parametrize("ending", ["cut", "error", "nonsense"])
 async def test_a_text_that_breaks_off_is_cut_and_given_back(api: Api, ending: str) -> None:
     api.model_server.ending = ending

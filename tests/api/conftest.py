@@ -26,7 +26,7 @@ from tests.gate.world import World
 BILLING_URL = "https://sansxel.example/account/billing"
 # What is still under way then is cut, when a server ends.
 STOP_SECONDS = 1
-QUICK = Limits(first_seconds=5, between_seconds=5, total_seconds=20, wait_seconds=1)
+PATIENT = Limits(first_seconds=30, between_seconds=30, total_seconds=60, wait_seconds=1)
 
 
 def offered(name: str, *, endpoint: str = "chat", **more: Any) -> Model:
@@ -52,7 +52,7 @@ class Api:
         world.catalogue = replace(world.catalogue, meters={"chat": 1, "images": 4, "voice": 2})
         self.model_server = model_server
         self.models: list[Model] = []
-        self.limits = QUICK
+        self.limits = PATIENT
         self.trusted_proxies = 0
         self.cors_origins: list[str] = []
         self.hold_seconds = 60

@@ -96,12 +96,12 @@ def _is_held(api: Api) -> bool:
 
 
 async def test_an_answer_that_takes_longer_than_its_hold_is_held_on(api: Api) -> None:
-    api.hold_seconds = 1
+    api.hold_seconds = 3
     api.model_server.go_on.clear()
     async with api.server() as address, streaming(api, address) as answer:
         pieces = answer.aiter_text()
         await anext(pieces)
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(5)
         assert await api.count_used() == 1
         api.model_server.go_on.set()
         assert "".join([piece async for piece in pieces]) == "lo, wörld"
@@ -146,19 +146,19 @@ async def test_who_waits_for_a_whole_answer_is_told_that_the_server_stops(api: A
 
 async def test_a_stream_that_is_cut_when_the_server_stops_is_given_back(api: Api) -> None:
     api.model_server.go_on.clear()
-    reading = None
+    has_begun = asyncio.Event()
     async with api.server() as address:
-        reading = asyncio.create_task(_whole(api, address))
-        await asked(api)
-        await asyncio.sleep(0.2)
+        reading = asyncio.create_task(_to_the_end(api, address, has_begun))
+        await has_begun.wait()
     with pytest.raises(httpx.RemoteProtocolError):
         await reading
     assert await api.count_used() == 0
 
 
-async def _whole(api: Api, address: str) -> bytes:
+async def _to_the_end(api: Api, address: str, has_begun: asyncio.Event) -> None:
     async with streaming(api, address) as answer:
-        return await answer.aread()
+        async for _ in answer.aiter_bytes():
+            has_begun.set()
 
 
 @pytest.mark.parametrize("ending", ["cut", "error", "nonsense"])

@@ -18,8 +18,8 @@ from tests.running_site import RunningSite, free_port
 pytestmark = pytest.mark.slow
 
 STREAMS = 200
-HOLD_SECONDS = 10
-STOP_SECONDS = 3
+HOLD_SECONDS = 15
+STOP_SECONDS = 6
 PATIENCE_SECONDS = 60.0
 MAKE_KEY = """
 from uuid import uuid4

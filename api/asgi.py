@@ -22,8 +22,9 @@ from api.openapi import DOCUMENT
 from api.problems import problem_response
 from api.serving import Proxies, Serving
 from gate.decision.check import Gate, QuotaUnavailable
-from gate.service.http import ClientGone, Problem, json_response
+from gate.service.http import ClientGone, Problem
 from gate.service.refusals import unavailable
+from gate.service.strict_json import dumps
 
 logger = logging.getLogger(__name__)
 
@@ -112,8 +113,7 @@ def _cors(origins: Sequence[str]) -> list[Middleware]:
 
 
 async def _document(_: Request) -> Response:
-    answer = json_response(200, DOCUMENT)
-    return Response(answer.body, media_type="application/json")
+    return Response(dumps(DOCUMENT), media_type="application/json")
 
 
 async def _unavailable(_: Request, __: Exception) -> Response:

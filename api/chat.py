@@ -1,19 +1,18 @@
 """POST /api/v1/chat: one chat, answered as text."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import shapes
 from api.messages import read_messages
+from api.offer import CHAT
 from api.providers.answers import Chunk, Outcome
 from api.reading import read_json, read_members
 from api.serving import Serving
 from gate.service.http import Headers, invalid
 
-METER = "chat"
 _ONLY_OF_COMPLETIONS = frozenset(shapes.Completion.__struct_fields__) - frozenset(
     shapes.Chat.__struct_fields__
 )
@@ -26,7 +25,7 @@ class Chat:
         self._serving = serving
 
     async def answer(self, request: Request) -> Response:
-        customer = await self._serving.customer(request, meter=METER)
+        customer = await self._serving.customer(request, meter=CHAT)
         body = await read_json(request)
         for name in body:
             if name in _ONLY_OF_COMPLETIONS:
@@ -35,9 +34,7 @@ class Chat:
                 )
         asked = read_members(body, shapes.Chat)
         read_messages(asked["messages"])
-        model = await self._serving.model(customer, endpoint=METER, name=asked.pop("model", None))
-        is_streamed = asked.pop("stream", False)
-        asked["model"] = model.name_at_provider
+        model, is_streamed = await self._serving.choose(customer, asked, endpoint=CHAT)
 
         def ask(outcome: Outcome) -> AsyncGenerator[Chunk, None]:
             return model.provider.chat(asked, outcome)
@@ -49,7 +46,10 @@ class Chat:
             model,
             ask,
             Text(),
-            lambda text, outcome: {"text": text.decode(), "usage": usage_of(outcome)},
+            lambda text, outcome: {
+                "text": text.decode(),
+                "usage": {**outcome.usage, "finish_reason": outcome.finish_reasons.get(0)},
+            },
         )
 
 
@@ -88,14 +88,3 @@ class Text:
         reason = outcome.finish_reasons.get(0, "")
         is_plain = reason.isascii() and reason.isprintable()
         return [(b"x-finish-reason", reason.encode() if is_plain else b"")]
-
-
-def usage_of(outcome: Outcome) -> dict[str, Any]:
-    """The `usage` of an answer of this API: tokens, and why it ended."""
-    tokens_in, tokens_out = outcome.tokens_in or 0, outcome.tokens_out or 0
-    return {
-        "prompt_tokens": tokens_in,
-        "completion_tokens": tokens_out,
-        "total_tokens": tokens_in + tokens_out,
-        "finish_reason": outcome.finish_reasons.get(0),
-    }

@@ -11,15 +11,13 @@ from starlette.responses import Response
 
 from api import shapes
 from api.messages import read_messages
-from api.offer import Model
+from api.offer import CHAT, Model
 from api.problems import error_of
 from api.providers.answers import Chunk, Delta, Outcome
 from api.reading import read_json, read_members
 from api.serving import Serving
 from gate.service.http import Headers, Problem, invalid
 from gate.service.strict_json import dumps
-
-METER = "chat"
 
 
 class Completions:
@@ -29,13 +27,11 @@ class Completions:
         self._serving = serving
 
     async def answer(self, request: Request) -> Response:
-        customer = await self._serving.customer(request, meter=METER)
+        customer = await self._serving.customer(request, meter=CHAT)
         asked = read_members(await read_json(request), shapes.Completion)
         read_messages(asked["messages"])
         with_usage = _wants_usage(asked.pop("stream_options", {}))
-        model = await self._serving.model(customer, endpoint=METER, name=asked.pop("model", None))
-        is_streamed = asked.pop("stream", False)
-        asked["model"] = model.name_at_provider
+        model, is_streamed = await self._serving.choose(customer, asked, endpoint=CHAT)
         units = model.units * asked.get("n", 1)
 
         def ask(outcome: Outcome) -> AsyncGenerator[Chunk, None]:
@@ -54,7 +50,7 @@ class Completions:
             lambda _, outcome: {
                 **head,
                 "choices": collected.choices(outcome),
-                "usage": _usage(outcome),
+                "usage": outcome.usage,
             },
             units=units,
         )
@@ -76,15 +72,6 @@ def _head(model: Model, kind: str) -> dict[str, Any]:
         "object": kind,
         "created": int(time.time()),
         "model": model.name,
-    }
-
-
-def _usage(outcome: Outcome) -> dict[str, int]:
-    tokens_in, tokens_out = outcome.tokens_in or 0, outcome.tokens_out or 0
-    return {
-        "prompt_tokens": tokens_in,
-        "completion_tokens": tokens_out,
-        "total_tokens": tokens_in + tokens_out,
     }
 
 
@@ -139,7 +126,7 @@ class Events:
 
     def end(self, outcome: Outcome) -> bytes:
         """The usage, where it was asked for, and the mark of the end."""
-        usage = self._event(choices=[], usage=_usage(outcome)) if self._with_usage else b""
+        usage = self._event(choices=[], usage=outcome.usage) if self._with_usage else b""
         return usage + b"data: [DONE]\n\n"
 
     def broken(self) -> bytes | None:
@@ -179,10 +166,6 @@ class Collected:
     def is_empty(self) -> bool:
         """Whether there is no text, refusal or call of a tool."""
         return not (self._texts or self._refusals or self._calls)
-
-    def media_type(self, outcome: Outcome) -> str:
-        """JSON."""
-        return "application/json"
 
     def choices(self, outcome: Outcome) -> list[dict[str, Any]]:
         """The choices, in their order."""

@@ -40,10 +40,6 @@ class Form(Protocol[Taken]):
         """Whether there was nothing in the answer that somebody would pay for."""
         ...
 
-    def media_type(self, outcome: Outcome) -> str:
-        """Of what is written."""
-        ...
-
 
 class StreamForm(Form[Taken], Protocol[Taken]):
     """An answer that is sent as it is made.
@@ -52,6 +48,10 @@ class StreamForm(Form[Taken], Protocol[Taken]):
     """
 
     alive: bytes
+
+    def media_type(self, outcome: Outcome) -> str:
+        """Of what is written."""
+        ...
 
     def is_at_work(self, piece: Taken) -> bool:
         """Whether a piece says only that the provider is at work."""
@@ -106,7 +106,7 @@ class Delivery(Generic[Piece]):
         except ClientGone:
             # Who leaves in the middle has what was sent until then.
             if sent.has_content:
-                self._deliver()
+                self.delivered()
             raise
         except CannotAnswer as error:
             if not sent.has_begun:
@@ -115,7 +115,7 @@ class Delivery(Generic[Piece]):
                 raise BrokenOff(str(error)) from error
             logger.warning("%s: the answer broke off: %s", self._model, error)
             return
-        self._deliver()
+        self.delivered()
 
     async def whole(self, form: Form[Piece]) -> bytes:
         """The answer, once all of it is made; `delivered` is to be called when it was sent.
@@ -126,10 +126,6 @@ class Delivery(Generic[Piece]):
             parts = [form.take(piece) async for piece in pieces if piece is not None]
         self._require_content(form)
         return b"".join(parts)
-
-    def delivered(self) -> None:
-        """The client has the whole answer."""
-        self._deliver()
 
     async def _pieces(self) -> AsyncGenerator[Piece | None, None]:
         """The pieces; None every now and then while there is none. ClientGone as soon as it is."""
@@ -169,7 +165,8 @@ class Delivery(Generic[Piece]):
                 f"the answer has nothing in it ({', '.join(reasons) or 'no reason'})"
             )
 
-    def _deliver(self) -> None:
+    def delivered(self) -> None:
+        """The client has the answer, as far as it wanted it."""
         self._call.deliver(
             Tokens(
                 model=self._model,

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.offer import Model, unknown_model
+from api.offer import CHAT, Model, unknown_model
 from api.serving import Customer, Serving
 from gate.decision.check import Decision
 from gate.service.http import json_response
@@ -23,7 +23,7 @@ class Looking:
 
     async def quota(self, request: Request) -> Response:
         """What the key may still do. Costs nothing, also when everything is used up."""
-        decision = (await self._serving.look(request, meter="chat")).decision
+        decision = (await self._serving.look(request, meter=CHAT)).decision
         if decision.answer is None:
             raise refusal(decision, billing_url="")
         answer = decision.answer
@@ -63,7 +63,7 @@ class Looking:
         raise unknown_model(name, [model.name for model in models])
 
     async def _usable(self, request: Request) -> tuple[Customer, list[Model]]:
-        customer = await self._serving.customer(request, meter="chat")
+        customer = await self._serving.customer(request, meter=CHAT)
         assert customer.decision.answer is not None
         return customer, [
             model

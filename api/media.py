@@ -8,13 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import shapes
-from api.offer import Model
+from api.offer import IMAGES, VOICE, Model
 from api.providers.answers import Outcome
 from api.reading import read_json, read_members
 from api.serving import Ask, Customer, Serving
 from gate.service.http import Headers, invalid
 
-IMAGES, VOICE = "images", "voice"
+# How OpenAI's audio/speech calls what is asked.
+_AS_SPEECH = {"model": "model", "text": "input", "voice": "voice", "format": "response_format"}
 
 
 class Images:
@@ -27,9 +28,7 @@ class Images:
         customer = await self._serving.customer(request, meter=IMAGES)
         asked = read_members(await read_json(request), shapes.Image)
         _require_words(asked, "prompt")
-        model = await self._serving.model(customer, endpoint=IMAGES, name=asked.pop("model", None))
-        is_streamed = asked.pop("stream", False)
-        asked["model"] = model.name_at_provider
+        model, is_streamed = await self._serving.choose(customer, asked, endpoint=IMAGES)
 
         def ask(outcome: Outcome) -> AsyncGenerator[bytes, None]:
             return model.provider.image(asked, outcome)
@@ -49,15 +48,8 @@ class Voice:
         customer = await self._serving.customer(request, meter=VOICE)
         asked = read_members(await read_json(request), shapes.Voice)
         _require_words(asked, "text")
-        model = await self._serving.model(customer, endpoint=VOICE, name=asked.pop("model", None))
-        is_streamed = asked.pop("stream", False)
-        text = asked.pop("text")
-        # As OpenAI's audio/speech calls them.
-        spoken = {"model": model.name_at_provider, "input": text}
-        if "voice" in asked:
-            spoken["voice"] = asked["voice"]
-        if "format" in asked:
-            spoken["response_format"] = asked["format"]
+        model, is_streamed = await self._serving.choose(customer, asked, endpoint=VOICE)
+        spoken = {_AS_SPEECH[name]: value for name, value in asked.items()}
 
         def ask(outcome: Outcome) -> AsyncGenerator[bytes, None]:
             return model.provider.voice(spoken, outcome)
@@ -68,7 +60,7 @@ class Voice:
             model,
             ask,
             is_streamed=is_streamed,
-            counted={"characters": len(text)},
+            counted={"characters": len(asked["text"])},
         )
 
 

@@ -1,13 +1,13 @@
 """Which models there are, and which of them a customer may ask."""
 
 import asyncio
-import difflib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from api.providers.answers import Provider
+from api.reading import did_you_mean
 from gate.service.http import Problem
 from gate.service.refusals import unavailable
 from gate.terms.redaction import shown
@@ -15,6 +15,9 @@ from gate.terms.redaction import shown
 logger = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 2.0
+
+# The endpoints, each with the meter that counts it.
+CHAT, IMAGES, VOICE = "chat", "images", "voice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,7 @@ class Offer:
 
 def unknown_model(name: str, known: Sequence[str]) -> Problem:
     """The answer to a name that there is not, with the one that may have been meant."""
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f" Did you mean “{near[0]}”?" if near else " GET /api/v1/models lists those there are."
+    hint = did_you_mean(name, known) or " GET /api/v1/models lists those there are."
     return Problem(
         404, "model_not_found", f"There is no model “{shown(name)}”.{hint}", field="model"
     )

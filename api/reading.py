@@ -5,11 +5,11 @@ from collections.abc import Collection
 from typing import Any
 
 from msgspec import Struct
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from gate.service import limits
 from gate.service.checking import first_misfit, members_of
-from gate.service.http import ClientGone, Problem, header_values, invalid, json_object, require_size
+from gate.service.http import Problem, header_values, invalid, json_object, read_body
 
 _BOM = b"\xef\xbb\xbf"
 BODY_AT_MOST = 2 * 1024 * 1024
@@ -22,16 +22,8 @@ async def read_json(request: Request) -> dict[str, Any]:
     coding = header_values(headers, b"content-encoding")
     if coding and coding[0].strip().lower() not in (b"", b"identity"):
         raise Problem(415, "unsupported_media_type", "Send the body without compression.")
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            require_size(size, BODY_AT_MOST)
-            parts.append(part)
-    except ClientDisconnect:
-        raise ClientGone from None
-    return json_object(headers, b"".join(parts).removeprefix(_BOM))
+    body = await read_body(request.receive, BODY_AT_MOST)
+    return json_object(headers, body.removeprefix(_BOM))
 
 
 def read_members(body: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
@@ -49,6 +41,10 @@ def read_members(body: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
 
 def unknown_member(name: str, known: Collection[str], *, field: str | None = None) -> Problem:
     """The refusal of a member that there is not, with the one that may have been meant."""
+    return invalid(field or name, f"There is no member “{name}” here.{did_you_mean(name, known)}")
+
+
+def did_you_mean(name: str, known: Collection[str]) -> str:
+    """A sentence with the known name that is nearest, behind a blank; empty where none is near."""
     near = difflib.get_close_matches(name, sorted(known), n=1)
-    hint = f" Did you mean “{near[0]}”?" if near else ""
-    return invalid(field or name, f"There is no member “{name}” here.{hint}")
+    return f" Did you mean “{near[0]}”?" if near else ""

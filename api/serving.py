@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,10 +28,10 @@ from gate.service.http import (
     client_address,
     header_values,
     invalid,
-    json_response,
+    send_json,
 )
 from gate.service.rate_headers import rate_headers
-from gate.service.refusals import invalid_key, refusal, unavailable
+from gate.service.refusals import invalid_key, unavailable
 from gate.terms.addresses import known_to_hex
 
 logger = logging.getLogger(__name__)
@@ -80,7 +81,6 @@ class Serving:
         self._gate = gate
         self._billing_url = billing_url
         self._proxies = proxies
-        self._hold_seconds = hold_seconds
 
     async def customer(self, request: Request, *, meter: str) -> Customer:
         """Whose key a request has. Problem for a key that may not ask at all.
@@ -89,23 +89,23 @@ class Serving:
         """
         customer = await self.look(request, meter=meter)
         if customer.decision.answer is None or not customer.decision.allowed:
-            raise await self._refusal_of(customer, meter=meter)
+            # A look is not counted for the owner of the key; this is.
+            async with self._held(customer, meter=meter, units=1):
+                pass
+            # It may ask since a moment ago, and what was not delivered is given back.
+            raise unavailable()
         return customer
 
-    async def _refusal_of(self, customer: Customer, *, meter: str) -> Problem:
-        """Why a key may not ask, counted for its owner: a look is not."""
-        decision = await self._gate.check(
+    def _held(
+        self, customer: Customer, *, meter: str, units: int
+    ) -> AbstractAsyncContextManager[Call]:
+        return self.calls.held(
             key=customer.key,
             meter=meter,
-            units=1,
+            units=units,
             address=customer.address,
-            hold_seconds=self._hold_seconds,
+            billing_url=self._billing_url,
         )
-        if decision.charge_id is None:
-            return refusal(decision, billing_url=self._billing_url)
-        # It may ask since a moment ago.
-        await self._gate.refund(charge_id=decision.charge_id)
-        return unavailable()
 
     async def look(self, request: Request, *, meter: str) -> Customer:
         """The same, also where the decision is a refusal. Problem 401 for what is no key."""
@@ -120,9 +120,19 @@ class Serving:
         decision = await self._gate.check(key=key, meter=meter, units=0, address=address)
         return Customer(key, address, decision)
 
-    async def model(self, customer: Customer, *, endpoint: str, name: str | None) -> Model:
-        """The model that a customer means. Problem where there is none for them."""
-        return await self.offer.chosen(endpoint=endpoint, name=name, plan=customer.plan)
+    async def choose(
+        self, customer: Customer, asked: dict[str, Any], *, endpoint: str
+    ) -> tuple[Model, bool]:
+        """The model that a request means, and whether its answer is to be streamed.
+
+        What is left in `asked` is for the provider, its own name of the model included. Problem
+        where there is no such model for the customer.
+        """
+        model = await self.offer.chosen(
+            endpoint=endpoint, name=asked.pop("model", None), plan=customer.plan
+        )
+        asked["model"] = model.name_at_provider
+        return model, asked.pop("stream", False)
 
     def streamed(
         self,
@@ -144,7 +154,7 @@ class Serving:
                 form, rate_headers(call.decision), trailing=_takes_trailers(scope)
             )
 
-        return self._answer(customer, model, deliver, units=units)
+        return _Held(self, customer, model, units or model.units, deliver)
 
     def whole(
         self,
@@ -164,21 +174,9 @@ class Serving:
                 ask(outcome), outcome, call=call, model=model.name, receive=receive, send=send
             )
             body = told(await delivery.whole(form), outcome)
-            answer = json_response(200, body, rate_headers(call.decision))
-            await send({"type": "http.response.start", "status": 200, "headers": answer.headers})
-            await send({"type": "http.response.body", "body": answer.body})
+            await send_json(send, 200, body, rate_headers(call.decision))
             delivery.delivered()
 
-        return self._answer(customer, model, deliver, units=units)
-
-    def _answer(
-        self,
-        customer: Customer,
-        model: Model,
-        deliver: "Callable[[Call, Scope, Receive, Send], Awaitable[None]]",
-        *,
-        units: int | None,
-    ) -> "_Held":
         return _Held(self, customer, model, units or model.units, deliver)
 
     async def hold_and_deliver(
@@ -191,13 +189,7 @@ class Serving:
         """Hold, deliver, and keep or give back. Problem while nothing was sent."""
         call: Call | None = None
         try:
-            async with self.calls.held(
-                key=customer.key,
-                meter=model.endpoint,
-                units=units,
-                address=customer.address,
-                billing_url=self._billing_url,
-            ) as call:
+            async with self._held(customer, meter=model.endpoint, units=units) as call:
                 await deliver(call)
         except CannotAnswer as error:
             assert call is not None

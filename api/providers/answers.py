@@ -77,6 +77,16 @@ class Outcome:
     media_type: str = ""
     finish_reasons: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def usage(self) -> dict[str, int]:
+        """Tokens in OpenAI's words; those that nobody counted are 0."""
+        tokens_in, tokens_out = self.tokens_in or 0, self.tokens_out or 0
+        return {
+            "prompt_tokens": tokens_in,
+            "completion_tokens": tokens_out,
+            "total_tokens": tokens_in + tokens_out,
+        }
+
 
 class Provider(Protocol):
     """Who answers. Every method raises CannotAnswer, before the first piece or after it.

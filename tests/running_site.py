@@ -63,6 +63,13 @@ class RunningSite:
                 stderr=subprocess.STDOUT,
             )
 
+    def pid(self, name: str) -> int:
+        """The number of a part's process, or 0 while it has none."""
+        try:
+            return int((self.data_dir / "run" / f"{name}.pid").read_text().split()[0])
+        except (FileNotFoundError, IndexError):
+            return 0
+
     @property
     def printed(self) -> str:
         """What it has said so far."""

@@ -165,6 +165,14 @@ async def test_javascript_shows_our_sentences(api: Api, openai_modules: Path) ->
     assert "There is no model “horse”" in found["unknown"]["message"]
 
 
+async def test_javascript_shows_why_a_plan_is_not_enough(api: Api, openai_modules: Path) -> None:
+    api.models = [offered("house", plans=frozenset({"plus"}))]
+    async with api.server() as address:
+        found = await javascript(openai_modules, address, api, "used-up")
+    assert (found["status"], found["asked"]) == (403, 1)
+    assert "not part of your plan" in found["message"]
+
+
 async def test_javascript_does_not_try_a_used_up_week_again(api: Api, openai_modules: Path) -> None:
     used_up(api)
     async with api.server() as address:

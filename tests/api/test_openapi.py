@@ -1,12 +1,9 @@
 """The OpenAPI document of the API: it is valid, and whatever is sent is answered as it says."""
 
-import asyncio
-import contextlib
 import re
-import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -23,9 +20,8 @@ from schemathesis.specs.openapi.checks import (
 import api as api_package
 from api.openapi import CODES, DOCUMENT
 from tests.api.conftest import Api, offered
-from tests.patience import LONGEST_SECONDS
+from tests.own_loop import OwnLoop, as_words
 
-T = TypeVar("T")
 EXAMPLES = 40
 NOT_CHECKED = [
     # Every request is sent with a valid key: without, it would not get past the door.
@@ -62,28 +58,17 @@ def test_every_code_is_in_the_document() -> None:
     assert literal <= set(CODES)
 
 
-class RunningApi:
+class RunningApi(OwnLoop):
     """The API on an event loop of its own, asked from another thread."""
 
     def __init__(self, api: Api) -> None:
+        super().__init__()
         self.api = api
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._stack = contextlib.AsyncExitStack()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._client = self._wait(self._stack.enter_async_context(self.api.client()))
+        super().__enter__()
+        self._client = self.enter(self.api.client())
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self._wait(self._stack.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=LONGEST_SECONDS)
 
     def ask(self, case: "schemathesis.Case[Any]") -> httpx.Response:
         """Send a case as it was made, with what makes it reach more than the door."""
@@ -93,13 +78,7 @@ class RunningApi:
         if isinstance(model, str) and len(model) % 2:
             # Without a name there is a model.
             del body["model"]
-        told = case.as_transport_kwargs(base_url="http://api")
-        names = {"method", "url", "headers", "params", "json", "data", "content"}
-        told = {name: value for name, value in told.items() if name in names}
-        told["headers"] = {name: value.encode("latin-1") for name, value in told["headers"].items()}
-        if isinstance(told.get("data"), bytes | str):
-            told["content"] = told.pop("data")
-        return self._wait(self._client.request(**told))
+        return self.wait(self._client.request(**as_words(case, base_url="http://api")))
 
 
 @pytest.fixture

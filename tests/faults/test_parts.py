@@ -74,17 +74,9 @@ class Site:
             assert answer.status_code == 302, answer.text
             return dict(browser.cookies)
 
-    def pid(self, name: str) -> int:
-        """The number of a part's process, or 0 while it has none."""
-        try:
-            noted = (self.running.data_dir / "run" / f"{name}.pid").read_text()
-            return int(noted.split()[0])
-        except (FileNotFoundError, IndexError):
-            return 0
-
     def kill(self, name: str) -> None:
         """End all processes of a part without asking."""
-        os.killpg(self.pid(name), signal.SIGKILL)
+        os.killpg(self.running.pid(name), signal.SIGKILL)
 
 
 class Watched:
@@ -171,7 +163,7 @@ async def watching(site: Site) -> AsyncIterator[Watched]:
 async def _until_back(site: Site, name: str, before: int) -> float:
     """Seconds until a part that was killed runs again."""
     began = time.monotonic()
-    while site.pid(name) in {0, before}:
+    while site.running.pid(name) in {0, before}:
         assert time.monotonic() < began + BACK_WITHIN_SECONDS, f"{name} does not come back"
         await asyncio.sleep(0.02)
     return time.monotonic() - began
@@ -200,7 +192,7 @@ def test_neither_checks_nor_pages_notice_that_it_dies(
 ) -> None:
     async def story() -> None:
         async with watching(site) as watched:
-            before = site.pid(name)
+            before = site.running.pid(name)
             site.kill(name)
             back = await _until_back(site, name, before)
             await asyncio.sleep(1)
@@ -219,7 +211,7 @@ def test_checks_do_not_notice_that_the_pages_die(
 ) -> None:
     async def story() -> None:
         async with watching(site) as watched:
-            before = site.pid("site")
+            before = site.running.pid("site")
             site.kill("site")
             await _until_back(site, "site", before)
             await _until_ready(site)
@@ -241,7 +233,7 @@ def test_a_site_that_hangs_is_waited_for_so_long_and_no_check_notices(
     site: Site, figures: Callable[[str], None]
 ) -> None:
     async def story() -> None:
-        server = site.pid("site")
+        server = site.running.pid("site")
         processes = [server, *_children(server)]
         async with httpx.AsyncClient(
             base_url=site.running.address, cookies=site.cookies, timeout=60
@@ -271,7 +263,7 @@ def test_a_site_that_hangs_is_waited_for_so_long_and_no_check_notices(
             )
             await _until_ready(site)
             assert (await browser.get("/account/keys")).status_code == 200
-        assert site.pid("site") == server
+        assert site.running.pid("site") == server
 
     asyncio.run(story())
 
@@ -279,14 +271,14 @@ def test_a_site_that_hangs_is_waited_for_so_long_and_no_check_notices(
 def test_a_page_s_process_that_dies_is_replaced_and_nothing_else_notices(site: Site) -> None:
     async def story() -> None:
         async with watching(site) as watched:
-            server = site.pid("site")
+            server = site.running.pid("site")
             workers = _children(server)
             os.kill(workers[0], signal.SIGKILL)
             deadline = time.monotonic() + BACK_WITHIN_SECONDS
             while len(set(_children(server)) - {workers[0]}) < len(workers):
                 assert time.monotonic() < deadline, "it was not replaced"
                 await asyncio.sleep(0.05)
-            assert site.pid("site") == server
+            assert site.running.pid("site") == server
             await asyncio.sleep(1)
             watched.require_checks()
             # What that very process was at may be lost; the front does not ask twice.
@@ -298,7 +290,7 @@ def test_a_page_s_process_that_dies_is_replaced_and_nothing_else_notices(site: S
 def test_pages_do_not_notice_that_the_gate_dies(site: Site, figures: Callable[[str], None]) -> None:
     async def story() -> None:
         async with watching(site) as watched, httpx.AsyncClient(timeout=10) as client:
-            before = site.pid("gate")
+            before = site.running.pid("gate")
             site.kill("gate")
             answer = await client.get(f"{site.running.address}/quota/v1/openapi.json")
             if answer.status_code != 200:
@@ -321,7 +313,7 @@ def test_pages_do_not_notice_that_the_gate_dies(site: Site, figures: Callable[[s
 def test_checks_do_not_notice_that_the_front_dies(site: Site) -> None:
     async def story() -> None:
         async with watching(site) as watched:
-            before = site.pid("front")
+            before = site.running.pid("front")
             site.kill("front")
             await _until_back(site, "front", before)
             await _until_ready(site)
@@ -336,7 +328,7 @@ def test_checks_do_not_notice_that_the_front_dies(site: Site) -> None:
 @pytest.mark.parametrize("name", ["front", "sandbox", "beat"])
 def test_readiness_names_the_part_that_is_missing(site: Site, name: str) -> None:
     """Asked at the gate, which asks some, and knows of others by signs that are kept for 30 s."""
-    before = site.pid(name)
+    before = site.running.pid(name)
     # It stands still, so that nobody starts it again.
     os.kill(before, signal.SIGSTOP)
     try:

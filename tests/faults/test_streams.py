@@ -94,10 +94,6 @@ class Site:
         """The gate's own address."""
         return f"http://127.0.0.1:{self.running.gate_port}"
 
-    def pid(self, name: str) -> int:
-        noted = (self.running.data_dir / "run" / f"{name}.pid").read_text()
-        return int(noted.split()[0])
-
     async def left(self) -> int:
         """Chats left, once somebody answers."""
         ends_at = time.monotonic() + PATIENCE_SECONDS
@@ -191,7 +187,7 @@ async def until_done(tasks: list[asyncio.Task[bool]], count: int) -> None:
 async def test_who_stops_the_gate_pays_for_what_was_answered_alone(site: Site) -> None:
     before = await site.left()
     async with serving(site) as model, streams_under_way(site, model) as tasks:
-        os.kill(site.pid("gate"), signal.SIGTERM)
+        os.kill(site.running.pid("gate"), signal.SIGTERM)
         model.let_go(STREAMS // 2)
         whole = await answered(tasks)
     assert whole == STREAMS // 2
@@ -205,7 +201,7 @@ async def test_who_kills_the_gate_pays_for_what_was_answered_alone(site: Site) -
     async with serving(site) as model, streams_under_way(site, model) as tasks:
         model.let_go(STREAMS // 2)
         await until_done(tasks, STREAMS // 2)
-        os.killpg(site.pid("gate"), signal.SIGKILL)
+        os.killpg(site.running.pid("gate"), signal.SIGKILL)
         whole = await answered(tasks)
     assert whole == STREAMS // 2
     assert await site.left_without_holds() == before - whole
@@ -216,7 +212,7 @@ async def test_what_is_answered_while_valkey_is_away_is_charged_when_it_is_back(
 ) -> None:
     before = await site.left()
     async with serving(site) as model, streams_under_way(site, model) as tasks:
-        os.killpg(site.pid("valkey"), signal.SIGKILL)
+        os.killpg(site.running.pid("valkey"), signal.SIGKILL)
         model.let_go(STREAMS)
         whole = await answered(tasks)
     assert whole == STREAMS

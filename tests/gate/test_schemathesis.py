@@ -1,10 +1,7 @@
 """Whatever is sent to the service, it answers as its OpenAPI document says."""
 
-import asyncio
-import contextlib
-import threading
-from collections.abc import Coroutine, Iterator
-from typing import Any, Self, TypeVar
+from collections.abc import Iterator
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -24,9 +21,8 @@ from gate.service.openapi import DOCUMENT
 from gate.service.shapes import MAX_TEXT
 from tests.gate.quota_service import QuotaService
 from tests.gate.world import World
-from tests.patience import LONGEST_SECONDS
+from tests.own_loop import OwnLoop, as_words
 
-T = TypeVar("T")
 Case = schemathesis.Case[Any]
 EXAMPLES = 60
 
@@ -42,30 +38,19 @@ schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.config.generation.update(modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 
 
-class RunningService:
+class RunningService(OwnLoop):
     """The service on an event loop of its own, asked from another thread."""
 
     def __init__(self, service: QuotaService) -> None:
+        super().__init__()
         self.service = service
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._stack = contextlib.AsyncExitStack()
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self.client, _ = self.wait(self._stack.enter_async_context(self.service.client()))
+        super().__enter__()
+        self.client, _ = self.enter(self.service.client())
         check = {"key": self.service.world.key, "units": 10, "hold_seconds": 86_400}
         self.charge_id = self.send("/quota/v1/check", check).json()["charge_id"]
         return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wait(self._stack.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=LONGEST_SECONDS)
 
     def send(self, path: str, body: Any) -> httpx.Response:
         return self.wait(self.client.post(path, **self.service.words(body)))
@@ -78,13 +63,7 @@ class RunningService:
         else:
             case.headers["Authorization"] = f"Bearer {self.service.token}"
             self._make_real(case.body)
-        told = case.as_transport_kwargs(base_url="http://quota")
-        names = {"method", "url", "headers", "params", "json", "data", "content"}
-        told = {name: value for name, value in told.items() if name in names}
-        told["headers"] = {name: value.encode("latin-1") for name, value in told["headers"].items()}
-        if isinstance(told.get("data"), bytes | str):
-            told["content"] = told.pop("data")
-        return self.wait(self.client.request(**told))
+        return self.wait(self.client.request(**as_words(case, base_url="http://quota")))
 
     def _make_real(self, body: Any) -> None:
         """Every third key or charge id becomes one that exists."""

@@ -6,7 +6,7 @@ for any more before it begins, is given back.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 _ALIVE_EVERY_SECONDS = 15.0
 
 Piece = TypeVar("Piece")
+# Asks a provider, once: it fills in what it is given.
+Ask = Callable[[Outcome], AsyncGenerator[Piece, None]]
 Taken = TypeVar("Taken", contravariant=True)  # noqa: PLC0105 - it is what is taken
 
 
@@ -75,16 +77,15 @@ class Delivery(Generic[Piece]):
 
     def __init__(
         self,
-        made: AsyncGenerator[Piece, None],
-        outcome: Outcome,
+        ask: "Ask[Piece]",
         *,
         call: Call,
         model: str,
         receive: Receive,
         send: Send,
     ) -> None:
-        self._made = made
-        self._outcome = outcome
+        self.outcome = Outcome()
+        self._made = ask(self.outcome)
         self._call = call
         self._model = model
         self._receive = receive
@@ -96,7 +97,7 @@ class Delivery(Generic[Piece]):
         Raises CannotAnswer where nothing was sent yet, BrokenOff afterwards, and ClientGone.
         trailing: whether the client takes headers behind the answer.
         """
-        sent = _Sent(form, self._outcome, headers, self._send, trailing=trailing)
+        sent = _Sent(form, self.outcome, headers, self._send, trailing=trailing)
         try:
             async with aclosing(self._pieces()) as pieces:
                 async for piece in pieces:
@@ -160,7 +161,7 @@ class Delivery(Generic[Piece]):
 
     def _require_content(self, form: Form[Piece]) -> None:
         if form.is_empty:
-            reasons = sorted(self._outcome.finish_reasons.values())
+            reasons = sorted(self.outcome.finish_reasons.values())
             raise CannotAnswer(
                 f"the answer has nothing in it ({', '.join(reasons) or 'no reason'})"
             )
@@ -170,8 +171,8 @@ class Delivery(Generic[Piece]):
         self._call.deliver(
             Tokens(
                 model=self._model,
-                tokens_in=self._outcome.tokens_in or 0,
-                tokens_out=self._outcome.tokens_out or 0,
+                tokens_in=self.outcome.tokens_in or 0,
+                tokens_out=self.outcome.tokens_out or 0,
             )
         )
 

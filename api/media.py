@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import shapes
+from api.delivery import Ask
 from api.offer import IMAGES, VOICE, Model
 from api.providers.answers import Outcome
 from api.reading import read_json, read_members
-from api.serving import Ask, Customer, Serving
+from api.serving import Customer, Serving
 from gate.service.http import Headers, invalid
 
 # How OpenAI's audio/speech calls what is asked.

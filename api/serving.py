@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.calls import Call, Calls
-from api.delivery import BrokenOff, Delivery, Form, StreamForm
+from api.delivery import Ask, BrokenOff, Delivery, Form, StreamForm
 from api.offer import Model, Offer
 from api.problems import problem_response
 from api.providers.answers import Busy, CannotAnswer, Outcome, Refused, SetUpWrongly
@@ -37,8 +37,6 @@ from gate.terms.addresses import known_to_hex
 logger = logging.getLogger(__name__)
 
 Piece = TypeVar("Piece")
-# Asks a provider, once: what it is asked, and what it fills in.
-Ask = Callable[[Outcome], AsyncGenerator[Piece, None]]
 # The JSON of a whole answer, of its bytes and what is known of it.
 Whole = Callable[[bytes, Outcome], Any]
 
@@ -146,10 +144,7 @@ class Serving:
         """The answer of a model as it is made; charged once it was delivered."""
 
         async def deliver(call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-            outcome = Outcome()
-            delivery = Delivery(
-                ask(outcome), outcome, call=call, model=model.name, receive=receive, send=send
-            )
+            delivery = Delivery(ask, call=call, model=model.name, receive=receive, send=send)
             await delivery.stream(
                 form, rate_headers(call.decision), trailing=_takes_trailers(scope)
             )
@@ -169,11 +164,8 @@ class Serving:
         """The answer of a model as JSON, once it is made; charged once it was delivered."""
 
         async def deliver(call: Call, scope: Scope, receive: Receive, send: Send) -> None:
-            outcome = Outcome()
-            delivery = Delivery(
-                ask(outcome), outcome, call=call, model=model.name, receive=receive, send=send
-            )
-            body = told(await delivery.whole(form), outcome)
+            delivery = Delivery(ask, call=call, model=model.name, receive=receive, send=send)
+            body = told(await delivery.whole(form), delivery.outcome)
             await send_json(send, 200, body, rate_headers(call.decision))
             delivery.delivered()
 

@@ -20,6 +20,19 @@ _FOREIGN = {
     *("HOST", "SITE_URL", "FRONT_URL", "GATE_PORT", "GATE_SOCKET", "SITE_SOCKET", "SANDBOX_PORT"),
 }
 
+_MAKE_RICH_KEY = """
+from uuid import uuid4
+from django.utils import timezone
+from accounts.models import User
+from keys.issue import issue_api_key
+from quotas import grants
+user = User.objects.create_user("{name}@example.com", "correct horse battery staple")
+_, text = issue_api_key(account=user.personal_account, name="{name}", submission=uuid4(), by=user)
+grants.grant_credits(account=user.personal_account, credits=1_000_000, kind="grant",
+                     at=timezone.now(), source_ref="test:{name}")
+print(text)
+"""
+
 
 def free_port() -> int:
     """A port that nobody listens on."""
@@ -109,6 +122,11 @@ class RunningSite:
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.strip()
+
+    def rich_key(self, name: str) -> str:
+        """The key of a new account that has credits enough for any test, of name@example.com."""
+        program = _MAKE_RICH_KEY.format(name=name)
+        return self.manage("shell", "-v", "0", "-c", program).splitlines()[-1]
 
     def status(self, path: str) -> int:
         """The status that a page answers with."""

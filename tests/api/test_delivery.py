@@ -49,6 +49,21 @@ async def asked(api: Api) -> None:
             await asyncio.sleep(0.01)
 
 
+async def waiting(
+    client: httpx.AsyncClient, api: Api, address: str
+) -> "asyncio.Task[httpx.Response]":
+    """A request for a whole answer, which the model is at."""
+    asking = asyncio.create_task(
+        client.post(
+            f"{address}/api/v1/chat",
+            json=HELLO,
+            headers={"Authorization": f"Bearer {api.world.key}"},
+        )
+    )
+    await asked(api)
+    return asking
+
+
 async def test_a_piece_arrives_before_the_next_one_is_made(api: Api) -> None:
     api.model_server.go_on.clear()
     async with api.server() as address, streaming(api, address) as answer:
@@ -112,14 +127,7 @@ async def test_who_leaves_before_a_whole_answer_pays_nothing(api: Api) -> None:
     api.model_server.go_on.clear()
     async with api.server() as address:
         async with httpx.AsyncClient() as client:
-            asking = asyncio.create_task(
-                client.post(
-                    f"{address}/api/v1/chat",
-                    json=HELLO,
-                    headers={"Authorization": f"Bearer {api.world.key}"},
-                )
-            )
-            await asked(api)
+            asking = await waiting(client, api, address)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
         await until_used(api, 0)
@@ -129,14 +137,7 @@ async def test_who_waits_for_a_whole_answer_is_told_that_the_server_stops(api: A
     api.model_server.go_on.clear()
     async with httpx.AsyncClient(timeout=LONGEST_SECONDS) as client:
         async with api.server() as address:
-            asking = asyncio.create_task(
-                client.post(
-                    f"{address}/api/v1/chat",
-                    json=HELLO,
-                    headers={"Authorization": f"Bearer {api.world.key}"},
-                )
-            )
-            await asked(api)
+            asking = await waiting(client, api, address)
         answer = await asking
     assert (answer.status_code, answer.json()["code"]) == (503, "stopping")
     assert "It was not counted." in answer.json()["detail"]

@@ -34,18 +34,6 @@ HALF_A_BODY = (
     b"POST /stripe/webhook HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n"
     b"Content-Type: application/json\r\n\r\n{"
 )
-MAKE_KEY = """
-from uuid import uuid4
-from django.utils import timezone
-from accounts.models import User
-from keys.issue import issue_api_key
-from quotas import grants
-user = User.objects.create_user("parts@example.com", "correct horse battery staple")
-_, text = issue_api_key(account=user.personal_account, name="parts", submission=uuid4(), by=user)
-grants.grant_credits(account=user.personal_account, credits=1_000_000, kind="grant",
-                     at=timezone.now(), source_ref="test:parts")
-print(text)
-"""
 
 
 class Site:
@@ -54,7 +42,7 @@ class Site:
     def __init__(self, running: RunningSite) -> None:
         self.running = running
         self.token = running.manage("issue_service_token", "parts").splitlines()[-1]
-        self.key = running.manage("shell", "-v", "0", "-c", MAKE_KEY).splitlines()[-1]
+        self.key = running.rich_key("parts")
         self.cookies = self._signed_in()
 
     def _signed_in(self) -> dict[str, str]:

@@ -21,18 +21,6 @@ STREAMS = 200
 HOLD_SECONDS = 15
 STOP_SECONDS = 6
 PATIENCE_SECONDS = 60.0
-MAKE_KEY = """
-from uuid import uuid4
-from django.utils import timezone
-from accounts.models import User
-from keys.issue import issue_api_key
-from quotas import grants
-user = User.objects.create_user("streams@example.com", "correct horse battery staple")
-_, text = issue_api_key(account=user.personal_account, name="s", submission=uuid4(), by=user)
-grants.grant_credits(account=user.personal_account, credits=1_000_000, kind="grant",
-                     at=timezone.now(), source_ref="test:streams")
-print(text)
-"""
 
 
 @dataclass
@@ -130,7 +118,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     )
     try:
         running.until_ready()
-        key = running.manage("shell", "-v", "0", "-c", MAKE_KEY).splitlines()[-1]
+        key = running.rich_key("streams")
         yield Site(running, model_port, key)
     finally:
         if running.process.poll() is None:

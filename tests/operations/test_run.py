@@ -40,14 +40,6 @@ def run_until_it_ends(data_dir: Path, port: int) -> subprocess.CompletedProcess[
     )
 
 
-def child(site: RunningSite, name: str) -> int:
-    """The number of one of its processes, or 0 while that is between two lives."""
-    try:
-        return int((site.data_dir / "run" / f"{name}.pid").read_text().split()[0])
-    except (FileNotFoundError, IndexError):
-        return 0
-
-
 def processes_below(site: RunningSite) -> dict[int, str]:
     """Everything below the supervisor, by number and identity."""
     parents = {}
@@ -116,13 +108,13 @@ def test_the_first_start_answers_and_names_the_admin_and_a_password(
     assert first_start.status("/readyz") == 200
     assert first_start.status("/") == 200
     for name in NAMES:
-        assert identity(child(first_start, name)), name
+        assert identity(first_start.pid(name)), name
 
 
 @pytest.mark.slow
 def test_workers_stand_back_from_whoever_is_waited_for(first_start: RunningSite) -> None:
     def niceness(name: str) -> int:
-        return os.getpriority(os.PRIO_PROCESS, child(first_start, name))
+        return os.getpriority(os.PRIO_PROCESS, first_start.pid(name))
 
     assert [niceness(name) for name in ("gate", "site", "front")] == [0, 0, 0]
     # They say so themselves, once they have begun.
@@ -160,13 +152,13 @@ def test_a_second_supervisor_in_the_same_folder_is_refused(first_start: RunningS
 
 @pytest.mark.slow
 def test_a_worker_that_dies_is_started_again(first_start: RunningSite) -> None:
-    before = child(first_start, "worker")
+    before = first_start.pid("worker")
     os.kill(before, signal.SIGKILL)
 
     first_start.until("Starting worker again")
 
-    until(lambda: child(first_start, "worker") not in {before, 0})
-    assert identity(child(first_start, "worker"))
+    until(lambda: first_start.pid("worker") not in {before, 0})
+    assert identity(first_start.pid("worker"))
 
 
 @pytest.mark.slow

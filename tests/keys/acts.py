@@ -14,6 +14,7 @@ from gate.decision.check import Decision, Gate
 from gate.store.connection import HotClient
 from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
+from tests.patience import LONGEST_SECONDS
 from tests.site.answer import Answer
 
 KEY = re.compile(r"sk_[0-9A-Za-z]{46}")
@@ -40,12 +41,13 @@ def ask_gate(key: str, *, units: int = 1, address: str = "") -> Decision:
     """The decision of a gate process; the test must commit what it does."""
 
     async def asking() -> Decision:
-        client = HotClient(settings.REDIS_URL)
+        client = HotClient(settings.REDIS_URL, patience=LONGEST_SECONDS)
         gate = Gate(
             client=client,
             peppers=settings.KEY_PEPPERS,
             load_accounts=in_thread(load_accounts),
             load_catalogue=in_thread(partition_snapshot),
+            answer_within=LONGEST_SECONDS,
         )
         try:
             return await gate.check(key=key, units=units, address=address)

@@ -86,8 +86,7 @@ def test_a_valkey_that_may_forget_now_is_not_ready_until_it_may_not(
 def test_records_that_were_evicted_are_an_alarm_until_somebody_has_seen_to_it(
     client: Client, valkey: Redis
 ) -> None:
-    for number in range(2_000):
-        valkey.set(f"ballast:{number}", b"x" * 1_000)
+    valkey.mset({f"ballast:{number}": b"x" * 1_000 for number in range(2_000)})
     used = int(valkey.info("memory")["used_memory"])
     valkey.config_set("maxmemory-policy", "allkeys-lru")
     valkey.config_set("maxmemory", used - 500_000)

@@ -23,6 +23,7 @@ from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
 from quotas.usage import backlog, drain, refusals, week_page
 from tests.gate.cluster.shards import Cluster, Shard
+from tests.patience import LONGEST_SECONDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -53,13 +54,14 @@ def _checks(cluster: Cluster, settings: Settings, key: str, *units: int) -> list
         raise AssertionError
 
     async def ask() -> list[Decision]:
-        client = HotClient(cluster.url)
+        client = HotClient(cluster.url, patience=LONGEST_SECONDS)
         try:
             gate = Gate(
                 client=client,
                 peppers=settings.KEY_PEPPERS,
                 load_accounts=load,
                 load_catalogue=load,
+                answer_within=LONGEST_SECONDS,
             )
             return [await gate.check(key=key, units=each) for each in units]
         finally:

@@ -2,43 +2,24 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.conf import settings
 from django.db import connection, transaction
 
-from config.reading import in_thread
 from gate.decision.check import Decision, Gate
-from gate.store.connection import HotClient
 from gate.terms import week
 from partitions.models import Partition
-from quotas.catalogue import partition_snapshot
 from quotas.models.ledger import Boost
 from quotas.models.used import UsageRollup, WeekClose
-from quotas.projection import load_accounts
 from quotas.usage import closing, drain
 from tests.faults.customers import Customer, Used, customer
+from tests.patient_gate import patient_gate
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("plans")]
 
 HOUR_MS = 3600 * 1000
-
-
-@asynccontextmanager
-async def _gate() -> AsyncIterator[Gate]:
-    client = HotClient(settings.REDIS_URL)
-    try:
-        yield Gate(
-            client=client,
-            peppers=settings.KEY_PEPPERS,
-            load_accounts=in_thread(load_accounts),
-            load_catalogue=in_thread(partition_snapshot),
-        )
-    finally:
-        await client.aclose()
 
 
 async def _use(gate: Gate, buyer: Customer, times: int, *, at_ms: int) -> list[Decision]:
@@ -103,7 +84,7 @@ def test_closing_ten_times_at_once_late_and_again_changes_nobodys_limit() -> Non
     last_hour_ms = week.starts_ms(ended + 1) - HOUR_MS
 
     async def spend(at_ms: int) -> set[str]:
-        async with _gate() as gate:
+        async with patient_gate() as gate:
             used = await asyncio.gather(*(_use(gate, buyer, 55, at_ms=at_ms) for buyer in buyers))
         return {_paid(decisions) for decisions in used}
 
@@ -129,7 +110,7 @@ def test_a_week_is_closed_with_what_another_worker_is_draining() -> None:
     ended = week.week_of(week.to_ms(datetime.now(UTC)))
 
     async def spend(times: int) -> None:
-        async with _gate() as gate:
+        async with patient_gate() as gate:
             await _use(gate, buyer, times, at_ms=week.starts_ms(ended + 1) - HOUR_MS)
 
     asyncio.run(spend(30))
@@ -161,7 +142,7 @@ def test_the_week_after_iso_week_53_is_one_week_and_nobody_has_to_begin_it() -> 
     assert (sunday.isocalendar().week, monday.isocalendar().week) == (53, 1)
 
     async def story() -> list[str]:
-        async with _gate() as gate:
+        async with patient_gate() as gate:
             return [
                 _paid(await _use(gate, buyer, times, at_ms=week.to_ms(at)))
                 for at, times in (
@@ -197,7 +178,7 @@ def test_two_processes_an_hour_apart_give_one_allowance_a_week(minutes: int) -> 
     given = {ended: 0, ended + 1: 0}
 
     async def story() -> None:
-        async with _gate() as right, _gate() as wrong:
+        async with patient_gate() as right, patient_gate() as wrong:
             # Every ten minutes from two hours before to two hours after the end of the week.
             for now_ms in range(ends_ms - 2 * HOUR_MS, ends_ms + 2 * HOUR_MS, 10 * 60_000):
                 wrong_ms = now_ms + minutes * 60_000

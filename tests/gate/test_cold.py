@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from django.conf import settings
 
 from gate.decision import cold
 from gate.decision.cold import (
@@ -18,10 +17,10 @@ from gate.decision.cold import (
     ColdAccounts,
     QuotaUnavailable,
 )
-from gate.store.connection import HotClient
 from gate.store.snapshots import AccountSnapshot
 from gate.terms import key_text
 from tests.gate.world import PATIENCE, World
+from tests.patient_gate import patient_client
 
 
 class Database:
@@ -56,7 +55,7 @@ class Database:
     @asynccontextmanager
     async def cold(self) -> AsyncIterator[ColdAccounts]:
         """What loads from it into the real Valkey."""
-        client = HotClient(settings.REDIS_URL, patience=PATIENCE)
+        client = patient_client()
         try:
             yield ColdAccounts(
                 run=client.run,

@@ -11,8 +11,9 @@ from gate.decision.receipt import Receipt
 from gate.store import hot_state, layout, snapshots
 from gate.store.charges import Answer
 from gate.store.connection import sync_client
+from gate.store.expanding import expand
 from gate.store.hot_state import Call, Script
-from gate.store.layout import CannotExpand, expand
+from gate.store.layout import CannotExpand
 from gate.terms import addresses, key_text
 from tests.gate.layouts.keep import FOLDER, declared
 from tests.gate.world import HOUR_MS, NOW_MS, OpenGate, World

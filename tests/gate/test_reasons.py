@@ -14,7 +14,8 @@ from gate.service.refusals import refusal
 from gate.store import charges, hot_state, layout
 from gate.store.charges import Answer
 from gate.store.connection import sync_client
-from gate.store.layout import CannotExpand, expand
+from gate.store.expanding import ANSWERS_OF_SCRIPTS, expand
+from gate.store.layout import CannotExpand
 from gate.terms.reasons import MEANINGS, Outcome, Reason
 from tests.gate.world import World
 
@@ -76,4 +77,4 @@ async def test_an_unknown_one_is_never_a_pass_and_never_silent(
 
 
 def test_the_layout_offers_both_to_lua() -> None:
-    assert {"REASON": Reason, "OUTCOME": Outcome} == layout.ANSWERS_OF_SCRIPTS
+    assert {"REASON": Reason, "OUTCOME": Outcome} == ANSWERS_OF_SCRIPTS

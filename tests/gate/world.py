@@ -21,6 +21,7 @@ from gate.store.snapshots import (
 from gate.terms import key_text, week
 from gate.terms.key_text import Pepper
 from tests.patience import LONGEST_SECONDS
+from tests.patient_gate import patient_client
 
 PEPPER = Pepper(pepper_id="1", secret=b"a" * 32)
 # A Wednesday noon.
@@ -98,7 +99,7 @@ class World:
 
     @asynccontextmanager
     async def gate(self) -> AsyncIterator["OpenGate"]:
-        client = HotClient(settings.REDIS_URL, patience=PATIENCE)
+        client = patient_client()
         try:
             yield OpenGate(
                 self,

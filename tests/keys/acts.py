@@ -5,16 +5,11 @@ import re
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from config.reading import in_thread
-from gate.decision.check import Decision, Gate
-from gate.store.connection import HotClient
-from quotas.catalogue import partition_snapshot
-from quotas.projection import load_accounts
-from tests.patience import LONGEST_SECONDS
+from gate.decision.check import Decision
+from tests.patient_gate import patient_gate
 from tests.site.answer import Answer
 
 KEY = re.compile(r"sk_[0-9A-Za-z]{46}")
@@ -41,17 +36,7 @@ def ask_gate(key: str, *, units: int = 1, address: str = "") -> Decision:
     """The decision of a gate process; the test must commit what it does."""
 
     async def asking() -> Decision:
-        client = HotClient(settings.REDIS_URL, patience=LONGEST_SECONDS)
-        gate = Gate(
-            client=client,
-            peppers=settings.KEY_PEPPERS,
-            load_accounts=in_thread(load_accounts),
-            load_catalogue=in_thread(partition_snapshot),
-            answer_within=LONGEST_SECONDS,
-        )
-        try:
+        async with patient_gate() as gate:
             return await gate.check(key=key, units=units, address=address)
-        finally:
-            await client.aclose()
 
     return asyncio.run(asking())

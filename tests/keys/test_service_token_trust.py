@@ -21,14 +21,12 @@ from gate.service.asgi import QuotaApp
 from gate.service.service import QuotaService
 from gate.service.service_tokens import ServiceTokens
 from gate.service.trust import Trust
-from gate.store.connection import HotClient
 from keys.issue import issue_api_key, issue_service_token
 from keys.models import ServiceToken
 from keys.projection import record_ignored_headers, valid_service_tokens
-from quotas.catalogue import partition_snapshot
-from quotas.projection import load_accounts
 from tests import entitled
 from tests.keys.acts import TOKEN
+from tests.patient_gate import patient_gate
 
 ADD, CHANGE = "admin:keys_servicetoken_add", "admin:keys_servicetoken_change"
 
@@ -163,16 +161,9 @@ def test_trust_counts_within_five_seconds_and_what_is_ignored_is_written_down(
         "X-Quota-Request-Id": "same",
     }
 
-    async def story() -> None:
-        client = HotClient(django_settings.REDIS_URL, patience=5)
+    def served_by(gate: Gate) -> httpx.ASGITransport:
         service = QuotaService(
-            gate=Gate(
-                client=client,
-                peppers=django_settings.KEY_PEPPERS,
-                load_accounts=in_thread(load_accounts),
-                load_catalogue=in_thread(partition_snapshot),
-                answer_within=5,
-            ),
+            gate=gate,
             service_tokens=ServiceTokens(
                 peppers=django_settings.KEY_PEPPERS,
                 load=in_thread(valid_service_tokens),
@@ -180,8 +171,13 @@ def test_trust_counts_within_five_seconds_and_what_is_ignored_is_written_down(
             ),
             billing_url="https://sansxel.example/account/billing",
         )
-        transport = httpx.ASGITransport(app=QuotaApp(service))
-        async with httpx.AsyncClient(transport=transport, base_url="http://quota") as asking:
+        return httpx.ASGITransport(app=QuotaApp(service))
+
+    async def story() -> None:
+        async with (
+            patient_gate() as gate,
+            httpx.AsyncClient(transport=served_by(gate), base_url="http://quota") as asking,
+        ):
 
             async def charge() -> str:
                 answer = await asking.get("/quota/v1/authorize", headers=headers)
@@ -198,7 +194,6 @@ def test_trust_counts_within_five_seconds_and_what_is_ignored_is_written_down(
             while await charge() != await charge():
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.1)
-        await client.aclose()
 
     asyncio.run(story())
     assert ServiceToken.objects.get(pk=token.pk).ignored_at is not None

@@ -7,18 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from django.conf import settings
-
 from config.reading import in_thread
-from gate.decision.check import Decision, Gate
+from gate.decision.check import Decision
 from gate.store.charges import Kept
-from gate.store.connection import HotClient
 from gate.store.hot_state import Tokens
 from gate.store.snapshots import AccountSnapshot
 from gate.terms import week
-from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
 from tests.patience import LONGEST_SECONDS
+from tests.patient_gate import gate_by, patient_client
 
 T = TypeVar("T")
 
@@ -33,14 +30,8 @@ class LiveGate:
         # The handles of each look-up in PostgreSQL, and how long the way there takes.
         self.looked_up: list[Sequence[str]] = []
         self.way_seconds = 0.0
-        self._client = HotClient(settings.REDIS_URL, patience=LONGEST_SECONDS)
-        self._gate = Gate(
-            client=self._client,
-            peppers=settings.KEY_PEPPERS,
-            load_accounts=self._load_accounts,
-            load_catalogue=in_thread(partition_snapshot),
-            answer_within=LONGEST_SECONDS,
-        )
+        self._client = patient_client()
+        self._gate = gate_by(self._client, load_accounts=self._load_accounts)
 
     def check(
         self, key: str, units: int = 1, *, at: datetime | None = None, **more: Any

@@ -11,9 +11,9 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from accounts.models import Account, User
-from gate.decision.check import Decision, Gate
+from gate.decision.check import Decision
 from gate.store import hot_state
-from gate.store.connection import HotClient, sync_client
+from gate.store.connection import sync_client
 from keys.issue import issue_api_key
 from keys.revoke import revoke_api_key
 from partitions.models import Partition
@@ -23,7 +23,7 @@ from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
 from quotas.usage import backlog, drain, refusals, week_page
 from tests.gate.cluster.shards import Cluster, Shard
-from tests.patience import LONGEST_SECONDS
+from tests.patient_gate import gate_by, patient_client
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -47,22 +47,16 @@ def api_key(customer: Account, owner: User) -> str:
     return issue_api_key(account=customer, name="laptop", submission=uuid4(), by=owner)[1]
 
 
-def _checks(cluster: Cluster, settings: Settings, key: str, *units: int) -> list[Decision]:
+def _checks(key: str, *units: int) -> list[Decision]:
     """Ask the gate, which must find all it needs in Valkey."""
 
     async def load(_: object) -> Any:
         raise AssertionError
 
     async def ask() -> list[Decision]:
-        client = HotClient(cluster.url, patience=LONGEST_SECONDS)
+        client = patient_client()
         try:
-            gate = Gate(
-                client=client,
-                peppers=settings.KEY_PEPPERS,
-                load_accounts=load,
-                load_catalogue=load,
-                answer_within=LONGEST_SECONDS,
-            )
+            gate = gate_by(client, load_accounts=load, load_catalogue=load)
             return [await gate.check(key=key, units=each) for each in units]
         finally:
             await client.aclose()
@@ -88,7 +82,7 @@ def _standing(account: Account) -> Standing:
 
 
 def test_what_is_bought_is_charged_drained_and_shown(
-    on_cluster: Cluster, customer: Account, api_key: str, settings: Settings
+    on_cluster: Cluster, customer: Account, api_key: str
 ) -> None:
     now = timezone.now()
     boost = _boost(customer, 500)
@@ -99,7 +93,7 @@ def test_what_is_bought_is_charged_drained_and_shown(
         at=now,
         source_ref="test:credits",
     )
-    decisions = _checks(on_cluster, settings, api_key, 50, 500, 10, 9_000)
+    decisions = _checks(api_key, 50, 500, 10, 9_000)
     assert [decision.allowed for decision in decisions] == [True, True, True, False]
 
     before = _standing(customer)
@@ -122,7 +116,7 @@ def test_what_is_bought_is_charged_drained_and_shown(
     assert (after.left, after.boost_left, after.credits_left) == (0, 0, 80)
 
 
-def test_every_shard_is_drained(on_cluster: Cluster, plans: None, settings: Settings) -> None:
+def test_every_shard_is_drained(on_cluster: Cluster, plans: None) -> None:
     accounts: dict[Shard, Account] = {}
     while len(accounts) < len(on_cluster.shards):
         user = User.objects.create_user(f"{uuid4()}@example.com", None, name="U")
@@ -132,7 +126,7 @@ def test_every_shard_is_drained(on_cluster: Cluster, plans: None, settings: Sett
         user = account.memberships.get().user
         key = issue_api_key(account=account, name="k", submission=uuid4(), by=user)[1]
         _boost(account, 1)
-        assert all(decision.allowed for decision in _checks(on_cluster, settings, key, 50, 1))
+        assert all(decision.allowed for decision in _checks(key, 50, 1))
     assert drain.move_all() == 2 * len(accounts)
     for account in accounts.values():
         totals = UsageRollup.objects.filter(account=account).aggregate(Sum("chats"))
@@ -141,10 +135,10 @@ def test_every_shard_is_drained(on_cluster: Cluster, plans: None, settings: Sett
 
 @pytest.mark.parametrize("move", [Cluster.move_key_by_key, Cluster.move_at_once])
 def test_a_partition_that_moved_is_found_again(
-    on_cluster: Cluster, customer: Account, api_key: str, settings: Settings, move: Any
+    on_cluster: Cluster, customer: Account, api_key: str, move: Any
 ) -> None:
     _boost(customer, 10)
-    _checks(on_cluster, settings, api_key, 50, 4, 100)
+    _checks(api_key, 50, 4, 100)
     move(on_cluster, customer.partition_index)
     assert _standing(customer).boost_left == 6
     _boost(customer, 5)
@@ -152,24 +146,22 @@ def test_a_partition_that_moved_is_found_again(
     assert drain.move_all() == 2
     assert refusals.move_all() == 1
     assert epochs.verify() == []
-    assert _checks(on_cluster, settings, api_key, 11)[0].allowed
+    assert _checks(api_key, 11)[0].allowed
 
 
-def test_a_revoked_key_is_refused(
-    on_cluster: Cluster, customer: Account, owner: User, settings: Settings
-) -> None:
+def test_a_revoked_key_is_refused(on_cluster: Cluster, customer: Account, owner: User) -> None:
     key, text = issue_api_key(account=customer, name="k", submission=uuid4(), by=owner)
     _boost(customer, 1)
-    assert _checks(on_cluster, settings, text, 1)[0].allowed
+    assert _checks(text, 1)[0].allowed
     revoke_api_key(key=key, at=timezone.now(), by=owner)
-    assert _checks(on_cluster, settings, text, 1)[0].reason == "invalid_key"
+    assert _checks(text, 1)[0].reason == "invalid_key"
 
 
 def test_a_shard_that_lost_its_data_is_noticed(
-    on_cluster: Cluster, customer: Account, api_key: str, settings: Settings
+    on_cluster: Cluster, customer: Account, api_key: str
 ) -> None:
     _boost(customer, 10)
-    _checks(on_cluster, settings, api_key, 50, 4)
+    _checks(api_key, 50, 4)
     drain.move_all()
     assert epochs.verify() == []
     index = customer.partition_index
@@ -179,8 +171,8 @@ def test_a_shard_that_lost_its_data_is_noticed(
     assert epochs.verify() == [index]
     assert Partition.objects.get(pk=index).epoch > 1
     assert projection.push(customer)
-    assert _checks(on_cluster, settings, api_key, 6, 1)[0].allowed
-    assert not _checks(on_cluster, settings, api_key, 1)[0].allowed
+    assert _checks(api_key, 6, 1)[0].allowed
+    assert not _checks(api_key, 1)[0].allowed
 
 
 def test_a_forgetful_shard_is_refused(on_cluster: Cluster, customer: Account) -> None:
@@ -195,7 +187,7 @@ def test_a_forgetful_shard_is_refused(on_cluster: Cluster, customer: Account) ->
 
 
 def test_a_plan_change_reaches_every_partition(
-    on_cluster: Cluster, customer: Account, api_key: str, settings: Settings
+    on_cluster: Cluster, customer: Account, api_key: str
 ) -> None:
     _boost(customer, 1)
     assert catalogue.push()
@@ -205,7 +197,7 @@ def test_a_plan_change_reaches_every_partition(
 
 
 def test_while_a_shard_is_away_a_purchase_is_kept_for_later(
-    on_cluster: Cluster, customer: Account, api_key: str, settings: Settings
+    on_cluster: Cluster, customer: Account, api_key: str
 ) -> None:
     _boost(customer, 1)
     shard = on_cluster.owner_of(customer.partition_index)

@@ -30,6 +30,7 @@ from redis import Redis, RedisCluster
 from redis.exceptions import NoScriptError
 
 from gate.store import layout
+from gate.store.expanding import expand
 from gate.store.packing import Known, pack
 from gate.terms.redaction import holds_secret
 
@@ -51,7 +52,7 @@ def script(name: str) -> Script:
     """A script that `layout` declares, of its files."""
     folder = resources.files("gate.store.lua")
     files = (folder.joinpath(f"{file}.lua") for file in layout.SCRIPTS[name].files)
-    text = layout.expand("\n".join(file.read_text("utf-8") for file in files), script=name)
+    text = expand("\n".join(file.read_text("utf-8") for file in files), script=name)
     return Script(text=text, sha=hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gate.store import layout
+from gate.store.expanding import expand
 from gate.store.layout import Asked, CannotExpand
 from lua_rules.source import Finding, Source, every, text_of
 
@@ -14,7 +14,7 @@ def findings(script: str, asked: Asked, sources: Iterable[Source]) -> list[Findi
     sources = list(sources)
     own = sources[-1].file
     try:
-        layout.expand("\n".join(source.text for source in sources), script=script)
+        expand("\n".join(source.text for source in sources), script=script)
     except CannotExpand as error:
         return [Finding(own, 1, f"as {script}: {error}")]
     used = {

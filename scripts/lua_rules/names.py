@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 
 from tree_sitter import Node
 
-from gate.store import layout
+from gate.store import expanding, layout
 from lua_rules.source import Finding, Source, text_of
 
 _KNOWN = {
     # What Valkey lets a script use of Lua, as far as a script should.
     *("ARGV", "KEYS", "cjson", "error", "ipairs", "math", "next", "pairs", "pcall", "redis"),
     *("select", "string", "table", "tonumber", "tostring", "type", "unpack"),
-    # What `layout.expand` replaces.
+    # What `expanding` replaces.
     *("ARGS", "EACH", "FIRST", "MATCH", "NAMES", "TEXT"),
     *(name.upper() for name in layout.RECORDS),
     *layout.HASHES,
-    *layout.ANSWERS_OF_SCRIPTS,
-    *layout.NUMBERS,
+    *expanding.ANSWERS_OF_SCRIPTS,
+    *expanding.NUMBERS,
 }
 
 

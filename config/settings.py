@@ -325,7 +325,11 @@ CELERY_TASK_ACKS_LATE = True
 # changes to the gate and counts; a new task is of the first kind until it is said otherwise.
 CELERY_TASK_QUEUES = (Queue("celery"), Queue("waiting"))
 CELERY_TASK_DEFAULT_QUEUE = "waiting"
-CELERY_TASK_ROUTES = {name: {"queue": "celery"} for name in ("quotas.*", "keys.*", "site.*")}
+CELERY_TASK_ROUTES = {name: {"queue": "celery"} for name in ("quotas.*", "keys.*", "site.*")} | {
+    # These may have much to do, and nobody waits for them.
+    name: {"queue": "waiting"}
+    for name in ("quotas.total_usage", "quotas.fold_usage")
+}
 CELERY_TIMEZONE = "UTC"
 # How far workers stand back from gate and pages where cores are few.
 WORKER_NICENESS = environment.integer("WORKER_NICENESS", 10, low=0, high=19)
@@ -368,6 +372,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "mail": {"task": "accounts.send_mail", "schedule": 10.0, "options": {"expires": 10}},
+    "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
+    "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},
     "week": {
         "task": "quotas.reset_weekly_counters",
         "schedule": crontab(minute="0", hour="0", day_of_week="monday"),

@@ -2,7 +2,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from quotas import catalogue, projection
-from quotas.usage import closing, drain, refusals
+from quotas.usage import closing, drain, refusals, totals
 
 
 @shared_task(name="quotas.drain", ignore_result=True)
@@ -23,3 +23,15 @@ def push_pending() -> None:
 def reset_weekly_counters() -> None:
     """Close the weeks that have ended. Nobody's limit depends on it."""
     closing.close_ended_weeks(at=timezone.now())
+
+
+@shared_task(name="quotas.total_usage", ignore_result=True)
+def total_usage() -> None:
+    """Make the totals of hours that have ended. Pages are as exact without, and slower."""
+    totals.catch_up(at=timezone.now())
+
+
+@shared_task(name="quotas.fold_usage", ignore_result=True)
+def fold_usage() -> None:
+    """Remove hours of single keys that are older than is kept; their days stay."""
+    totals.fold(before=timezone.now() - totals.HOURS_ARE_KEPT)

@@ -38,6 +38,7 @@ PARTITIONS = 64
 REPLAY_WINDOW_MS = 3600 * 1000
 REFUND_WINDOW_MS = 24 * 3600 * 1000
 HOUR_MS = 3600 * 1000
+QUARTER_MS = HOUR_MS // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +245,8 @@ _AT_MS = layout.ENTRY.at("at_ms")
 
 
 def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
-    """Entries of a stream with how often each is there: charges of one hour that are alike are one.
+    """Entries of a stream with how often each is there: charges of a quarter of an hour
+    that are alike are one.
 
     Of those the latest is told. Most charges take one chat, so that few differ.
     """
@@ -259,7 +261,7 @@ def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
         # What stands before the time, and whatever was appended behind it.
         parts: list[bytes | int] = [*fields[b"e"].split(b"|", _AT_MS + 1)]
         at_ms = int(parts[_AT_MS])
-        parts[_AT_MS] = at_ms // HOUR_MS
+        parts[_AT_MS] = at_ms // QUARTER_MS
         which = tuple(parts)
         count, latest_ms, latest = alike.get(which, (0, 0, one))
         if at_ms >= latest_ms:

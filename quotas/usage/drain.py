@@ -9,7 +9,7 @@ something are drained together, because a transaction and its queries cost more 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import connection as database
@@ -160,19 +160,22 @@ _ALLOWANCE, _BOOST, _CREDITS = (
 )
 
 
+# Chats, credits, and those chats of an hour that came in its last three, two and one quarters.
+_Amounts = list[int]
+
+
 def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
-    # By account, key, meter, hour since 1970 and source: chats and credits.
-    totals: dict[tuple[int, int, str, int, str], list[int]] = defaultdict(lambda: [0, 0])
+    # By account, key, meter, hour since 1970 and source.
+    totals: dict[tuple[int, int, str, int, str], _Amounts] = defaultdict(lambda: [0] * 5)
     for entry, count in entries:
-        key = (account_ids[entry.handle], entry.key_id, entry.meter, stream.hour_number(entry))
-        if entry.allowance:
-            totals[*key, _ALLOWANCE][0] += count * entry.allowance
-        if entry.boosts:
-            totals[*key, _BOOST][0] += count * entry.boost_chats
-        if entry.credit_chats or entry.credits:
-            of_credits = totals[*key, _CREDITS]
-            of_credits[0] += count * entry.credit_chats
-            of_credits[1] += count * entry.credits
+        hour, quarter = divmod(stream.quarter_number(entry), 4)
+        key = (account_ids[entry.handle], entry.key_id, entry.meter, hour)
+        for source, chats, credits in _paid(entry):
+            amounts = totals[*key, source]
+            amounts[0] += count * chats
+            amounts[1] += count * credits
+            for since in range(quarter):
+                amounts[2 + since] += count * chats
     if not totals:
         return
     # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
@@ -180,18 +183,34 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
     with database.cursor() as cursor:
         cursor.execute(
             """
-            INSERT INTO quotas_usagerollup
-                (account_id, key_id, meter, hour, source, chats, credits)
-            SELECT account_id, key_id, meter, to_timestamp(hour * 3600), source, chats, credits
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[],
-                        %s::text[], %s::bigint[], %s::bigint[])
-                 AS used (account_id, key_id, meter, hour, source, chats, credits)
+            INSERT INTO quotas_usagerollup AS rollup
+                (account_id, key_id, meter, hour, source, chats, credits,
+                 chats_from_15, chats_from_30, chats_from_45)
+            SELECT account_id, key_id, meter, to_timestamp(hour * 3600), source, chats, credits,
+                   from_15, from_30, from_45
+            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
+                        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                 AS used (account_id, key_id, meter, hour, source, chats, credits,
+                          from_15, from_30, from_45)
             ON CONFLICT (account_id, hour, key_id, meter, source) DO UPDATE
-            SET chats = quotas_usagerollup.chats + EXCLUDED.chats,
-                credits = quotas_usagerollup.credits + EXCLUDED.credits
+            SET chats = rollup.chats + EXCLUDED.chats,
+                credits = rollup.credits + EXCLUDED.credits,
+                chats_from_15 = rollup.chats_from_15 + EXCLUDED.chats_from_15,
+                chats_from_30 = rollup.chats_from_30 + EXCLUDED.chats_from_30,
+                chats_from_45 = rollup.chats_from_45 + EXCLUDED.chats_from_45
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
+
+
+def _paid(entry: Entry) -> Iterator[tuple[str, int, int]]:
+    """What paid for a charge: source, chats and credits."""
+    if entry.allowance:
+        yield _ALLOWANCE, entry.allowance, 0
+    if entry.boosts:
+        yield _BOOST, entry.boost_chats, 0
+    if entry.credit_chats or entry.credits:
+        yield _CREDITS, entry.credit_chats, entry.credits
 
 
 def _add_to_boosts(entries: Iterable[_Counted]) -> None:
@@ -231,8 +250,8 @@ def _add_to_ledger(
 
 
 def _add_tokens(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
-    # By account, key, meter, model and hour since 1970: answers, tokens in and out.
-    totals: dict[tuple[int, int, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0])
+    # By account, key, meter, model and hour since 1970: chats, answers, tokens in and out.
+    totals: dict[tuple[int, int, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for entry, count in entries:
         if entry.tokens is None:
             continue
@@ -243,9 +262,10 @@ def _add_tokens(entries: Iterable[_Counted], account_ids: dict[str, int]) -> Non
             entry.tokens.model,
             stream.hour_number(entry),
         ]
-        total[0] += count
-        total[1] += count * entry.tokens.tokens_in
-        total[2] += count * entry.tokens.tokens_out
+        total[0] += count * (entry.allowance + entry.boost_chats + entry.credit_chats)
+        total[1] += count
+        total[2] += count * entry.tokens.tokens_in
+        total[3] += count * entry.tokens.tokens_out
     if not totals:
         return
     rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
@@ -253,14 +273,16 @@ def _add_tokens(entries: Iterable[_Counted], account_ids: dict[str, int]) -> Non
         cursor.execute(
             """
             INSERT INTO quotas_tokenrollup
-                (account_id, key_id, meter, model, hour, answers, tokens_in, tokens_out)
-            SELECT account_id, key_id, meter, model, to_timestamp(hour * 3600), answers,
+                (account_id, key_id, meter, model, hour, chats, answers, tokens_in, tokens_out)
+            SELECT account_id, key_id, meter, model, to_timestamp(hour * 3600), chats, answers,
                    tokens_in, tokens_out
             FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
-                        %s::bigint[], %s::bigint[], %s::bigint[])
-                 AS used (account_id, key_id, meter, model, hour, answers, tokens_in, tokens_out)
+                        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
+                 AS used (account_id, key_id, meter, model, hour, chats, answers, tokens_in,
+                          tokens_out)
             ON CONFLICT (account_id, hour, key_id, meter, model) DO UPDATE
-            SET answers = quotas_tokenrollup.answers + EXCLUDED.answers,
+            SET chats = quotas_tokenrollup.chats + EXCLUDED.chats,
+                answers = quotas_tokenrollup.answers + EXCLUDED.answers,
                 tokens_in = quotas_tokenrollup.tokens_in + EXCLUDED.tokens_in,
                 tokens_out = quotas_tokenrollup.tokens_out + EXCLUDED.tokens_out
             """,

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account
 from gate.store import charges, connection, hot_state
 from gate.store.charges import Answer
+from gate.store.hot_state import Call
 from gate.terms import week
 from gate.terms.reasons import Outcome, Reason
 from quotas import projection
@@ -109,8 +110,11 @@ def standing_of(
     except (RedisError, OSError) as error:
         logger.warning("no standing of account %s: %s", account.pk, type(error).__name__)
         return None
-    if answer is None:
-        return None
+    return None if answer is None else of_answer(account, answer, plan=plan)
+
+
+def of_answer(account: Account, answer: Answer, *, plan: Plan | None = None) -> Standing:
+    """What the gate's answer to a look says of an account; `plan` as above."""
     if plan is None or plan.slug != answer.plan:
         plan = Plan.objects.filter(slug=answer.plan).first()
     return Standing(
@@ -127,8 +131,9 @@ def standing_of(
     )
 
 
-def _look(account: Account, *, at: datetime | None) -> Answer | None:
-    call = charges.check_call(
+def look_call(account: Account, *, at: datetime | None = None) -> Call:
+    """The call that looks at an account and charges nothing; `at` as above."""
+    return charges.check_call(
         handle=account.handle,
         digests=(),
         meter="chat",
@@ -136,6 +141,26 @@ def _look(account: Account, *, at: datetime | None) -> Answer | None:
         request_id=None,
         at_ms=None if at is None else week.to_ms(at),
     )
+
+
+def fingerprint_of(account: Account) -> str | None:
+    """Another text whenever a page would tell something else of the account; None as above.
+
+    Asks no database once the account is warm, so that a page that is looked at costs nothing while
+    nothing happens.
+    """
+    try:
+        answer = _look(account, at=None)
+    except (RedisError, OSError):
+        return None
+    if answer is None:
+        return None
+    told = (answer.status, answer.plan, answer.cap, answer.used, answer.left_by_boost)
+    return "|".join(map(str, (*told, answer.credits_left, answer.credits_per_chat, answer.week)))
+
+
+def _look(account: Account, *, at: datetime | None) -> Answer | None:
+    call = look_call(account, at=at)
     client = connection.sync_client(settings.REDIS_URL)
     for _ in range(2):
         answer = charges.read_answer(hot_state.run(client, call))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
-from quotas.models.ledger import CreditEntry
+from quotas.models.ledger import Boost, CreditEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,48 @@ class Line:
 
 def last_lines(account: Account, *, at_most: int) -> list[Line]:
     """The newest lines of an account's ledger, the newest first."""
+    return [_line(entry) for entry in CreditEntry.objects.filter(account=account)[:at_most]]
+
+
+@dataclass(frozen=True, slots=True)
+class LivedBoost:
+    """A boost that lived in a span of time: chats granted, and spent as far as is drained."""
+
+    chats: int
+    spent: int
+    starts_at: datetime
+    expires_at: datetime
+
+
+def boosts_between(
+    account: Account, starts_at: datetime, ends_at: datetime, *, at_most: int
+) -> list[LivedBoost]:
+    """Boosts of an account that lived in a span, the first to expire first."""
+    lived = Boost.objects.filter(
+        account=account, starts_at__lt=ends_at, expires_at__gt=starts_at
+    ).order_by("expires_at", "pk")
     return [
-        Line(
-            kind_label=str(CreditEntry.Kind(entry.kind).label),
-            note=entry.note,
-            created_at=entry.created_at,
-            credits=entry.credits,
-        )
-        for entry in CreditEntry.objects.filter(account=account)[:at_most]
+        LivedBoost(boost.chats, boost.spent, boost.starts_at, boost.expires_at)
+        for boost in lived[:at_most]
     ]
+
+
+def additions_between(
+    account: Account, starts_at: datetime, ends_at: datetime, *, at_most: int
+) -> list[Line]:
+    """What changed an account's credits in a span other than use, the newest first."""
+    entries = (
+        CreditEntry.objects.filter(account=account)
+        .filter(created_at__gte=starts_at, created_at__lt=ends_at)
+        .exclude(kind=CreditEntry.Kind.SPEND)
+    )
+    return [_line(entry) for entry in entries[:at_most]]
+
+
+def _line(entry: CreditEntry) -> Line:
+    return Line(
+        kind_label=str(CreditEntry.Kind(entry.kind).label),
+        note=entry.note,
+        created_at=entry.created_at,
+        credits=entry.credits,
+    )

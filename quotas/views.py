@@ -1,58 +1,78 @@
 """/account/usage: what was used, what is left, and when it resets."""
 
-import logging
+import hashlib
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from django.http import HttpResponse
-from django.shortcuts import render
+from django.http import HttpResponse, HttpResponseNotModified, QueryDict
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET
-from redis.exceptions import RedisError
+from django.views.decorators.http import require_GET, require_POST
 
 from accounts.current import AccountRequest, account_page
-from accounts.models import Account
 from accounts.roles import Act
-from quotas.models.used import UsageRollup
-from quotas.standing import outlook_of, standing_of
-from quotas.usage import week_page
+from quotas.standing import fingerprint_of
+from quotas.usage import page, reading, spans
+from quotas.usage.reading import Question
 
-logger = logging.getLogger(__name__)
+_ZONE = "usage_zone"
 
 
 @require_GET
 @account_page(Act.SEE_USAGE)
 @never_cache
 def usage(request: AccountRequest) -> HttpResponse:
-    """This week of the account."""
-    return render(request, "quotas/usage.html", _now(request.account))
+    """What an account used in a span of time, by what is asked for in the address."""
+    at = timezone.now()
+    question = _question(request, at=at)
+    context = page.page_of(request.account, question, at=at)
+    context |= {"zone_names": spans.zone_names(), "version": _version(request, at=at)}
+    status = 400 if question.errors else 404 if context["page_is_past"] else 200
+    return render(request, "quotas/usage.html", context, status=status)
 
 
 @require_GET
 @account_page(Act.SEE_USAGE)
 @never_cache
 def usage_now(request: AccountRequest) -> HttpResponse:
-    """The part of the page that changes, for htmx to fetch."""
-    return render(request, "quotas/_usage_now.html", _now(request.account))
+    """The part of the page that changes, for htmx to fetch; 304 while there is nothing new."""
+    at = timezone.now()
+    version = _version(request, at=at)
+    if version and request.headers.get("If-None-Match") == version:
+        return HttpResponseNotModified()
+    context: dict[str, Any] = page.page_of(request.account, _question(request, at=at), at=at)
+    return render(request, "quotas/_usage_now.html", context | {"version": version})
 
 
-def _now(account: Account) -> dict[str, Any]:
-    standing = standing_of(account)
-    week = None
-    if standing is not None:
-        try:
-            week = week_page.usage_of(account, at=timezone.now())
-        except (RedisError, OSError) as error:
-            logger.warning("no usage of account %s: %s", account.pk, type(error).__name__)
-            standing = None
-    return {
-        "standing": standing,
-        "outlook": outlook_of(standing),
-        "days": week.days if week else [],
-        "days_peak": week.peak if week else 0,
-        "week_total": week.total if week else 0,
-        "keys_usage": week.keys if week else [],
-        "meters_usage": week.meters if week else [],
-        "has_usage": bool(week and week.total)
-        or UsageRollup.objects.filter(account=account).exists(),
-    }
+@require_POST
+@account_page(Act.SEE_USAGE)
+def usage_zone(request: AccountRequest) -> HttpResponse:
+    """Choose the zone that times are told in, and go on with the view that was looked at."""
+    view = QueryDict(request.POST.get("view", "")[:2_000], mutable=True)
+    view.pop("zone", None)
+    zone = reading.zone_of(request.POST.get("zone", ""))
+    if zone is None:
+        # The page says what is wrong with it.
+        view["zone"] = request.POST.get("zone", "")[:100]
+    else:
+        request.session[_ZONE] = zone.key
+    answer = redirect("usage")
+    answer["Location"] += f"?{view.urlencode()}" if view else ""
+    return answer
+
+
+def _question(request: AccountRequest, *, at: datetime) -> Question:
+    zone = reading.zone_of(request.session.get(_ZONE, "UTC")) or ZoneInfo("UTC")
+    return reading.read(request.GET, account=request.account, zone=zone, at=at)
+
+
+def _version(request: AccountRequest, *, at: datetime) -> str:
+    """What of the page was seen; "" where the gate gives no answer. Once a minute another one."""
+    fingerprint = fingerprint_of(request.account)
+    if fingerprint is None:
+        return ""
+    said = request.GET.urlencode(), request.session.get(_ZONE, ""), f"{at:%Y-%m-%dT%H:%M}"
+    text = "|".join((fingerprint, *said))
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'

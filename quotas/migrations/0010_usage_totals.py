@@ -263,6 +263,13 @@ class Migration(migrations.Migration):
                     models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False),
                 ),
                 ("up_to", models.DateTimeField()),
+                (
+                    "folded_before",
+                    models.DateTimeField(
+                        null=True,
+                        help_text="Days before it have no hours of single keys and tags any more.",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(

@@ -84,6 +84,9 @@ class Totalled(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     up_to = models.DateTimeField()
+    folded_before = models.DateTimeField(
+        null=True, help_text="Days before it have no hours of single keys and tags any more."
+    )
 
     class Meta:
         constraints: ClassVar = [

@@ -9,7 +9,7 @@ something are drained together, because a transaction and its queries cost more 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import connection as database
@@ -21,7 +21,7 @@ from gate.store import hot_state
 from gate.store.hot_state import Entry, RawEntry
 from partitions.models import Partition
 from quotas.models.ledger import CreditEntry
-from quotas.models.used import ChargeMark, UsageRollup
+from quotas.models.used import ChargeMark, Source
 from quotas.usage import locks, stream
 from quotas.usage.locks import Drained
 
@@ -153,24 +153,17 @@ def _record(found: Mapping[int, list[RawEntry]]) -> None:
     _keep_marks(known, account_ids)
 
 
-_ALLOWANCE, _BOOST, _CREDITS = (
-    UsageRollup.Source.ALLOWANCE.value,
-    UsageRollup.Source.BOOST.value,
-    UsageRollup.Source.CREDITS.value,
-)
-
-
 # Chats, credits, and those chats of an hour that came in its last three, two and one quarters.
 _Amounts = list[int]
 
 
 def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
     # By account, key, meter, hour since 1970 and source.
-    totals: dict[tuple[int, int, str, int, str], _Amounts] = defaultdict(lambda: [0] * 5)
+    totals: dict[tuple[int, int, str, int, Source], _Amounts] = defaultdict(lambda: [0] * 5)
     for entry, count in entries:
         hour, quarter = divmod(stream.quarter_number(entry), 4)
         key = (account_ids[entry.handle], entry.key_id, entry.meter, hour)
-        for source, chats, credits in _paid(entry):
+        for source, chats, credits in stream.paid(entry):
             amounts = totals[*key, source]
             amounts[0] += count * chats
             amounts[1] += count * credits
@@ -201,16 +194,6 @@ def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) ->
             """,
             [list(column) for column in zip(*rows, strict=True)],
         )
-
-
-def _paid(entry: Entry) -> Iterator[tuple[str, int, int]]:
-    """What paid for a charge: source, chats and credits."""
-    if entry.allowance:
-        yield _ALLOWANCE, entry.allowance, 0
-    if entry.boosts:
-        yield _BOOST, entry.boost_chats, 0
-    if entry.credit_chats or entry.credits:
-        yield _CREDITS, entry.credit_chats, entry.credits
 
 
 def _add_to_boosts(entries: Iterable[_Counted]) -> None:

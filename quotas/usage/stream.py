@@ -7,12 +7,14 @@ gives no answer.
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from django.conf import settings
 
 from gate.store import connection, hot_state
 from gate.store.hot_state import QUARTER_MS, Entry, RawEntry
 from gate.terms import week
+from quotas.models.used import Source
 
 # So many partitions are read or trimmed in one round trip: Valkey answers no check meanwhile.
 _AT_ONCE = 4
@@ -64,12 +66,30 @@ def _a_few(indexes: Iterable[int]) -> Iterator[list[int]]:
         yield some
 
 
-def newest_id_of(stream: dict[str, bytes] | None) -> str:
+def read_raw(answered: Iterable[Any]) -> list[RawEntry]:
+    """Entries as a range of a stream is answered in a transaction.
+
+    There the client of a cluster leaves fields and values in one list.
+    """
+    return [
+        (entry_id, fields if isinstance(fields, Mapping) else _by_name(fields))
+        for entry_id, fields in answered
+    ]
+
+
+def _by_name(parts: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def newest_id_of(stream: Mapping[Any, bytes] | None) -> str:
     """The newest id that a stream gave out, drained or not, of what XINFO STREAM says of it.
 
-    None where there is no stream: "0-0".
+    None where there is no stream: "0-0". The client of a cluster leaves names in bytes.
     """
-    return "0-0" if stream is None else stream["last-generated-id"].decode()
+    if stream is None:
+        return "0-0"
+    name = "last-generated-id"
+    return (stream[name] if name in stream else stream[name.encode()]).decode()
 
 
 def order_of(entry_id: str) -> tuple[int, int]:
@@ -78,24 +98,30 @@ def order_of(entry_id: str) -> tuple[int, int]:
     return int(milliseconds), int(sequence)
 
 
-def hour_of(entry: Entry) -> datetime:
-    """The hour a charge counts in; never before the week that it counts in.
+def paid(entry: Entry) -> Iterator[tuple[Source, int, int]]:
+    """What paid for a charge: source, chats and credits; negative in a refund."""
+    if entry.allowance:
+        yield Source.ALLOWANCE, entry.allowance, 0
+    if entry.boosts:
+        yield Source.BOOST, entry.boost_chats, 0
+    if entry.credit_chats or entry.credits:
+        yield Source.CREDITS, entry.credit_chats, entry.credits
 
-    A clock that runs behind charges to the week that the gate has opened already.
-    """
-    return hour(hour_number(entry))
+
+def counted_at(entry: Entry) -> datetime:
+    """When a charge counts, to the quarter of an hour, as rollups know it."""
+    return datetime.fromtimestamp(quarter_number(entry) * 900, UTC)
 
 
 def hour_number(entry: Entry) -> int:
-    """The same in hours since 1970, which is cheaper to count by."""
+    """The hour a charge counts in, since 1970."""
     return quarter_number(entry) // 4
 
 
 def quarter_number(entry: Entry) -> int:
-    """The same in quarters of an hour since 1970: no zone's day begins within one."""
+    """The quarter of an hour a charge counts in, since 1970: no zone's day begins within one.
+
+    Never before the week that it counts in: a clock that runs behind charges to the week that the
+    gate has opened already.
+    """
     return max(entry.at_ms, week.starts_ms(entry.week)) // QUARTER_MS
-
-
-def hour(number: int) -> datetime:
-    """When an hour begins that is numbered since 1970."""
-    return datetime.fromtimestamp(number * 3600, UTC)

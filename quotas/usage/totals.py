@@ -11,7 +11,7 @@ from collections import defaultdict
 from datetime import UTC, date, datetime, time, timedelta
 
 from django.db import connection as database
-from django.db.models import Min, Sum
+from django.db.models import Min, Q, Sum
 
 from accounts.models import Account
 from quotas.models.used import RefusalRollup, TagRollup, TokenRollup, Totalled, UsageRollup
@@ -50,11 +50,15 @@ def _first_hour() -> datetime | None:
 
 
 def fold(*, before: datetime) -> int:
-    """Remove rollups of hours before a moment, whose totals are made; answers how many."""
+    """Remove rollups of whole days before a moment, whose totals are made; answers how many."""
     up_to = totalled_up_to()
     if up_to is None:
         return 0
-    limit = min(_hour_of(before), up_to)
+    limit = min(_hour_of(before), up_to).replace(hour=0)
+    # Said first: whoever reads takes days from then on, and never both.
+    Totalled.objects.filter(Q(folded_before=None) | Q(folded_before__lt=limit)).update(
+        folded_before=limit
+    )
     return sum(_remove(rollup, limit) for rollup in _ROLLUPS)
 
 

@@ -105,11 +105,39 @@
     if (news && news !== root.dataset.said) announce((root.dataset.said = news));
   });
 
-  // A part that replaces itself waits while somebody reads its details or stands in it.
+  // A part that replaces itself does so while it is looked at, and unseen: details that are open
+  // stay open, and who stands in it stays there. Both are found again by their id or address.
+  const isPart = (part) => part.matches("[hx-trigger^=every]");
   document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && isPart(event.target)) event.preventDefault();
+  });
+
+  let before = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
     const part = event.target;
-    if (part.querySelector("details[open]") || part.contains(document.activeElement))
-      event.preventDefault();
+    if (!isPart(part)) return;
+    const active = part.contains(document.activeElement) ? document.activeElement : null;
+    before = {
+      open: [...part.querySelectorAll("details[id][open]")].map((details) => details.id),
+      id: active && active.id,
+      href: active && active.getAttribute("href"),
+    };
+  });
+
+  document.addEventListener("htmx:afterSwap", () => {
+    if (!before) return;
+    for (const id of before.open) document.getElementById(id)?.setAttribute("open", "");
+    const same =
+      (before.id && document.getElementById(before.id)) ||
+      (before.href && document.querySelector(`main a[href="${CSS.escape(before.href)}"]`));
+    same?.focus({ preventScroll: true });
+    before = null;
+  });
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return;
+    for (const part of document.querySelectorAll("[hx-get][hx-trigger^=every]"))
+      htmx.ajax("GET", part.getAttribute("hx-get"), { source: part, target: part, swap: "outerHTML" });
   });
 
   document.addEventListener("DOMContentLoaded", () => {

@@ -1,9 +1,10 @@
 """What pages, tasks and commands do with Valkey works on a cluster as on one server."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db.models import Sum
@@ -21,7 +22,8 @@ from quotas import catalogue, epochs, grants, projection
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
-from quotas.usage import backlog, drain, refusals, week_page
+from quotas.usage import backlog, drain, live, refusals, spans
+from quotas.usage.asked import By, Only
 from tests.gate.cluster.shards import Cluster, Shard
 from tests.patient_gate import gate_by, patient_client
 
@@ -75,6 +77,13 @@ def _boost(account: Account, chats: int) -> Boost:
     )
 
 
+def _used(account: Account, *, at: datetime) -> int:
+    span = spans.quota_weeks(1, zone=ZoneInfo("UTC"), at=at)
+    seen = live.look(account, span, by=By.KEY, only=Only())
+    assert seen.is_exact
+    return seen.report.total
+
+
 def _standing(account: Account) -> Standing:
     standing = standing_of(account, at=timezone.now())
     assert standing is not None
@@ -99,7 +108,7 @@ def test_what_is_bought_is_charged_drained_and_shown(
     before = _standing(customer)
     assert (before.left, before.boost_left, before.credits_left) == (0, 0, 80)
     assert backlog.measure().entries == 3
-    assert week_page.usage_of(customer, at=now).total == 560
+    assert _used(customer, at=now) == 560
     assert drain.move_all() == 3
     assert drain.move_all() == 0
     assert refusals.move_all() == 1
@@ -111,7 +120,7 @@ def test_what_is_bought_is_charged_drained_and_shown(
     boost.refresh_from_db()
     assert boost.spent == 500
     assert RefusalRollup.objects.get(account=customer).refusals == 1
-    assert week_page.usage_of(customer, at=now).total == 560
+    assert _used(customer, at=now) == 560
     after = _standing(customer)
     assert (after.left, after.boost_left, after.credits_left) == (0, 0, 80)
 

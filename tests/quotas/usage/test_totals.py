@@ -25,7 +25,7 @@ from quotas.usage import drain, refusals, totals
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_drain import fund, three_keys
-from tests.quotas.usage.test_week_page import repeated
+from tests.quotas.usage.test_live import repeated
 
 __all__ = ["three_keys"]
 
@@ -162,6 +162,7 @@ def test_hours_that_are_folded_are_days_still(account: Account, key: str, gate: 
     totals.catch_up(at=WEDNESDAY + 50 * HOUR)
     before = found_totals(Cut.KEY, Grain.DAY)
     assert totals.fold(before=WEDNESDAY + 24 * HOUR) == 1
+    assert Totalled.objects.get().folded_before == WEDNESDAY.replace(hour=0, day=6)
     assert UsageRollup.objects.get().hour == WEDNESDAY + 30 * HOUR
     assert found_totals(Cut.KEY, Grain.DAY) == before
 

@@ -5,20 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import connection
 from django.test import Client
-from django.utils import timezone
 
 from accounts.models import Account, User
 from keys.issue import issue_api_key
 from quotas.standing import Standing, standing_of
-from quotas.usage import drain, week_page
-from quotas.usage.week_page import WeekUsage
+from quotas.usage import drain, live, page, picture, reading, spans
+from quotas.usage.asked import By, Only
+from quotas.usage.report import Report
+from quotas.usage.spans import Span
 from tests import entitled
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
@@ -48,13 +50,31 @@ def repeated(act: Callable[[], object]) -> Iterator[None]:
         working.result(20)
 
 
-def by_source(usage: WeekUsage) -> tuple[int, int, int]:
-    days = usage.days
-    return (
-        sum(day.allowance for day in days),
-        sum(day.boost for day in days),
-        sum(day.credits for day in days),
-    )
+UTC_ZONE = ZoneInfo("UTC")
+
+
+def week_of(at: datetime) -> Span:
+    return spans.quota_weeks(1, zone=UTC_ZONE, at=at)
+
+
+def usage_of(account: Account, *, at: datetime = WEDNESDAY) -> Report:
+    """The week of Wednesday, as pages tell it."""
+    return live.look(account, week_of(at), by=By.KEY, only=Only(), at=at).report
+
+
+def by_source(usage: Report) -> tuple[int, int, int]:
+    sources = usage.by_source
+    return sources["allowance"], sources["boost"], sources["credits"]
+
+
+def lines_of(account: Account, by: By) -> list[tuple[str, int]]:
+    """Names and chats of a list of the page."""
+    asked = {"week": "2031-03-03", "by": by}
+    at = WEDNESDAY
+    question = reading.read(asked, account=account, zone=UTC_ZONE, at=at)
+    assert not question.errors
+    lines = page.page_of(account, question, at=at)["lines"]
+    return [(line.name, line.chats) for line in lines.lines]
 
 
 def test_the_same_before_between_and_after_drains(
@@ -62,13 +82,13 @@ def test_the_same_before_between_and_after_drains(
 ) -> None:
     fund(account)
     gate.use(key, 60, at=WEDNESDAY)
-    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 10, 0)
+    assert by_source(usage_of(account)) == (50, 10, 0)
     drain.move_all()
-    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 10, 0)
+    assert by_source(usage_of(account)) == (50, 10, 0)
     gate.use(key, 40, at=WEDNESDAY)
-    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 30, 20)
+    assert by_source(usage_of(account)) == (50, 30, 20)
     drain.move_all()
-    assert by_source(week_page.usage_of(account, at=WEDNESDAY)) == (50, 30, 20)
+    assert by_source(usage_of(account)) == (50, 30, 20)
 
 
 def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveGate) -> None:
@@ -77,22 +97,22 @@ def test_every_chat_stands_under_its_day(account: Account, key: str, gate: LiveG
         gate.use(key, chats, at=monday + timedelta(days=day, hours=23, minutes=59))
         if day == 2:
             drain.move_all()
-    usage = week_page.usage_of(account, at=WEDNESDAY)
-    assert [day.total for day in usage.days] == [3, 0, 5, 1, 0, 0, 2]
-    assert [day.label for day in usage.days][:3] == ["Mon 3", "Tue 4", "Wed 5"]
-    assert [day.is_today for day in usage.days].index(True) == 2
-    assert [day.is_future for day in usage.days] == [False] * 3 + [True] * 4
-    assert (usage.total, usage.peak) == (11, 5)
-    assert [day.allowance_height for day in usage.days] == [60, 0, 100, 20, 0, 0, 40]
+    usage = usage_of(account)
+    days = picture.bars_of(usage, week_of(WEDNESDAY), at=WEDNESDAY)
+    assert [day.total for day in days] == [3, 0, 5, 1, 0, 0, 2]
+    assert [day.label for day in days][:3] == ["Mon 3", "Tue 4", "Wed 5"]
+    assert [day.is_now for day in days].index(True) == 2
+    assert [day.is_future for day in days] == [False] * 3 + [True] * 4
+    assert [sum(part.height for part in day.parts) for day in days] == [60, 0, 100, 20, 0, 0, 40]
 
 
 def test_last_week_is_not_this_week(account: Account, key: str, gate: LiveGate) -> None:
     gate.use(key, 7, at=WEDNESDAY)
     gate.use(key, 2, at=WEDNESDAY + timedelta(days=7))
-    assert week_page.usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    assert usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
     drain.move_all()
-    assert week_page.usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
-    assert week_page.usage_of(account, at=WEDNESDAY).total == 7
+    assert usage_of(account, at=WEDNESDAY + timedelta(days=7)).total == 2
+    assert usage_of(account).total == 7
 
 
 def test_keys_are_listed_by_what_they_used(
@@ -103,8 +123,7 @@ def test_keys_are_listed_by_what_they_used(
     gate.use(second, 3, at=WEDNESDAY)
     drain.move_all()
     gate.use(second, 1, at=WEDNESDAY)
-    usage = week_page.usage_of(account, at=WEDNESDAY)
-    assert [(key.name, key.chats) for key in usage.keys] == [("server", 4), ("laptop", 2)]
+    assert lines_of(account, By.KEY) == [("server", 4), ("laptop", 2)]
 
 
 def test_endpoints_are_told_apart(account: Account, key: str, gate: LiveGate) -> None:
@@ -113,9 +132,7 @@ def test_endpoints_are_told_apart(account: Account, key: str, gate: LiveGate) ->
         gate.check(key, meter="images", at=WEDNESDAY)
     drain.move_all()
     gate.check(key, meter="voice", at=WEDNESDAY)
-    usage = week_page.usage_of(account, at=WEDNESDAY)
-    told = [(meter.name, meter.chats) for meter in usage.meters]
-    assert told == [("Images", 3), ("Chat", 2), ("Voice", 1)]
+    assert lines_of(account, By.METER) == [("Images", 3), ("Chat", 2), ("Voice", 1)]
 
 
 def test_other_accounts_are_not_in_it(
@@ -123,14 +140,14 @@ def test_other_accounts_are_not_in_it(
 ) -> None:
     gate.use(other_key, 9, at=WEDNESDAY)
     gate.use(key, 1, at=WEDNESDAY)
-    assert week_page.usage_of(account, at=WEDNESDAY).total == 1
+    assert usage_of(account).total == 1
 
 
 def test_a_refund_is_subtracted_at_once(account: Account, key: str, gate: LiveGate) -> None:
     decisions = gate.use(key, 3, at=WEDNESDAY)
     drain.move_all()
     gate.refund(decisions[0], at=WEDNESDAY)
-    assert week_page.usage_of(account, at=WEDNESDAY).total == 2
+    assert usage_of(account).total == 2
 
 
 def test_it_never_lags_or_doubles_while_drains_run(
@@ -155,12 +172,12 @@ def test_it_never_lags_or_doubles_while_drains_run(
         end = time.monotonic() + 1.5
         while time.monotonic() < end:
             low = answered
-            total = week_page.usage_of(account, at=WEDNESDAY).total
+            total = usage_of(account).total
             assert low <= total <= begun
             readings += 1
     assert readings > 20
     assert begun > 100
-    assert week_page.usage_of(account, at=WEDNESDAY).total == begun
+    assert usage_of(account).total == begun
 
 
 @pytest.mark.parametrize("drains", ["before", "after"])
@@ -187,7 +204,7 @@ def test_a_drain_between_its_two_readings_takes_and_doubles_nothing(
         return answer
 
     with connection.execute_wrapper(beside_the_rollups):
-        assert week_page.usage_of(account, at=WEDNESDAY).total == 7
+        assert usage_of(account).total == 7
 
 
 def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> None:
@@ -199,24 +216,11 @@ def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> 
     gate.refund(split, at=WEDNESDAY)
     standing = standing_of(account, at=WEDNESDAY)
     assert standing is not None
-    allowance, boosted, credits = by_source(week_page.usage_of(account, at=WEDNESDAY))
+    allowance, boosted, credits = by_source(usage_of(account))
     assert standing.used == allowance
     assert standing.boost_left == boost.chats - boosted
     assert standing.credits_left == 500 - 2 * credits
     assert allowance + boosted + credits == 75
-
-
-def test_the_page_says_what_was_used_and_what_is_left(
-    account: Account, key: str, gate: LiveGate, owner_client: Client
-) -> None:
-    assert not owner_client.get("/account/usage").context["has_usage"]
-    gate.use(key, 12)
-    for path in ("/account/usage", "/account/usage/now"):
-        page = owner_client.get(path)
-        assert page.status_code == 200
-        assert page.context["week_total"] == 12
-        assert page.context["standing"].left == 38
-        assert page.context["has_usage"]
 
 
 def test_the_page_stays_calm_when_valkey_is_away(
@@ -229,9 +233,3 @@ def test_the_page_stays_calm_when_valkey_is_away(
         assert page.context["standing"] is None
     valkey_away(False)
     assert isinstance(owner_client.get("/account/usage").context["standing"], Standing)
-
-
-def test_the_week_of_the_page_is_the_week_of_the_clock(account: Account) -> None:
-    now = timezone.now()
-    (today,) = [day for day in week_page.usage_of(account, at=now).days if day.is_today]
-    assert today.date == now.date()

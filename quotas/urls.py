@@ -1,9 +1,10 @@
-from django.urls import path
+from django.urls import path, re_path
 
 from quotas import views
 
 urlpatterns = [
     path("account/usage", views.usage, name="usage"),
     path("account/usage/now", views.usage_now, name="usage_now"),
+    re_path(r"^account/usage/export\.(?P<kind>csv|json)$", views.usage_export, name="usage_export"),
     path("account/usage/zone", views.usage_zone, name="usage_zone"),
 ]

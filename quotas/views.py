@@ -5,7 +5,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.http import HttpResponse, HttpResponseNotModified, QueryDict
+from django.http import (
+    HttpResponse,
+    HttpResponseNotModified,
+    QueryDict,
+    StreamingHttpResponse,
+)
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -14,7 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts.current import AccountRequest, account_page
 from accounts.roles import Act
 from quotas.standing import fingerprint_of
-from quotas.usage import page, reading, spans
+from quotas.usage import export, page, reading, spans
 from quotas.usage.reading import Question
 
 _ZONE = "usage_zone"
@@ -61,6 +66,35 @@ def usage_zone(request: AccountRequest) -> HttpResponse:
     answer = redirect("usage")
     answer["Location"] += f"?{view.urlencode()}" if view else ""
     return answer
+
+
+@require_GET
+@account_page(Act.SEE_USAGE)
+@never_cache
+def usage_export(request: AccountRequest, kind: str) -> HttpResponse | StreamingHttpResponse:
+    """Every row of a view as a file, sent as it is read: “csv” or “json”."""
+    at = timezone.now()
+    question = _question(request, at=at)
+    if question.errors:
+        return _no_export(request, question.errors)
+    try:
+        parts = export.rows(request.account, question.span, only=question.only, at=at)
+        file = export.alone(request.account, _WRITERS[kind](parts))
+    except export.CannotExport as error:
+        return _no_export(request, {"export": str(error)})
+    response = StreamingHttpResponse(file, content_type=_CONTENT_TYPES[kind])
+    first, last = question.span.first_date, question.span.last_date
+    name = f"usage-{first}-to-{last}.{kind}"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+_WRITERS = {"csv": export.as_csv, "json": export.as_json}
+_CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+def _no_export(request: AccountRequest, errors: dict[str, str]) -> HttpResponse:
+    return render(request, "quotas/no_export.html", {"errors": errors}, status=400)
 
 
 def _question(request: AccountRequest, *, at: datetime) -> Question:

@@ -7,8 +7,10 @@ again. What then comes out is of one moment: the gate's count and the sum of the
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from django.conf import settings
 from redis.exceptions import NoScriptError, RedisError
@@ -26,6 +28,8 @@ from quotas.usage.report import Report
 from quotas.usage.spans import Span
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # What is read of the stream at most: as much as waits when the drain is some seconds behind.
 _WAITING_AT_MOST = 20_000
@@ -49,24 +53,56 @@ def look(account: Account, span: Span, *, by: By, only: Only, at: datetime | Non
 
     at: another moment than now. Looking also ends what has ended by then, so only tests tell it.
     """
+
+    def read() -> tuple[str, Report]:
+        report = reports.report_of(account, span, by=by, only=only)
+        return report.drained_id, report
+
+    report, moment = of_one_moment(account, read, at=at)
+    reports.add_waiting(report, span, moment.waiting, by=by, only=only)
+    return Live(standing=moment.standing, report=report, is_exact=moment.is_exact)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What Valkey says of the moment that something was read of PostgreSQL.
+
+    standing: None when the gate gives no answer. waiting: charges that are not in what was read.
+    is_exact: with these it is whole.
+    """
+
+    standing: Standing | None
+    waiting: list[Entry]
+    is_exact: bool
+
+
+def of_one_moment(
+    account: Account, read: Callable[[], tuple[str, T]], *, at: datetime | None = None
+) -> tuple[T, Moment]:
+    """What was read, and what it lacks; `at` as above.
+
+    read: one statement, that also tells up to which id the account's partition is drained.
+    """
     for _ in range(_TRIES):
         try:
             seen = _seen(account, at=at)
         except (RedisError, OSError) as error:
             logger.warning("no standing of account %s: %s", account.pk, type(error).__name__)
             seen = None
-        report = reports.report_of(account, span, by=by, only=only)
+        drained_id, found = read()
         if seen is None:
-            return Live(standing=None, report=report, is_exact=False)
+            return found, Moment(None, [], is_exact=False)
         stands, waiting, newest, is_whole = seen
-        is_exact = is_whole and stream.order_of(report.drained_id) <= newest
+        passed = stream.order_of(drained_id)
+        is_exact = is_whole and passed <= newest
         if is_exact:
             break
-    reports.add_waiting(report, span, waiting, by=by, only=only)
-    return Live(standing=stands, report=report, is_exact=is_exact)
+    left = [entry for entry in waiting if stream.order_of(entry.entry_id) > passed]
+    return found, Moment(stands, left, is_exact=is_exact)
 
 
-# Where an account stands, its charges that wait, and the newest id that their stream gave out.
+# Where an account stands, its charges that wait, the newest id that their stream gave out, and
+# whether all of it was read.
 _Seen = tuple[Standing, list[Entry], tuple[int, int], bool]
 
 

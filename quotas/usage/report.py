@@ -7,7 +7,7 @@ to the chat and to the last second, whatever the drain does meanwhile.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from django.db import connection as database
@@ -126,13 +126,11 @@ def add_waiting(
     report: Report, span: Span, waiting: Iterable[Entry], *, by: By, only: Only
 ) -> None:
     """Count what the drain had not come to when the report was read."""
-    passed = stream.order_of(report.drained_id)
-    entries = [entry for entry in waiting if stream.order_of(entry.entry_id) > passed]
-    members = _members_of(entries) if By.MEMBER in {by, only.part} else {}
-    for entry in entries:
+    waiting = asked_for(waiting, span, only=only)
+    members = _members_of(waiting) if by is By.MEMBER else {}
+    for entry in waiting:
         bar = span.bar_at(stream.counted_at(entry))
-        if bar is None or not _is_asked(entry, only, members):
-            continue
+        assert bar is not None
         parts: dict[By, int | str] = {By.KEY: entry.key_id, By.MEMBER: members.get(entry.key_id, 0)}
         for source, chats, credits in stream.paid(entry):
             if only.source not in {None, source}:
@@ -146,19 +144,25 @@ def add_waiting(
             report.tokens[told.model].add(chats, 1, told.tokens_in, told.tokens_out)
 
 
+def asked_for(waiting: Iterable[Entry], span: Span, *, only: Only) -> list[Entry]:
+    """Those of some charges that a question is about; what paid is for the caller to look at."""
+    entries = [
+        entry
+        for entry in waiting
+        if span.starts_at <= stream.counted_at(entry) < span.ends_at
+        and only.meter in {None, entry.meter}
+        and only.key in {None, entry.key_id}
+        and only.model in {None, None if entry.tokens is None else entry.tokens.model}
+    ]
+    if only.member is None:
+        return entries
+    members = _members_of(entries)
+    return [entry for entry in entries if members.get(entry.key_id, 0) == only.member]
+
+
 def _members_of(entries: Iterable[Entry]) -> dict[int, int]:
     keys = {entry.key_id for entry in entries}
     if not keys:
         return {}
     made = ApiKey.objects.filter(pk__in=keys).values_list("pk", "created_by_id")
     return {key_id: user_id or 0 for key_id, user_id in made}
-
-
-def _is_asked(entry: Entry, only: Only, members: Mapping[int, int]) -> bool:
-    model = None if entry.tokens is None else entry.tokens.model
-    return (
-        only.meter in {None, entry.meter}
-        and only.key in {None, entry.key_id}
-        and (only.member is None or members.get(entry.key_id, 0) == only.member)
-        and only.model in {None, model}
-    )

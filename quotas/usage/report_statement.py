@@ -268,7 +268,7 @@ def _values(
     return {
         "account": account.pk,
         "partition": account.partition_index,
-        **_moments(span.starts_at, span.ends_at),
+        **moments(span.starts_at, span.ends_at),
         "grain": Grain.DAY if all(at == _floor(at, _DAY) for at in starts) else Grain.HOUR,
         "bounds": [_floor(at, _HOUR) for at in starts],
         "bar_starts": starts,
@@ -285,7 +285,7 @@ def _values(
     }
 
 
-def _moments(starts_at: datetime, ends_at: datetime) -> dict[str, Any]:
+def moments(starts_at: datetime, ends_at: datetime) -> dict[str, Any]:
     """Where whole hours, days and weeks of a span begin and end."""
     end_hour = _ceiling(ends_at, _HOUR)
     first_day, end_day = _ceiling(starts_at, _DAY), _floor(ends_at, _DAY)

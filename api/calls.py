@@ -104,11 +104,20 @@ class Calls:
 
     @asynccontextmanager
     async def held(
-        self, *, key: str, meter: str, units: int, address: str, billing_url: str
+        self,
+        *,
+        key: str,
+        meter: str,
+        units: int,
+        address: str,
+        shown_id: str,
+        tag: str,
+        model: str,
+        billing_url: str,
     ) -> AsyncIterator[Call]:
         """Hold what a call costs, until the end of the block. Problem for a refusal.
 
-        A block that ends without `Call.deliver`, however it ends, gives all of it back.
+        shown_id, tag, model: what is recorded of it, see `Gate.check`. A block that ends without `Call.deliver`, however it ends, gives all of it back.
         """
         try:
             decision = await self._gate.check(
@@ -117,6 +126,9 @@ class Calls:
                 units=units,
                 address=address,
                 hold_seconds=self._hold_seconds,
+                shown_id=shown_id,
+                tag=tag,
+                model=model,
             )
         except TooManyHolds:
             raise _too_many() from None

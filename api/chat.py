@@ -9,7 +9,7 @@ from api import shapes
 from api.messages import read_messages
 from api.offer import CHAT
 from api.providers.answers import Chunk, Outcome
-from api.reading import read_json, read_members
+from api.reading import read_json, read_members, take_tag
 from api.serving import Serving
 from gate.service.http import Headers, invalid
 
@@ -34,6 +34,7 @@ class Chat:
                 )
         asked = read_members(body, shapes.Chat)
         read_messages(asked["messages"])
+        customer = customer.asking_for(take_tag(asked))
         model, is_streamed = await self._serving.choose(customer, asked, endpoint=CHAT)
 
         def ask(outcome: Outcome) -> AsyncGenerator[Chunk, None]:

@@ -14,7 +14,7 @@ from api.messages import read_messages
 from api.offer import CHAT, Model
 from api.problems import error_of
 from api.providers.answers import Chunk, Delta, Outcome
-from api.reading import read_json, read_members
+from api.reading import read_json, read_members, take_tag
 from api.serving import Serving
 from gate.service.http import Headers, Problem, invalid
 from gate.service.strict_json import dumps
@@ -30,6 +30,7 @@ class Completions:
         customer = await self._serving.customer(request, meter=CHAT)
         asked = read_members(await read_json(request), shapes.Completion)
         read_messages(asked["messages"])
+        customer = customer.asking_for(take_tag(asked))
         with_usage = _wants_usage(asked.pop("stream_options", {}))
         model, is_streamed = await self._serving.choose(customer, asked, endpoint=CHAT)
         units = model.units * asked.get("n", 1)

@@ -11,7 +11,7 @@ from api import shapes
 from api.delivery import Ask
 from api.offer import IMAGES, VOICE, Model
 from api.providers.answers import Outcome
-from api.reading import read_json, read_members
+from api.reading import read_json, read_members, take_tag
 from api.serving import Customer, Serving
 from gate.service.http import Headers, invalid
 
@@ -29,6 +29,7 @@ class Images:
         customer = await self._serving.customer(request, meter=IMAGES)
         asked = read_members(await read_json(request), shapes.Image)
         _require_words(asked, "prompt")
+        customer = customer.asking_for(take_tag(asked))
         model, is_streamed = await self._serving.choose(customer, asked, endpoint=IMAGES)
 
         def ask(outcome: Outcome) -> AsyncGenerator[bytes, None]:
@@ -49,6 +50,7 @@ class Voice:
         customer = await self._serving.customer(request, meter=VOICE)
         asked = read_members(await read_json(request), shapes.Voice)
         _require_words(asked, "text")
+        customer = customer.asking_for(take_tag(asked))
         model, is_streamed = await self._serving.choose(customer, asked, endpoint=VOICE)
         spoken = {_AS_SPEECH[name]: value for name, value in asked.items()}
 

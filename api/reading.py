@@ -8,12 +8,14 @@ from msgspec import Struct
 from starlette.requests import Request
 
 from gate.service import limits
-from gate.service.checking import first_misfit, members_of
+from gate.service.checking import first_misfit, members_of, require_no_secret
 from gate.service.http import Problem, header_values, invalid, json_object, read_body
+from gate.terms import tags
 
 _BOM = b"\xef\xbb\xbf"
 BODY_AT_MOST = 2 * 1024 * 1024
 assert BODY_AT_MOST < limits.BODY_BYTES
+_USER_AT_MOST = 512
 
 
 async def read_json(request: Request) -> dict[str, Any]:
@@ -37,6 +39,21 @@ def read_members(body: dict[str, Any], shape: type[Struct]) -> dict[str, Any]:
         name, what = misfit
         raise invalid(name, f"“{name}” {what}.")
     return {name: value for name, value in body.items() if value is not None}
+
+
+def take_tag(asked: dict[str, Any]) -> str:
+    """For whom a request asks, "" for nobody told, taken out of its members.
+
+    What OpenAI calls `user` counts where there is no tag and it could be one; one that no model
+    would take is taken out, too. Problem 400 for a tag that looks like a secret.
+    """
+    tag, user = asked.pop("tag", None), asked.get("user")
+    if not isinstance(user, str) or len(user) > _USER_AT_MOST:
+        asked.pop("user", None)
+    if tag is None:
+        return tags.usable(user)
+    require_no_secret("tag", tag)
+    return str(tag)
 
 
 def unknown_member(name: str, known: Collection[str], *, field: str | None = None) -> Problem:

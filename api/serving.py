@@ -4,8 +4,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Self, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,6 +29,7 @@ from gate.service.http import (
     header_values,
     invalid,
     send_json,
+    told_request_id,
 )
 from gate.service.rate_headers import rate_headers
 from gate.service.refusals import invalid_key, unavailable
@@ -53,12 +54,19 @@ class Proxies:
 class Customer:
     """Who asks: the key, where it is asked from (32 hex digits or ""), and what it may use.
 
-    decision: of a look, which charged nothing.
+    decision: of a look, which charged nothing. shown_id: the X-Request-Id of the answer. tag: for
+    whom, in the customer's words.
     """
 
     key: str
     address: str
     decision: Decision
+    shown_id: str = ""
+    tag: str = ""
+
+    def asking_for(self, tag: str) -> Self:
+        """The same, for whom a request says."""
+        return replace(self, tag=tag)
 
     @property
     def plan(self) -> str:
@@ -95,13 +103,16 @@ class Serving:
         return customer
 
     def _held(
-        self, customer: Customer, *, meter: str, units: int
+        self, customer: Customer, *, meter: str, units: int, model: str = ""
     ) -> AbstractAsyncContextManager[Call]:
         return self.calls.held(
             key=customer.key,
             meter=meter,
             units=units,
             address=customer.address,
+            shown_id=customer.shown_id,
+            tag=customer.tag,
+            model=model,
             billing_url=self._billing_url,
         )
 
@@ -116,7 +127,8 @@ class Serving:
             )
         )
         decision = await self._gate.check(key=key, meter=meter, units=0, address=address)
-        return Customer(key, address, decision)
+        shown_id = told_request_id(request.headers.raw).decode("ascii")
+        return Customer(key, address, decision, shown_id)
 
     async def choose(
         self, customer: Customer, asked: dict[str, Any], *, endpoint: str
@@ -181,7 +193,8 @@ class Serving:
         """Hold, deliver, and keep or give back. Problem while nothing was sent."""
         call: Call | None = None
         try:
-            async with self._held(customer, meter=model.endpoint, units=units) as call:
+            held = self._held(customer, meter=model.endpoint, units=units, model=model.name)
+            async with held as call:
                 await deliver(call)
         except CannotAnswer as error:
             assert call is not None

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from gate.service.shapes import Tag
+
 NAME_AT_MOST = 128
 STOPS_AT_MOST = 4
 CHOICES_AT_MOST = 10
@@ -44,6 +46,15 @@ Messages = Annotated[
 ]
 
 
+ForWhom = Annotated[
+    Tag | None,
+    Meta(
+        description="For whom you ask, such as the id of your end user: usage is told apart by it. "
+        "The model does not see it."
+    ),
+]
+
+
 class Chat(Struct, forbid_unknown_fields=True):
     """One chat, answered as text."""
 
@@ -57,6 +68,7 @@ class Chat(Struct, forbid_unknown_fields=True):
     max_tokens: Annotated[Count | None, Meta(description="Of the answer.")] = None
     stop: Stop | None = None
     response_format: Object | None = None
+    tag: ForWhom = None
 
 
 class Completion(Chat):
@@ -92,7 +104,15 @@ class Completion(Chat):
     seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
     logit_bias: Object | None = None
     reasoning_effort: Name | None = None
-    user: Annotated[str, Meta(min_length=0, max_length=512)] | None = None
+    # Anything, because clients of OpenAI may send anything.
+    user: Annotated[
+        Any,
+        Meta(
+            description="Taken for the tag where there is none and it could be one; otherwise it "
+            "is not recorded. A text of up to 512 characters is passed on to the model.",
+            extra_json_schema={"type": ["string", "null"]},
+        ),
+    ] = None
     metadata: Object | None = None
 
 
@@ -114,6 +134,7 @@ class Image(Struct, forbid_unknown_fields=True):
         Name | None, Meta(description="Without it, the first one that the plan may use.")
     ] = None
     stream: Annotated[Flag | None, Meta(description="Send the bytes of the picture itself.")] = None
+    tag: ForWhom = None
 
 
 class Voice(Struct, forbid_unknown_fields=True):
@@ -135,3 +156,4 @@ class Voice(Struct, forbid_unknown_fields=True):
         Name | None, Meta(description="Without it, the first one that the plan may use.")
     ] = None
     stream: Annotated[Flag | None, Meta(description="Send the sound itself, as it is made.")] = None
+    tag: ForWhom = None

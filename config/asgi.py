@@ -88,7 +88,9 @@ class Application:
             # The API has to end its calls; nothing else begins or ends.
             await self._api(scope, receive, send)
             return
-        await self._app_of(scope["path"])(scope, receive, _with_request_id(scope, send))
+        request_id = request_id_of(scope["headers"])
+        sending = _with_request_id(request_id, send)
+        await self._app_of(scope["path"])(_told(request_id, scope), receive, sending)
 
     def _app_of(self, path: str) -> App:
         if path.startswith("/quota/v1/"):
@@ -98,9 +100,14 @@ class Application:
         return _probes if path in {"/healthz", "/readyz"} else _nothing
 
 
-def _with_request_id(scope: Scope, send: Send) -> Send:
+def _told(request_id: bytes, scope: Scope) -> Scope:
+    """The request with the id that its answer bears, so that the same is recorded."""
+    headers = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
+    return {**scope, "headers": [*headers, (b"x-request-id", request_id)]}
+
+
+def _with_request_id(request_id: bytes, send: Send) -> Send:
     """Put `X-Request-Id` on the answer."""
-    request_id = request_id_of(scope["headers"])
 
     async def send_with_id(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -159,6 +159,9 @@ class Gate:
         request_id: str | None = None,
         address: str = "",
         hold_seconds: int = 0,
+        shown_id: str = "",
+        tag: str = "",
+        model: str = "",
         at_ms: int | None = None,
     ) -> Decision:
         """Charge `units` of a meter to a key, or say why not; `units` 0 only looks.
@@ -166,6 +169,9 @@ class Gate:
         A request id that comes again within an hour gets the first answer again. With
         `hold_seconds` the charge is held: it counts until it is settled or the time is over.
         address: the customer's, as 32 hex digits (`addresses.to_hex`); a key may be bound to some.
+        shown_id: the X-Request-Id of the answer, by which people find the decision again where
+        there is no request id. tag: for whom, in the caller's words (see `terms.tags`). model: what
+        customers call it. These three decide nothing.
         at_ms: when it happens. Only tests tell it; without it Valkey's clock counts for everybody
         (docs/decisions/0014).
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other
@@ -178,6 +184,9 @@ class Gate:
             request_id=request_id,
             address=address,
             hold_seconds=hold_seconds,
+            shown_id=shown_id,
+            tag=tag,
+            model=model,
             at_ms=at_ms,
         )
         return await self.await_decision(pending)
@@ -191,6 +200,9 @@ class Gate:
         request_id: str | None,
         address: str,
         hold_seconds: int,
+        shown_id: str = "",
+        tag: str = "",
+        model: str = "",
         at_ms: int | None = None,
     ) -> PendingCheck | None:
         """Send a check to Valkey without waiting. None when the text cannot be a key.
@@ -211,6 +223,9 @@ class Gate:
             address=address,
             hold_id=key_text.new_hold_id() if is_hold else "",
             hold_ms=hold_seconds * 1000 if is_hold else 0,
+            shown_id=shown_id,
+            tag=tag,
+            model=model,
             at_ms=at_ms,
         )
         return PendingCheck(handle, call, meter, units, is_hold, self._client.send(call))
@@ -273,6 +288,7 @@ class Gate:
         return Decision(allowed=False, reason=reason, handle=handle, answer=answer)
 
     def _charge_id(self, pending: PendingCheck, answer: Answer) -> str:
+        note = answer.note or charges.note_of(pending.call)
         return receipt.to_charge_id(
             Receipt(
                 handle=pending.handle,
@@ -287,6 +303,7 @@ class Gate:
                 boosts=answer.boosts_taken,
                 credits=answer.credits_taken,
                 credit_chats=answer.credits_taken // answer.credits_per_chat,
+                note=note if pending.is_hold else charges.tag_of(note),
             ),
             self._peppers[0],
         )
@@ -314,6 +331,7 @@ class Gate:
             boosts=paid.boosts,
             credits=paid.credits,
             credit_chats=paid.credit_chats,
+            note=charges.tag_of(paid.note),
             now_ms=at_ms,
         )
         reply = await self._run_warm(paid.handle, call)
@@ -358,7 +376,12 @@ class Gate:
         """
         held = self._held(charge_id, CannotSettle)
         call = charges.settle_call(
-            handle=held.handle, hold_id=held.charge_ref, units=units, tokens=tokens, now_ms=at_ms
+            handle=held.handle,
+            hold_id=held.charge_ref,
+            units=units,
+            tokens=tokens,
+            note=held.note,
+            now_ms=at_ms,
         )
         reply = await self._run_warm(held.handle, call)
         if reply is None:

@@ -10,6 +10,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from urllib.parse import quote
 
 from gate.store import layout
 from gate.terms.key_text import Pepper
@@ -38,14 +39,18 @@ class Receipt:
     boosts: str  # "boost id:chats" joined by commas
     credits: int
     credit_chats: int  # chats that those credits paid
+    note: str = ""  # what a hold says of itself, of another charge only its tag
 
 
-_values_of = attrgetter(*(field.name for field in layout.RECEIPT.fields))
+_values_of = attrgetter(*(field.name for field in layout.RECEIPT.fields if not field.is_later))
 
 
 def to_charge_id(receipt: Receipt, pepper: Pepper) -> str:
     """The signed text of a receipt."""
-    payload = (layout.RECEIPT.template % _values_of(receipt)).encode("ascii")
+    text = layout.RECEIPT.template % _values_of(receipt)
+    if receipt.note:
+        text += layout.RECEIPT.separator + quote(receipt.note)
+    payload = text.encode("ascii")
     signed = _mac(payload, pepper) + payload
     return _PREFIX + urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")
 

@@ -11,6 +11,7 @@ from gate.service.http import (
     lifespan,
     read_body,
     send_response,
+    told_request_id,
 )
 from gate.service.service import QuotaService
 
@@ -25,7 +26,9 @@ class QuotaApp:
         if scope["type"] == "lifespan":
             await lifespan(receive, send)
             return
-        request = Request(scope["method"], scope["path"], list(scope["headers"]))
+        headers = list(scope["headers"])
+        shown_id = told_request_id(headers).decode("ascii")
+        request = Request(scope["method"], scope["path"], headers, shown_id=shown_id)
         try:
             response = await self.quota_service.answer(request, partial(read_body, receive))
         except ClientGone:

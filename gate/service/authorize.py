@@ -3,7 +3,8 @@
 The customer's own `Authorization` is judged; everything else comes in headers that the gateway
 sets. Customers may send the same headers, and gateways forget to strip them: whoever chooses the
 request id chooses what is charged once. So most of them count only if the service token was issued
-with trust in them (see `trust`). `X-Request-Id`, which customers may send, is only given back.
+with trust in them (see `trust`). `X-Request-Id`, which customers may send, is only given back and
+recorded, for people to find the decision by.
 
 What the gateway says wrongly is its operator's fault: 503 for its customers, and an alarm.
 """
@@ -32,10 +33,12 @@ from gate.service.refusals import invalid_key, refusal
 from gate.service.trust import IgnoredHeaders, Trust
 from gate.terms import key_text
 from gate.terms.addresses import to_hex
+from gate.terms.redaction import holds_secret
 
 _PREFIX = b"x-quota-"
 _TOKEN, _METER = "X-Quota-Service-Token", "X-Quota-Meter"
 _REQUEST_ID, _UNITS, _CLIENT_IP = "X-Quota-Request-Id", "X-Quota-Units", "X-Quota-Client-IP"
+_TAG = "X-Quota-Tag"
 _RETRY_AFTER_SECONDS = 30
 _OF_A_PREFLIGHT = (b"origin", b"access-control-request-method")
 # Shorter than any secret, which may stand anywhere by mistake.
@@ -117,6 +120,8 @@ class AuthorizeFace:
             request_id=None if asked.request_id is UNSET else asked.request_id,
             address=self._address(asked, said, trust),
             hold_seconds=0,
+            shown_id=request.shown_id,
+            tag="" if asked.tag is UNSET else asked.tag,
         )
         return Asked(self, meter, pending)
 
@@ -135,6 +140,12 @@ class AuthorizeFace:
         request_id = self._trusted(said, _REQUEST_ID, trust.request_id, trust)
         if request_id is not None:
             told[_REQUEST_ID] = request_id
+        # Who may say what is charged once may say for whom.
+        tag = self._trusted(said, _TAG, trust.request_id, trust)
+        if tag is not None:
+            if holds_secret(tag):
+                raise said.wrongly(_TAG, "it looks like a secret")
+            told[_TAG] = tag
         address = self._trusted(said, _CLIENT_IP, trust.client_ip, trust)
         if address is not None:
             told[_CLIENT_IP] = address

@@ -11,6 +11,7 @@ from msgspec.structs import FieldInfo
 from gate.service import shapes
 from gate.service.http import Problem, invalid
 from gate.terms import addresses
+from gate.terms.redaction import holds_secret
 
 S = TypeVar("S", bound=Struct)
 
@@ -20,7 +21,15 @@ def read_check(body: dict[str, Any]) -> shapes.Check:
     check = _read(body, shapes.Check)
     if check.hold_seconds and not check.units:
         raise invalid("hold_seconds", "“hold_seconds” needs “units” of at least 1.")
+    if check.tag is not None:
+        require_no_secret("tag", check.tag)
     return check
+
+
+def require_no_secret(name: str, value: str) -> None:
+    """Problem 400 for a member that would be shown to others and looks like a key."""
+    if holds_secret(value):
+        raise invalid(name, f"“{name}” looks like a secret, and would be shown on pages.")
 
 
 def read_batch(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -25,12 +25,16 @@ _OURS, _count = os.urandom(12).hex(), itertools.count(1)
 
 @dataclass(slots=True)
 class Request:
-    """A whole request; the names of its headers are in lower case, its path is decoded."""
+    """A whole request; the names of its headers are in lower case, its path is decoded.
+
+    shown_id: the X-Request-Id of its answer, "" where it has none.
+    """
 
     method: str
     path: str
     headers: Headers
     body: bytes = b""
+    shown_id: str = ""
 
 
 @dataclass(slots=True)
@@ -129,7 +133,12 @@ def header_values(headers: Headers, name: bytes) -> list[bytes]:
 
 
 def request_id_of(headers: Headers) -> bytes:
-    """The `X-Request-Id` of the answer: the caller's own if it sent a fair one.
+    """The `X-Request-Id` of the answer: the caller's own if it sent a fair one."""
+    return told_request_id(headers) or f"{_OURS}{next(_count):08x}".encode()
+
+
+def told_request_id(headers: Headers) -> bytes:
+    """The `X-Request-Id` that came with a request if it is a fair one, or nothing.
 
     A key is none: answers are logged by whoever passes them on.
     """
@@ -140,7 +149,7 @@ def request_id_of(headers: Headers) -> bytes:
         and not holds_secret(given[0].decode("ascii"))
     ):
         return given[0]
-    return f"{_OURS}{next(_count):08x}".encode()
+    return b""
 
 
 def client_address(scope: Scope, *, by_port: int = 0, by_socket: int = 0) -> str | None:

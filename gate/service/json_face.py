@@ -55,10 +55,14 @@ class JsonFace:
         return None
 
     def ask(self, gate: Gate, request: Request, trust: Trust) -> Asked:
-        return self.ask_for(gate, json_object(request.headers, request.body))
+        check = json_object(request.headers, request.body)
+        return self.ask_for(gate, check, shown_id=request.shown_id)
 
-    def ask_for(self, gate: Gate, check: dict[str, Any]) -> Asked:
-        """Send one check, as it stands in a body or in a batch."""
+    def ask_for(self, gate: Gate, check: dict[str, Any], *, shown_id: str) -> Asked:
+        """Send one check, as it stands in a body or in a batch.
+
+        shown_id: the X-Request-Id of the answer.
+        """
         wanted = checking.read_check(check)
         pending = gate.send_check(
             key=wanted.key,
@@ -67,6 +71,8 @@ class JsonFace:
             request_id=wanted.request_id,
             address=checking.address_of(wanted),
             hold_seconds=wanted.hold_seconds,
+            shown_id=shown_id,
+            tag=wanted.tag or "",
         )
         return Asked(self, wanted.meter, pending)
 

@@ -44,6 +44,7 @@ logger = logging.getLogger(__name__)
 _CHECK = "/quota/v1/check"
 _AUTHORIZE = "/quota/v1/authorize"
 _OPENAPI = "/quota/v1/openapi.json"
+_BATCH = "/quota/v1/check/batch"
 _BATCH_BODY_LIMIT = 256 * 1024
 
 # Reads the body of a request, so many bytes at the most.
@@ -62,7 +63,6 @@ class QuotaService:
             billing_url=billing_url, alarms=service_tokens.alarms, ignored=service_tokens.ignored
         )
         self._calls = {
-            "/quota/v1/check/batch": (self._batch, _BATCH_BODY_LIMIT),
             "/quota/v1/refund": (self._refund, self._json.body_limit),
             "/quota/v1/settle": (self._settle, self._json.body_limit),
             "/quota/v1/extend": (self._extend, self._json.body_limit),
@@ -163,28 +163,30 @@ class QuotaService:
         return trust
 
     async def _call(self, request: Request, read_body: ReadBody) -> Response:
-        call, body_limit = self._calls.get(request.path, (None, 0))
-        if call is None:
+        call, body_limit = self._calls.get(request.path, (None, _BATCH_BODY_LIMIT))
+        if call is None and request.path != _BATCH:
             raise Problem(404, "not_found", "There is nothing at this address.")
         require_method(request.method, "POST")
         await self._tokens.refresh_if_due()
         self._admit(self._json, request)
         body = json_object(request.headers, await read_body(body_limit))
+        if call is None:
+            return json_response(200, await self._batch(body, shown_id=request.shown_id))
         return json_response(200, await call(body))
 
-    async def _batch(self, body: dict[str, Any]) -> shapes.Decisions:
+    async def _batch(self, body: dict[str, Any], *, shown_id: str) -> shapes.Decisions:
         """Independent decisions: what is wrong with one says nothing about the others."""
         # All of them are sent before the first reply is waited for.
-        sent = [self._send_one(check) for check in checking.read_batch(body)]
+        sent = [self._send_one(check, shown_id) for check in checking.read_batch(body)]
         said = [await self._await_reply(one) if isinstance(one, Asked) else one for one in sent]
         # What has to be loaded first is loaded together, too.
         cold = [self._await_decision(one) for one in said if isinstance(one, Asked)]
         loaded = iter(await asyncio.gather(*cold))
         return shapes.Decisions([next(loaded) if isinstance(one, Asked) else one for one in said])
 
-    def _send_one(self, check: dict[str, Any]) -> Asked | shapes.Undecided:
+    def _send_one(self, check: dict[str, Any], shown_id: str) -> Asked | shapes.Undecided:
         try:
-            return self._json.ask_for(self._gate, check)
+            return self._json.ask_for(self._gate, check, shown_id=shown_id)
         except Exception as error:
             return self._problem_of_one(error)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
 
+from gate.terms import tags
 from gate.terms.reasons import MEANINGS, Reason
 
 MAX_TEXT = 256
@@ -28,6 +29,16 @@ RequestId = Annotated[
         # To Python alone, $ may stand before a last line feed.
         pattern=r"^[ -~]+(?!\n)$",
         extra={"must_be": f"1 to {MAX_REQUEST_ID} printable characters"},
+    ),
+]
+# `checking` refuses what holds a secret, which no schema tells.
+Tag = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=tags.AT_MOST,
+        pattern=tags.PATTERN,
+        extra={"must_be": tags.MUST_BE},
     ),
 ]
 # `addresses.to_hex` judges it: no schema tells addresses from other texts with dots.
@@ -65,6 +76,13 @@ class Check(Struct, forbid_unknown_fields=True):
             description="Hold instead of charging; settle it, or it is released by the clock.",
         ),
     ] = 0
+    tag: Annotated[
+        Tag | None,
+        Meta(
+            description="For whom you ask, such as the id of your end user: usage is told apart "
+            "by it. No secret, and no name that nobody may see."
+        ),
+    ] = None
 
 
 class Batch(Struct, forbid_unknown_fields=True):
@@ -146,6 +164,17 @@ class Authorize(Struct):
         Annotated[RequestId, Meta(description=f"Charged once within an hour. {_TRUSTED}")]
         | UnsetType
     ) = field(name="X-Quota-Request-Id", default=UNSET)
+    tag: (
+        Annotated[
+            Tag,
+            Meta(
+                description="For whom the customer asks: usage is told apart by it. Counts only "
+                "if the service token was issued with trust in X-Quota-Request-Id; otherwise it "
+                "is ignored."
+            ),
+        ]
+        | UnsetType
+    ) = field(name="X-Quota-Tag", default=UNSET)
     client_ip: (
         Annotated[
             Address,

@@ -66,10 +66,11 @@ class ShortcutProtocol(GuardedProtocol):
 
     def _send(self, service: QuotaService, request: Request) -> bool:
         """Begin to answer; False, and nothing is done, where ASGI has to."""
+        request_id = request_id_of(request.headers)
+        request.shown_id = request_id.decode("ascii")
         sent = service.send(request)
         if sent is None:
             return False
-        request_id = request_id_of(request.headers)
         self._since = None
         if isinstance(sent, Response):
             self._answer(sent, request_id)

@@ -21,8 +21,9 @@ from gate.store.packing import Known
 _CHECK = script("check")
 _REFUND = script("refund")
 _pack_known = layout.SCRIPTS["check"].cut(
-    "fingerprint", rest=("fingerprint", "address", "hold_ms", "hold_id", "digests")
+    "fingerprint", rest=("fingerprint", "address", "hold_ms", "hold_id", "note", "digests")
 )
+_NOTE_AT = layout.SCRIPTS["check"].args.index("note")
 _SETTLE = script("settle")
 _EXTEND = script("extend")
 # Told instead of a time: the script asks the server's own clock.
@@ -53,6 +54,7 @@ class Answer:
     key_digest: str = ""
     wanted: int = 0  # chats that the request takes
     scopes: str = ""  # meters that the key may use, joined by commas; "" is all; of a look only
+    note: str = ""  # of the first check with this request id
 
     @property
     def allowance_left(self) -> int | None:
@@ -109,25 +111,44 @@ def check_call(
     address: str = "",
     hold_id: str = "",
     hold_ms: int = 0,
+    shown_id: str = "",
+    tag: str = "",
+    model: str = "",
     at_ms: int | None = None,
 ) -> Call:
     """Decide one charge of a key (`units` 0 looks). Without digests it looks at the account.
 
     at_ms: the moment it happens at; without it the server's clock counts, and no other should.
     address: the caller's, as 32 hex digits (`addresses.to_hex`), or "" when it is not known.
+    shown_id: the X-Request-Id of the answer. Recorded is the request id, unless it holds a secret,
+    or else this. tag, model: recorded, too; without control characters.
     """
     known = _known(handle, meter, units, at_ms or _SERVERS_CLOCK)
     keys = known.names
-    fingerprint = ""
+    fingerprint, recorded_id = "", shown_id
     if request_id is not None:
         names = keys_of(handle)
         keys += (names.replay(request_id),)
         first_release = names.replay_of_first_release(request_id)
         if first_release is not None:
+            # It holds no secret.
             keys += (first_release,)
+            recorded_id = request_id
         fingerprint = f"{meter}|{units}|{hold_ms}"
-    args = (*known.args, fingerprint, address, hold_ms, hold_id, *digests)
+    note = layout.NOTE.template % (tag, model, recorded_id)
+    args = (*known.args, fingerprint, address, hold_ms, hold_id, note, *digests)
     return Call(_CHECK, keys, args, known)
+
+
+def note_of(call: Call) -> str:
+    """What a check call says of itself."""
+    return str(call.args[_NOTE_AT])
+
+
+def tag_of(note: str) -> str:
+    """The same with nothing but its tag; blank where it has none."""
+    tag = note.partition(layout.NOTE.separator)[0]
+    return layout.NOTE.write(tag=tag) if tag else ""
 
 
 @lru_cache(maxsize=8192)
@@ -160,9 +181,13 @@ def refund_call(
     boosts: str,
     credits: int,
     credit_chats: int,
+    note: str = "",
     now_ms: int | None = None,
 ) -> Call:
-    """Give back what one charge took; `now_ms` is what `at_ms` is to a check."""
+    """Give back what one charge took; `now_ms` is what `at_ms` is to a check.
+
+    note: as `layout.NOTE` has it.
+    """
     names = keys_of(handle)
     asked = layout.SCRIPTS["refund"].pack(
         handle=handle,
@@ -179,6 +204,7 @@ def refund_call(
         charge_ref=charge_ref,
         key_digest=key_digest,
         is_hold=int(is_hold),
+        note=note,
     )
     return Call(_REFUND, _names_of_charge(names, charge_ref), asked)
 
@@ -198,9 +224,13 @@ def settle_call(
     hold_id: str,
     units: int,
     tokens: Tokens | None = None,
+    note: str = "",
     now_ms: int | None = None,
 ) -> Call:
-    """Keep `units` of a hold and give the rest back; `now_ms` is what `at_ms` is to a check."""
+    """Keep `units` of a hold and give the rest back; `now_ms` is what `at_ms` is to a check.
+
+    note: as `layout.NOTE` has it.
+    """
     names = keys_of(handle)
     asked = layout.SCRIPTS["settle"].pack(
         handle=handle,
@@ -209,6 +239,7 @@ def settle_call(
         window_ms=REFUND_WINDOW_MS,
         now_ms=now_ms or _SERVERS_CLOCK,
         tokens="" if tokens is None else tokens.as_record(),
+        note=note,
     )
     return Call(_SETTLE, _names_of_charge(names, hold_id), asked)
 

@@ -25,7 +25,12 @@ ANSWERS_OF_SCRIPTS: Mapping[str, type[Reason] | type[Outcome]] = {
     "OUTCOME": Outcome,
 }
 # Numbers that scripts have by name.
-NUMBERS = {"FIRST_MONDAY_MS": week.FIRST_MONDAY_MS, "WEEK_MS": week.WEEK_MS}
+NUMBERS = {
+    "FIRST_MONDAY_MS": week.FIRST_MONDAY_MS,
+    "WEEK_MS": week.WEEK_MS,
+    "RECENT_AT_MOST": layout.RECENT_AT_MOST,
+    "RECENT_FOR_SECONDS": layout.RECENT_FOR_SECONDS,
+}
 
 
 def expand(lua: str, *, script: str) -> str:

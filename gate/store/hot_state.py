@@ -10,6 +10,8 @@ replay record and stream entry in one slot, on one server or on a cluster.
     {gNN}s                      stream  charges that are not yet in PostgreSQL: by the scripts
     {gNN}n                      hash    refusals that are not yet in PostgreSQL: by check
     {gNN}h:<handle>             zset    holds of an account by when they run out: by the scripts
+    {gNN}l:<handle>             list    charges of an account that passed lately: by the drain
+    {gNN}f:<handle>             list    checks of an account that were refused lately: by check
     {gNN}i:<handle>:<hash>      string  the first answer to a request id: by check
     {gNN}x:<charge ref>         string  what a refund or settlement did: by refund and settle
 
@@ -107,8 +109,10 @@ class AccountKeys:
         "handle",
         "holds",
         "of_a_check",
+        "passed",
         "prefix",
         "refusals",
+        "refused",
         "stream",
     )
 
@@ -118,11 +122,16 @@ class AccountKeys:
         self.prefix = prefix
         self.account = f"{prefix}a:{handle}"
         self.holds = f"{prefix}h:{handle}"
+        self.passed = f"{prefix}l:{handle}"
+        self.refused = f"{prefix}f:{handle}"
         # Of its partition.
         self.catalogue = prefix + "c"
         self.stream = prefix + "s"
         self.refusals = prefix + "n"
-        self.of_a_check = (self.account, self.catalogue, self.stream, self.refusals, self.holds)
+        self.of_a_check = (
+            *(self.account, self.catalogue, self.stream, self.refusals, self.holds),
+            self.refused,
+        )
 
     def replay(self, request_id: str) -> str:
         """The first answer to a request id."""
@@ -203,7 +212,10 @@ class Tokens:
 
 @dataclass(slots=True)
 class Entry:
-    """One charge (or, with negative amounts, one refund) as it waits in the stream."""
+    """One charge (or, with negative amounts, one refund) as it waits in the stream.
+
+    tag: for whom, in the caller's words. request_id: by which people find it again; "" of a refund.
+    """
 
     entry_id: str
     handle: str
@@ -217,6 +229,8 @@ class Entry:
     credits: int
     mark: Mark | None
     tokens: Tokens | None = None
+    tag: str = ""
+    request_id: str = ""
 
     @property
     def boost_chats(self) -> int:
@@ -225,6 +239,9 @@ class Entry:
 
 
 RawEntry = tuple[bytes, Mapping[bytes, bytes]]
+_BETWEEN = layout.PASSED.separator.encode()
+_OF_AN_ENTRY = tuple(field.name.encode() for field in layout.PASSED.fields[1:])
+_BETWEEN_NOTES = layout.NOTE.separator.encode()
 
 
 def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
@@ -238,7 +255,28 @@ def read_entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
     tokens = None
     if b"t" in fields:
         tokens = Tokens(**layout.TOKENS.read(fields[b"t"].decode()))
-    return Entry(entry_id=entry_id.decode(), mark=mark, tokens=tokens, **says)
+    note = layout.NOTE.read(fields.get(b"n", b"").decode())
+    return Entry(
+        entry_id=entry_id.decode(),
+        mark=mark,
+        tokens=tokens,
+        tag=note["tag"],
+        request_id=note["request_id"],
+        **says,
+    )
+
+
+def as_passed(raw: RawEntry) -> bytes:
+    """What stands in the list of an account's charges for one of its entries."""
+    entry_id, fields = raw
+    return _BETWEEN.join((entry_id, *(fields.get(name, b"") for name in _OF_AN_ENTRY)))
+
+
+def read_passed(record: bytes) -> RawEntry:
+    """The entry that a record of that list was made of."""
+    entry_id, *parts = record.split(_BETWEEN)
+    fields = zip(_OF_AN_ENTRY, parts, strict=False)
+    return entry_id, {name: value for name, value in fields if value}
 
 
 _AT_MS = layout.ENTRY.at("at_ms")
@@ -262,6 +300,8 @@ def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
         parts: list[bytes | int] = [*fields[b"e"].split(b"|", _AT_MS + 1)]
         at_ms = int(parts[_AT_MS])
         parts[_AT_MS] = at_ms // QUARTER_MS
+        # The rest of a note is of this charge alone.
+        parts.append(fields.get(b"n", b"").partition(_BETWEEN_NOTES)[0])
         which = tuple(parts)
         count, latest_ms, latest = alike.get(which, (0, 0, one))
         if at_ms >= latest_ms:

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from operator import call
 from typing import Any
+from urllib.parse import unquote
 
 UNLIMITED = -1
+# Of each list of decisions of an account: so many are kept, and for so long after the last one.
+RECENT_AT_MOST = 1000
+RECENT_FOR_SECONDS = 35 * 24 * 3600
 
 
 def _text(value: Any) -> str:
@@ -109,8 +113,9 @@ class Record:
 
     @cached_property
     def template(self) -> str:
-        """What makes a text of all values in their order, with %: for the hot path."""
-        return self.separator.join("%s" if field.kind is _text else "%d" for field in self.fields)
+        """What makes a text of the values that are always there, with %: for the hot path."""
+        early = (field for field in self.fields if not field.is_later)
+        return self.separator.join("%s" if field.kind is _text else "%d" for field in early)
 
     def read_list(self, records: str) -> Iterator[dict[str, Any]]:
         """Each of several records in one text."""
@@ -235,6 +240,42 @@ ENTRY = Record(
         whole("at_ms", "When it was charged."),
     ),
 )
+NOTE = Record(
+    "note",
+    "What a check says of itself, for people: field n of the stream. Nothing is decided by it.",
+    (
+        text("tag", "For whom, in the caller's words, see `terms.tags`."),
+        text("model", "As customers name it, where that is known."),
+        text("request_id", "By which people find the decision again."),
+    ),
+    # No text of a caller may hold it.
+    separator="\x1f",
+)
+PASSED = Record(
+    "passed",
+    "A charge or refund that PostgreSQL has: each in list l of an account.",
+    (
+        text("entry_id", "In the stream."),
+        text("e", "See entry."),
+        text("m", "Charge ref and mark, see mark; or blank."),
+        text("t", "See tokens; or blank."),
+        text("n", "See note; or blank."),
+    ),
+    separator="\x1e",
+)
+REFUSED = Record(
+    "refused",
+    "A refusal: each in list f of an account.",
+    (
+        whole("at_ms", "When it was decided."),
+        whole("key_id", "Of the key."),
+        text("meter", "What was asked for; blank where there is no such meter."),
+        whole("chats", "That it would have taken."),
+        text("reason", "Why."),
+        text("note", "See note; or blank."),
+    ),
+    separator="\x1e",
+)
 TOKENS = Record(
     "tokens",
     "What a settled answer took of a model: field t of the stream.",
@@ -272,6 +313,13 @@ RECEIPT = Record(
         text("boosts", "What boosts paid, see taken."),
         whole("credits", "What credits paid."),
         whole("credit_chats", "Chats that those credits paid."),
+        later(
+            Field(
+                "note",
+                "See note, with %7C for separators; of a charge its tag. Left out where blank.",
+                lambda value: unquote(_text(value)),
+            )
+        ),
     ),
 )
 
@@ -358,6 +406,7 @@ ANSWER = Record(
         text("key_digest", "The one that matched."),
         later(whole("wanted", "Chats that the request takes.")),
         later(text("scopes", "Meters that the key may use, see key; of a look only.")),
+        later(text("note", "Of the first check with this request id, see note; or blank.")),
     ),
 )
 KEPT = Record(
@@ -415,10 +464,13 @@ _CHARGE_NAMES = ("account", "catalogue", "stream")
 SCRIPTS: Mapping[str, Asked] = {
     "check": Asked(
         files=("clock", "check", "holds", "check_rest"),
-        names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
+        names=(
+            *(*_CHARGE_NAMES, "refusals", "holds", "refused"),
+            *("replay", "replay_of_first_release"),
+        ),
         args=(
             *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
-            *("hold_ms", "hold_id", "digests"),
+            *("hold_ms", "hold_id", "note", "digests"),
         ),
         ends_in_list=True,
     ),
@@ -428,12 +480,13 @@ SCRIPTS: Mapping[str, Asked] = {
         args=(
             *("handle", "key_id", "meter", "at_ms", "week", "allowance", "boosts", "credits"),
             *("window_ms", "now_ms", "credit_chats", "charge_ref", "key_digest", "is_hold"),
+            "note",
         ),
     ),
     "settle": Asked(
         files=("clock", "holds", "settle"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
-        args=("handle", "hold_id", "units", "window_ms", "now_ms", "tokens"),
+        args=("handle", "hold_id", "units", "window_ms", "now_ms", "tokens", "note"),
     ),
     "extend": Asked(
         files=("clock", "holds", "extend"),
@@ -470,6 +523,9 @@ RECORDS: Mapping[str, Record] = {
             COUNTED,
             HOLD,
             ENTRY,
+            NOTE,
+            PASSED,
+            REFUSED,
             TOKENS,
             MARK,
             RECEIPT,

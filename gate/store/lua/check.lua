@@ -7,7 +7,8 @@
 -- conflict and too_many_holds. Not enough is key_cap_reached or quota_exhausted where the same
 -- request may pass after the week, above_key_cap or above_plan_cap where it may not.
 -- Writes only fields that no projection writes: week, used, credits_spent, b:<boost id>,
--- u:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds, the replay record.
+-- u:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds, the replay record, and
+-- the list of what was refused lately.
 --
 -- This file ends with the plain charge, which most are: a key without limits, an allowance that is
 -- enough, no hold. It makes no function and no table that it does not need. Everything else goes on
@@ -104,11 +105,12 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
       ACCOUNT.counted .. digest, TEXT.counted{week = counts, chats = key_used})
     -- One packed field: an entry is written for every charge, and waits in memory for the drain.
     local entry_id = redis.call('XADD', NAMES.stream, '*', 'e', TEXT.entry{handle = handle,
-      key_id = key_id, meter = meter, week = counts, allowance = chats, at_ms = now})
+      key_id = key_id, meter = meter, week = counts, allowance = chats, at_ms = now},
+      'n', ARGS.note)
     local answer = ANSWER{status = REASON.ok, key_id = key_id, plan = plan, cap = cap,
       used = already + chats, credits_left = credits - credits_spent, credits_per_chat = rate,
       week = counts, allowance_taken = chats, entry_id = entry_id, at_ms = now,
-      key_used = key_used, key_digest = digest, wanted = chats}
+      key_used = key_used, key_digest = digest, wanted = chats, note = replay and ARGS.note or ''}
     if replay then
       redis.call('SET', replay,
         cjson.encode({fingerprint = ARGS.fingerprint .. '|' .. key_id, reply = answer}),

@@ -9,6 +9,19 @@ local function count_refusal(reason)
     handle .. '|' .. key_id .. '|' .. whole(math.floor(now / 3600000)) .. '|' .. reason, 1)
 end
 
+-- The last ones are kept one by one for the owner of the key, apart from what passed, so that a
+-- client in a loop pushes out only refusals. The list is cut now and then, not at every one.
+local function keep_refusal(reason)
+  if units == 0 then return end
+  local length = redis.call('RPUSH', NAMES.refused, TEXT.refused{at_ms = whole(now),
+    key_id = key_id, meter = cost and meter or '', chats = whole(units * (cost or 0)),
+    reason = reason, note = ARGS.note})
+  if length >= RECENT_AT_MOST + 100 then
+    redis.call('LTRIM', NAMES.refused, -RECENT_AT_MOST, -1)
+  end
+  redis.call('EXPIRE', NAMES.refused, RECENT_FOR_SECONDS)
+end
+
 local function is_within(network, address)
   local prefix, bits = string.match(network, '^(%x+)/(%d+)$')
   bits = tonumber(bits)
@@ -28,6 +41,7 @@ if digest then
   if not record then return {REASON.invalid_key} end
   key_digest = digest
   if key_state ~= 'active' or (key_expires_ms ~= '' and now >= tonumber(key_expires_ms)) then
+    keep_refusal(REASON.invalid_key)
     return {REASON.invalid_key}
   end
   if key_addresses ~= '' then
@@ -40,6 +54,7 @@ if digest then
     -- Asked for from elsewhere the key is unknown, whatever else is asked. Its owner can see it.
     if not is_here then
       count_refusal(REASON.wrong_address)
+      keep_refusal(REASON.wrong_address)
       return {REASON.invalid_key}
     end
   end
@@ -118,11 +133,14 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     allowance_taken = allowance, boosts_taken = boosts_taken, credits_taken = credits_taken,
     entry_id = entry_id, at_ms = now, left_by_boost = table.concat(left, ','), key_cap = key_cap,
     key_used = key_used, key_digest = key_digest, wanted = wanted_chats,
-    scopes = units == 0 and key_scopes or ''}
+    scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or ''}
 end
 
 local function refuse(status)
-  if units > 0 then count_refusal(status) end
+  if units > 0 then
+    count_refusal(status)
+    keep_refusal(status)
+  end
   return answer_of(status, 0, '', 0, '')
 end
 
@@ -158,6 +176,7 @@ if from_credits > 0 and credits_taken > credits_left then
 end
 if units == 0 then return answer_of(REASON.ok, 0, '', 0, '') end
 if hold_ms > 0 and held >= HOLDS_AT_MOST then
+  keep_refusal(OUTCOME.too_many_holds)
   return {OUTCOME.too_many_holds}
 end
 
@@ -194,7 +213,8 @@ if hold_ms > 0 then
 else
   entry_id = redis.call('XADD', stream, '*', 'e', TEXT.entry{handle = handle, key_id = key_id,
     meter = meter, week = whole(week), allowance = whole(from_allowance), boosts = boosts_taken,
-    credit_chats = whole(from_credits), credits = whole(credits_taken), at_ms = whole(now)})
+    credit_chats = whole(from_credits), credits = whole(credits_taken), at_ms = whole(now)},
+    'n', ARGS.note)
 end
 
 local answer = answer_of(REASON.ok, from_allowance, boosts_taken, credits_taken, entry_id)

@@ -55,6 +55,6 @@ if in_stream then
     'e', TEXT.entry{handle = ARGS.handle, key_id = ARGS.key_id, meter = ARGS.meter,
       week = ARGS.week, allowance = whole(-allowance), boosts = table.concat(negative, ','),
       credit_chats = whole(-credit_chats), credits = whole(-credits), at_ms = ARGS.at_ms},
-    'm', ARGS.charge_ref .. '|' .. content)
+    'm', ARGS.charge_ref .. '|' .. content, 'n', ARGS.note)
 end
 return KEPT{status = OUTCOME.ok, allowance = returned, boosts = boosts, credits = credits}

@@ -3,7 +3,8 @@
 -- Answers kept: ok | already (settled the same before) | conflict (settled otherwise, or refunded)
 -- | gone (ran out, or never was) | too_much (more than was held) | cold | cold_catalogue.
 -- Kept is taken in the burn order: allowance, boosts, credits last.
--- Writes what check writes, the mark and the stream entry of what was kept, with its tokens.
+-- Writes what check writes, the mark and the stream entry of what was kept, with its tokens
+-- and its note.
 
 local account, catalogue, mark, holds = NAMES.account, NAMES.catalogue, NAMES.mark, NAMES.holds
 local account_epoch, stored_week = unpack(redis.call('HMGET', account, ACCOUNT.epoch, ACCOUNT.week))
@@ -67,9 +68,9 @@ if kept > 0 then
   local fields = {'e', TEXT.entry{handle = ARGS.handle, key_id = hold.key_id, meter = hold.meter,
       week = whole(hold.week), allowance = whole(allowance), boosts = boosts,
       credit_chats = whole(credit_chats), credits = whole(credits), at_ms = hold.at_ms},
-    'm', ARGS.hold_id .. '|' .. content}
+    'm', ARGS.hold_id .. '|' .. content, 'n', ARGS.note}
   if ARGS.tokens ~= '' then
-    fields[5], fields[6] = 't', ARGS.tokens
+    fields[7], fields[8] = 't', ARGS.tokens
   end
   redis.call('XADD', NAMES.stream, '*', unpack(fields))
 end

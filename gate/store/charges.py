@@ -53,8 +53,8 @@ class Answer:
     key_used: int = 0  # chats that the key has used this week, holds included
     key_digest: str = ""
     wanted: int = 0  # chats that the request takes
-    scopes: str = ""  # meters that the key may use, joined by commas; "" is all; of a look only
     note: str = ""  # of the first check with this request id
+    scopes: str = ""  # meters that the key may use, joined by commas; "" is all; of a look only
 
     @property
     def allowance_left(self) -> int | None:

@@ -6,7 +6,8 @@ What a script may name is declared in `layout`, and it is loaded only if all of 
     FIRST.digests                 10, where a list among ARGV or KEYS begins
     ACCOUNT.plan, CATALOGUE.cap   'plan', 'cap:', the name of a field or how it begins
     REASON.ok, OUTCOME.cold       'ok', 'cold', see `gate.terms.reasons`
-    KEPT{allowance = a, …}        {a, …}, an answer in its order; what is not given is its default
+    KEPT{allowance = a, …}        {a, …}, an answer in its order; what is not given is its default,
+                                  or at the end left out where it came later
     TEXT.entry{week = w, …}       (… .. '|' .. w .. '|' .. …), a record as text
     a, b = MATCH.key(text)        string.match(text, '…'); a and b must be called as the fields are
     for a, b in EACH.boost(text)  the same of each record in a list
@@ -102,7 +103,11 @@ def _built(lua: str) -> str:
         unknown = values.keys() - {field.name for field in record.fields}
         if unknown:
             raise CannotExpand(f"{record.name} has no {sorted(unknown)}")
-        ordered = [values.get(field.name, _literal(field.default)) for field in record.fields]
+        fields = record.fields
+        while not found[1] and fields[-1].is_later and fields[-1].name not in values:
+            # Readers know what a list lacks at its end.
+            fields = fields[:-1]
+        ordered = [values.get(field.name, _literal(field.default)) for field in fields]
         built = (
             "(" + f" .. '{record.separator}' .. ".join(ordered) + ")"
             if found[1]

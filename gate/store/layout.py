@@ -405,8 +405,8 @@ ANSWER = Record(
         whole("key_used", "Chats of the key this week."),
         text("key_digest", "The one that matched."),
         later(whole("wanted", "Chats that the request takes.")),
-        later(text("scopes", "Meters that the key may use, see key; of a look only.")),
         later(text("note", "Of the first check with this request id, see note; or blank.")),
+        later(text("scopes", "Meters that the key may use, see key; of a look only.")),
     ),
 )
 KEPT = Record(

@@ -1,10 +1,11 @@
 from django.urls import path, re_path
 
-from quotas import views
+from quotas import requests_page, views
 
 urlpatterns = [
     path("account/usage", views.usage, name="usage"),
     path("account/usage/now", views.usage_now, name="usage_now"),
     re_path(r"^account/usage/export\.(?P<kind>csv|json)$", views.usage_export, name="usage_export"),
     path("account/usage/zone", views.usage_zone, name="usage_zone"),
+    path("account/usage/requests", requests_page.requests, name="usage_requests"),
 ]

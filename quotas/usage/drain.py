@@ -22,7 +22,7 @@ from gate.store.hot_state import Entry, RawEntry
 from partitions.models import Partition
 from quotas.models.ledger import CreditEntry
 from quotas.models.used import ChargeMark, Source
-from quotas.usage import locks, stream
+from quotas.usage import locks, recents, stream
 from quotas.usage.locks import Drained
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def _move(
             _move_cursors(drained)
         # What an earlier drain wrote down but did not come to trim goes, too.
         done = cursors | drained
+        transaction.on_commit(lambda: recents.keep(found, drained=cursors))
         transaction.on_commit(lambda: stream.trim(done))
     return moved
 

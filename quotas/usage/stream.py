@@ -48,6 +48,19 @@ def raw_entries_after(cursors: Mapping[int, str], *, at_most: int) -> dict[int, 
     return found
 
 
+def raw_entries_until(cursors: Mapping[int, str], *, at_most: int) -> dict[int, list[RawEntry]]:
+    """Entries of partitions up to an id each, with it; so many of each, the newest first."""
+    client = connection.sync_client(settings.REDIS_URL)
+    found: dict[int, list[RawEntry]] = {}
+    for some in _a_few(cursors):
+        with client.pipeline(transaction=False) as pipe:
+            for index in some:
+                stream = hot_state.stream_name(index)
+                pipe.xrevrange(stream, max=cursors[index], count=at_most)
+            found |= zip(some, pipe.execute(), strict=True)
+    return found
+
+
 def trim(done: Mapping[int, str]) -> None:
     """Remove entries of partitions up to an id each, with it. Only what PostgreSQL has."""
     client = connection.sync_client(settings.REDIS_URL)

@@ -13,8 +13,10 @@ end
 -- client in a loop pushes out only refusals. The list is cut now and then, not at every one.
 local function keep_refusal(reason)
   if units == 0 then return end
+  -- Of a meter that there is: any other is a text of the caller.
+  local asked_for = cost and meter or ''
   local length = redis.call('RPUSH', NAMES.refused, TEXT.refused{at_ms = whole(now),
-    key_id = key_id, meter = cost and meter or '', chats = whole(units * (cost or 0)),
+    key_id = key_id, meter = asked_for, chats = whole(units * (cost or 0)),
     reason = reason, note = ARGS.note})
   if length >= RECENT_AT_MOST + 100 then
     redis.call('LTRIM', NAMES.refused, -RECENT_AT_MOST, -1)

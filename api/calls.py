@@ -117,7 +117,8 @@ class Calls:
     ) -> AsyncIterator[Call]:
         """Hold what a call costs, until the end of the block. Problem for a refusal.
 
-        shown_id, tag, model: what is recorded of it, see `Gate.check`. A block that ends without `Call.deliver`, however it ends, gives all of it back.
+        A block that ends without `Call.deliver`, however it ends, gives all of it back. shown_id,
+        tag and model are what is recorded of it, see `Gate.check`.
         """
         try:
             decision = await self._gate.check(

@@ -72,9 +72,7 @@ class Filter(forms.Form):
     )
     tag = forms.CharField(required=False, max_length=tags.AT_MOST, label="Tag")
 
-    def __init__(
-        self, asked: Any, *, decisions: Iterable[Decided], keys: Iterable[ApiKey]
-    ) -> None:
+    def __init__(self, asked: Any, *, decisions: Iterable[Decided], keys: Iterable[ApiKey]) -> None:
         super().__init__(asked)
         reasons = sorted({one.reason for one in decisions if not one.has_passed})
         self._choices("reason", [(reason, explained(reason).name) for reason in reasons])
@@ -117,7 +115,9 @@ def requests(request: AccountRequest) -> HttpResponse:
     page = Paginator(form.of(decisions), _A_PAGE).get_page(request.GET.get("page"))
     meters = dict(Meter.objects.values_list("slug", "name"))
     asked = {
-        name: value for name in form.fields if (value := request.GET.get(name, "")) and value.strip()
+        name: value
+        for name in form.fields
+        if (value := request.GET.get(name, "")) and value.strip()
     }
     return render(
         request,

@@ -213,6 +213,7 @@ async def test_nothing_that_a_customer_forges_arrives_anywhere(
 ) -> None:
     forged = [
         ("X-Quota-Request-Id", "same"),
+        ("X-Quota-Tag", "somebody"),
         ("X-Quota-Units", "0"),
         ("X-Quota-Meter", "nonsense"),
         ("X-Quota-Client-IP", "192.0.2.9"),

@@ -28,6 +28,7 @@ VISITOR_PAGES = [
 OWN_PAGES = [
     "/account/keys",
     "/account/usage",
+    "/account/usage/requests",
     "/account/billing",
     "/auth/email/",
     "/auth/password/change/",

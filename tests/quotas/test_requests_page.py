@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from accounts.models import Account
+from gate.terms.reasons import MEANINGS, Reason
 from quotas.usage.explained import REFUSALS, explained
 from quotas.usage.recents import decisions_of
-from gate.terms.reasons import MEANINGS, Reason
 from tests.quotas.conftest import WEDNESDAY
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_recents import many
@@ -106,9 +106,7 @@ def test_what_cannot_be_asked_is_said_beside_the_field(
     assert rows(page) == 0
 
 
-def test_it_says_why_nothing_is_there(
-    key: str, gate: LiveGate, shown: Callable[..., str]
-) -> None:
+def test_it_says_why_nothing_is_there(key: str, gate: LiveGate, shown: Callable[..., str]) -> None:
     assert "No requests yet" in shown()
     gate.check(key, at=WEDNESDAY, shown_id="one")
     page = shown(request_id="another")
@@ -125,16 +123,12 @@ def test_it_says_so_while_valkey_is_away(
     assert "Nobody can say now" in response.content.decode()
 
 
-def test_nobody_sees_those_of_others(
-    used_up: str, outsider_client: Client, client: Client
-) -> None:
+def test_nobody_sees_those_of_others(used_up: str, outsider_client: Client, client: Client) -> None:
     assert "the-one" not in outsider_client.get(URL).content.decode()
     assert client.get(URL).status_code == 302
 
 
-def test_texts_of_callers_are_no_markup(
-    key: str, gate: LiveGate, owner_client: Client
-) -> None:
+def test_texts_of_callers_are_no_markup(key: str, gate: LiveGate, owner_client: Client) -> None:
     gate.check(key, at=WEDNESDAY, shown_id="<b>id</b>", tag="<b>tag</b>", model="<b>m</b>")
     page = owner_client.get(URL, {"request_id": "<b>id</b>"}).content.decode()
     assert "<b>" not in page

@@ -33,6 +33,7 @@ AT_MOST = {
     "key_revoke": 4,
     "usage": 10,
     "usage_now": 10,
+    "usage_requests": 6,
     "billing": 10,
     "purchase": 7,
     "account_email": 5,

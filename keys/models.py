@@ -105,7 +105,10 @@ class ApiKey(models.Model):
         if self.scopes:
             limits.append(f"for {', '.join(self.scopes)}")
         if self.addresses:
-            limits.append(f"from {', '.join(self.addresses)}")
+            # A list of keys stays a list, however many networks each is bound to.
+            shown, others = self.addresses[:3], len(self.addresses) - 3
+            more = f" and {others} more" if others > 0 else ""
+            limits.append(f"from {', '.join(shown)}{more}")
         return " · ".join(limits)
 
     def state(self, *, used: int = 0) -> KeyState:

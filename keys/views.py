@@ -9,10 +9,12 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_page
+from accounts.paging import page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
 from keys.forms import NewKeyForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
+from keys.listing import KeyFilter, people_of
 from keys.models import ApiKey
 from keys.revoke import CannotRevoke, revoke_api_key
 
@@ -21,7 +23,7 @@ from keys.revoke import CannotRevoke, revoke_api_key
 @account_page(Act.SEE_KEYS)
 @never_cache
 def key_list(request: AccountRequest) -> HttpResponse:
-    """The account's keys, newest first."""
+    """The account's keys, newest first: those that are asked for, by pages."""
     return _list(request, NewKeyForm(), status=200)
 
 
@@ -81,8 +83,16 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
 
 
 def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResponse:
-    keys = list(ApiKey.objects.filter(account=request.account).select_related("account"))
-    return render(request, "keys/list.html", {"keys": keys, "form": form}, status=status)
+    """The form for a new key above a page of those that there are."""
+    people = people_of(request.account)
+    asked = KeyFilter(request.GET, people=people)
+    keys = None
+    if asked.is_valid():
+        rows = ApiKey.objects.filter(account=request.account)
+        rows = asked.narrow(rows, at=timezone.now()).select_related("account", "created_by")
+        keys = page_of(rows, request.GET, kept=asked.kept)
+    context = {"keys": keys, "form": form, "asked": asked, "is_team": len(people) > 1}
+    return render(request, "keys/list.html", context, status=status)
 
 
 def _curl(plaintext: str) -> str:

@@ -1,8 +1,12 @@
 """Parts of pages that look the same wherever they stand. What they look like is in `partials/`."""
 
+from typing import Any
+
 from django import template
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+
+from accounts.paging import ListPage
 
 register = template.Library()
 
@@ -56,6 +60,15 @@ def table(
         "content": content,
     }
     return render_to_string("partials/_table.html", context)
+
+
+@register.inclusion_tag("partials/_list_pages.html")
+def list_pages(page: ListPage[object], *, url: str, label: str) -> dict[str, Any]:
+    """The ways to the other pages of a list at this address; of a lost page, the way back.
+
+    label: what is listed, which tells several lists of a page apart when they are read out.
+    """
+    return {"page": page, "url": url, "label": label}
 
 
 def _names(text: str) -> set[str]:

@@ -29,7 +29,7 @@ AT_MOST = {
     "home": 6,
     "pricing": 9,
     "quickstart": 4,
-    "keys": 4,
+    "keys": 5,
     "key_revoke": 4,
     "usage": 10,
     "usage_now": 10,

@@ -1,0 +1,101 @@
+"""Finding keys among many: by name, by the end of their text, by state, by who made them."""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
+from django.http import QueryDict
+
+from accounts.models import Account, User
+from accounts.paging import FilterForm
+from gate.terms.redaction import holds_secret
+from keys.models import ApiKey
+
+# A list to choose from is read by people; whoever is not on it is found by the keys' names.
+_PEOPLE_AT_MOST = 100
+# A key as pages show it, copied from there.
+_MASKED = re.compile(r"sk_[0-9A-Za-z]*…([0-9A-Za-z]{4})")
+
+
+def people_of(account: Account) -> Sequence[User]:
+    """Who may have made keys of an account: its members, by their address."""
+    members = User.objects.filter(memberships__account=account)
+    return list(members.order_by("email")[:_PEOPLE_AT_MOST])
+
+
+class KeyFilter(FilterForm):
+    """Which keys to list; without anything, all of them."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=80,
+        label="Name or last four characters",
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "autocomplete": "off",
+                # What is searched for stands in an address, where no key belongs.
+                "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
+                "title": "Not the key itself: its last four characters are enough.",
+            }
+        ),
+    )
+    state = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", "Any"),
+            ("active", "Active"),
+            ("expired", "Expired"),
+            ("revoked", "Revoked"),
+        ],
+        label="State",
+        error_messages={"invalid_choice": "Choose one of the states."},
+    )
+    by = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        label="Made by",
+        error_messages={"invalid_choice": "Choose one of the people of this account."},
+    )
+
+    def __init__(self, asked: QueryDict, *, people: Sequence[User]) -> None:
+        """people: of the account; one alone is not asked for."""
+        super().__init__(asked.dict())
+        if len(people) > 1:
+            named = [(str(person.pk), person.get_full_name()) for person in people]
+            by = cast("forms.ChoiceField", self.fields["by"])
+            by.choices = [("", "Anybody"), *named]
+        else:
+            del self.fields["by"]
+
+    def clean_q(self) -> str:
+        """Whatever holds a key is not shown again."""
+        words: str = self.cleaned_data["q"]
+        if holds_secret(words):
+            self.data = {**self.data, "q": ""}
+            raise ValidationError("That is a key. Search for its last four characters instead.")
+        return words
+
+    def narrow(self, keys: QuerySet[ApiKey], *, at: datetime) -> QuerySet[ApiKey]:
+        """Those of the keys that are asked for; the form is valid."""
+        asked: dict[str, Any] = self.cleaned_data
+        if words := asked["q"]:
+            masked = _MASKED.fullmatch(words)
+            end = masked[1] if masked else words
+            keys = keys.filter(Q(name__icontains=words) | Q(last_four=end))
+        if by := asked.get("by"):
+            keys = keys.filter(created_by=by)
+        is_over = Q(expires_at__lte=at)
+        match asked["state"]:
+            case "active":
+                keys = keys.exclude(is_over).filter(revoked_at=None)
+            case "expired":
+                keys = keys.filter(is_over, revoked_at=None)
+            case "revoked":
+                keys = keys.exclude(revoked_at=None)
+        return keys

@@ -1,0 +1,256 @@
+"""Finding keys among many, on pages that stay small."""
+
+import re
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import Account, Membership, User
+from keys.models import ApiKey
+from tests.keys.acts import submit_key
+from tests.site.answer import Answer
+
+PAGE = "/account/keys"
+ROW = re.compile(r'<th scope="row">\s*(.*?)\s*(?:<span|</th>)', re.DOTALL)
+WHOLE_KEY = "sk_AbCd1234" + "Zx9" * 12 + "Zx"
+
+
+def make_key(account: Account, name: str, *, minutes: int = 0, **more: object) -> ApiKey:
+    """A key as the database has it, made so many minutes from now."""
+    fields = {"pepper_id": "1", "last_four": "0000", "created_at": timezone.now(), **more}
+    key = ApiKey(account=account, name=name, digest=uuid4().hex, submission=uuid4(), **fields)
+    key.created_at += timedelta(minutes=minutes)
+    key.save()
+    return key
+
+
+def ask(client: Client, **asked: str | int) -> Answer:
+    """The page that a search leads to."""
+    response = client.get(PAGE, asked)
+    assert response.status_code == 200
+    return response
+
+
+def listed(page: Answer) -> list[str]:
+    """The names in the list, from above."""
+    return ROW.findall(page.content.decode())
+
+
+def error_of(page: Answer, field: str) -> str:
+    """What the page says about a field."""
+    (error,) = page.context["asked"].errors[field]
+    assert str(error) in page.content.decode().replace("&#x27;", "'")
+    return str(error)
+
+
+def follow(client: Client, page: Answer, rel: str) -> Answer:
+    """The page that a link of the list leads to."""
+    found = re.search(rf'rel="{rel}"\s+href="([^"]+)"', page.content.decode())
+    assert found, page.content.decode()
+    return client.get(found[1].replace("&amp;", "&"))
+
+
+def test_without_keys_there_is_nothing_to_search(owner_client: Client) -> None:
+    page = ask(owner_client).content.decode()
+    assert "No keys yet" in page
+    assert "Search" not in page
+
+
+def test_the_newest_come_first_and_pages_keep_their_rows_while_keys_are_made(
+    account: Account, owner_client: Client
+) -> None:
+    for number in range(120):
+        make_key(account, f"key {number}", minutes=number - 200)
+    names = [f"key {number}" for number in reversed(range(120))]
+    first = ask(owner_client)
+    assert listed(first) == names[:50]
+    make_key(account, "made meanwhile")
+    second = follow(owner_client, first, "next")
+    assert listed(second) == names[50:100]
+    third = follow(owner_client, second, "next")
+    assert listed(third) == names[100:]
+    assert 'rel="next"' not in third.content.decode()
+    assert listed(follow(owner_client, third, "prev")) == names[50:100]
+
+
+def test_the_form_for_a_new_key_stays_on_top_of_every_page(
+    account: Account, owner_client: Client
+) -> None:
+    for number in range(51):
+        make_key(account, f"key {number}")
+    for page in (ask(owner_client), follow(owner_client, ask(owner_client), "next")):
+        html = page.content.decode()
+        assert html.index("Create key") < html.index("Your keys")
+
+
+@pytest.mark.parametrize("words", ["Laptop", "LAPT", "top of Olga", "ab%c", "1xY9"])
+def test_a_key_is_found_by_a_part_of_its_name_or_its_last_four(
+    account: Account, owner_client: Client, words: str
+) -> None:
+    make_key(account, "laptop of Olga ab%c", last_four="1xY9")
+    make_key(account, "server abc", last_four="1xy9")
+    assert listed(ask(owner_client, q=words)) == ["laptop of Olga ab%c"]
+
+
+def test_a_key_is_found_by_what_pages_show_of_it(account: Account, owner_client: Client) -> None:
+    shown = make_key(account, "laptop", last_four="1xY9").masked
+    make_key(account, "server", last_four="1xy9")
+    assert listed(ask(owner_client, q=shown)) == ["laptop"]
+
+
+def test_keys_are_found_by_their_state(account: Account, owner_client: Client) -> None:
+    now = timezone.now()
+    make_key(account, "for good", minutes=-1)
+    make_key(account, "for a year", minutes=-2, expires_at=now + timedelta(days=365))
+    make_key(account, "over", minutes=-3, expires_at=now - timedelta(seconds=1))
+    make_key(account, "revoked", minutes=-4, revoked_at=now)
+    make_key(account, "revoked and over", minutes=-5, revoked_at=now, expires_at=now)
+    names = {state: listed(ask(owner_client, state=state)) for state in ("active", "expired")}
+    assert names == {"active": ["for good", "for a year"], "expired": ["over"]}
+    assert listed(ask(owner_client, state="revoked")) == ["revoked", "revoked and over"]
+    assert len(listed(ask(owner_client, state=""))) == 5
+
+
+def test_a_team_finds_keys_by_who_made_them(
+    account: Account, owner: User, team_mate: User, owner_client: Client
+) -> None:
+    make_key(account, "Olga’s", created_by=owner)
+    make_key(account, "Tim’s", created_by=team_mate)
+    page = ask(owner_client, by=team_mate.pk)
+    assert listed(page) == ["Tim’s"]
+    assert "by Tim Mate" in page.content.decode()
+
+
+def test_who_is_alone_is_not_asked_who_made_a_key(account: Account, owner_client: Client) -> None:
+    make_key(account, "laptop")
+    assert "Made by" not in ask(owner_client).content.decode()
+
+
+def test_people_of_other_accounts_are_no_choice(
+    account: Account, outsider: User, team_mate: User, owner_client: Client
+) -> None:
+    make_key(outsider.personal_account, "theirs", created_by=outsider)
+    page = ask(owner_client, by=outsider.pk)
+    assert error_of(page, "by") == "Choose one of the people of this account."
+    assert listed(page) == []
+    assert outsider.name not in page.content.decode()
+
+
+def test_keys_of_other_accounts_are_never_listed(
+    account: Account, outsider: User, owner_client: Client
+) -> None:
+    theirs = make_key(outsider.personal_account, "theirs", last_four="abcd", minutes=-1)
+    mine = make_key(account, "mine", minutes=1)
+    place = f"{mine.created_at:%Y%m%dT%H%M%S.%f}Z-{mine.pk}"
+    for asked in ({}, {"q": "theirs"}, {"q": "abcd"}, {"q": theirs.masked}, {"after": place}):
+        page = ask(owner_client, **asked)
+        assert "theirs" not in listed(page), asked
+
+
+def test_what_matches_nothing_says_so_and_leads_to_all_keys(
+    account: Account, owner_client: Client
+) -> None:
+    make_key(account, "laptop")
+    page = ask(owner_client, q="no such key", state="active").content.decode()
+    assert "No key is like that" in page
+    assert '<a class="btn" href="/account/keys">Show all keys</a>' in page
+
+
+def test_a_search_stays_on_the_pages_behind_it(account: Account, owner_client: Client) -> None:
+    for number in range(60):
+        make_key(account, f"a&b {number:02}", minutes=number - 100)
+        make_key(account, f"other {number:02}", minutes=number - 100)
+    second = follow(owner_client, ask(owner_client, q="a&b", state="active"), "next")
+    assert listed(second) == [f"a&amp;b {number:02}" for number in reversed(range(10))]
+    assert 'value="a&amp;b"' in second.content.decode()
+
+
+def test_a_page_past_the_last_leads_to_the_first(account: Account, owner_client: Client) -> None:
+    make_key(account, "laptop")
+    for place in ("20000101T000000.000000Z-1", "damaged", "' OR 1=1 --", "\x00"):
+        page = ask(owner_client, after=place, q="lap").content.decode()
+        assert "Nothing here any more" in page
+        assert '<a class="btn" href="/account/keys?q=lap">Go to the first page</a>' in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "field", "says"),
+    [
+        ({"q": "x" * 81}, "q", "at most 80 characters"),
+        ({"q": "a\x00b"}, "q", "Null characters are not allowed."),
+        ({"state": "everything"}, "state", "Choose one of the states."),
+    ],
+)
+def test_a_search_that_cannot_be_is_told_at_its_field(
+    account: Account, owner_client: Client, asked: dict[str, str], field: str, says: str
+) -> None:
+    make_key(account, "laptop")
+    page = ask(owner_client, **asked)
+    assert says in error_of(page, field)
+    assert listed(page) == []
+
+
+def test_a_filter_with_everything_in_it_is_answered(
+    account: Account, owner: User, team_mate: User, owner_client: Client
+) -> None:
+    make_key(account, "laptop", created_by=owner)
+    page = ask(
+        owner_client, q="lap", state="active", by=owner.pk, before="20000101T000000.000000Z-1"
+    )
+    assert listed(page) == ["laptop"]
+
+
+def test_a_key_that_is_searched_for_is_not_shown_again(
+    account: Account, owner_client: Client
+) -> None:
+    make_key(account, "laptop")
+    page = ask(owner_client, q=WHOLE_KEY)
+    assert error_of(page, "q").startswith("That is a key.")
+    assert WHOLE_KEY not in page.content.decode()
+
+
+def test_a_mistake_in_a_new_key_leaves_the_list_as_it_is(
+    account: Account, owner_client: Client
+) -> None:
+    make_key(account, "laptop")
+    page = submit_key(owner_client, "")
+    assert page.status_code == 422
+    assert listed(page) == ["laptop"]
+
+
+def test_a_thousand_keys_are_a_light_page_with_few_questions(
+    account: Account, owner: User, team_mate: User, owner_client: Client
+) -> None:
+    now = timezone.now()
+    networks = [f"2001:db8:{number:x}::/48" for number in range(20)]
+    ApiKey.objects.bulk_create(
+        ApiKey(
+            account=account,
+            name="n" * 80,
+            digest=uuid4().hex,
+            pepper_id="1",
+            last_four="0000",
+            submission=uuid4(),
+            created_by=owner,
+            last_used_at=now,
+            weekly_cap=1000,
+            addresses=networks,
+        )
+        for _ in range(1_000)
+    )
+    for number in range(150):
+        person = User.objects.create_user(f"person{number}@example.com")
+        Membership.objects.create(account=account, user=person, role=Membership.Role.MEMBER)
+    with CaptureQueriesContext(connection) as asked:
+        page = ask(owner_client, q="n", state="active", by=owner.pk)
+    assert len(listed(page)) == 50
+    assert "from 2001:db8:0::/48, 2001:db8:1::/48, 2001:db8:2::/48 and 17 more" in (
+        page.content.decode()
+    )
+    assert len(page.content) < 100 * 1024
+    assert len(asked) <= 10

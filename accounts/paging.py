@@ -140,6 +140,26 @@ def page_of(
     )
 
 
+def of_kind_between(
+    rows: QuerySet[M],
+    *,
+    kind: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> QuerySet[M]:
+    """Those of the rows that are of one kind, "" is any, and were made from `since` to `until`.
+
+    For models with `kind` and `created_at`. What was made at `until` itself is not among them.
+    """
+    if kind:
+        rows = rows.filter(kind=kind)
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    if until is not None:
+        rows = rows.filter(created_at__lt=until)
+    return rows
+
+
 class FilterForm(forms.Form):
     """What narrows a list down. An address says it, so that what is seen can be shared."""
 

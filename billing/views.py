@@ -16,9 +16,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from accounts.current import AccountRequest, account_page
 from accounts.models import Account
+from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout, fulfilment
+from billing.listing import KindAndDays
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable, UnknownToStripe
 from quotas import entitlements, grants, projection, statement
@@ -27,7 +29,7 @@ from quotas.standing import Outlook, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
 
-_LINES = 20
+_LINES = 10
 # A page that waits for a payment looks again: so many times after so many seconds, then no more.
 _LOOKS = ((10, 3), (20, 10), (30, 30))
 
@@ -136,6 +138,43 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
         standing = standing_of(request.account)
         context |= {"standing": standing, "outlook": outlook_of(standing)}
     return render(request, "billing/purchase.html", context)
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def purchase_list(request: AccountRequest) -> HttpResponse:
+    """Everything that the account ever ordered, by pages."""
+    asked = KindAndDays(request.GET, kinds=[("boost", "Boosts"), ("credits", "Credits")])
+    page = None
+    if asked.is_valid():
+        rows = of_kind_between(
+            Purchase.objects.filter(account=request.account),
+            kind=asked.cleaned_data["kind"],
+            since=asked.since_at,
+            until=asked.until_at,
+        )
+        page = page_of(rows, request.GET, kept=asked.kept)
+    return render(request, "billing/purchases.html", {"page": page, "asked": asked})
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def credit_list(request: AccountRequest) -> HttpResponse:
+    """The account's whole credit ledger, by pages."""
+    asked = KindAndDays(request.GET, kinds=statement.KINDS)
+    page = None
+    if asked.is_valid():
+        page = statement.page_of_lines(
+            request.account,
+            request.GET,
+            kept=asked.kept,
+            kind=asked.cleaned_data["kind"],
+            since=asked.since_at,
+            until=asked.until_at,
+        )
+    return render(request, "billing/credits.html", {"page": page, "asked": asked})
 
 
 def _looks(request: AccountRequest) -> int:

@@ -33,7 +33,7 @@ class KeyFilter(FilterForm):
     q = forms.CharField(
         required=False,
         max_length=80,
-        label="Name or last four characters",
+        label="Name or last four",
         widget=forms.TextInput(
             attrs={
                 "type": "search",

@@ -1,10 +1,15 @@
 """What became of an account's credits, line by line, for people to read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from accounts.models import Account
+from accounts.paging import ListPage, of_kind_between, page_of
 from quotas.models.ledger import Boost, CreditEntry
+
+# What lines are about, with what it is called.
+KINDS: list[tuple[str, str]] = [(kind.value, str(kind.label)) for kind in CreditEntry.Kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,24 @@ def additions_between(
         .exclude(kind=CreditEntry.Kind.SPEND)
     )
     return [_line(entry) for entry in entries[:at_most]]
+
+
+def page_of_lines(
+    account: Account,
+    asked: Mapping[str, str],
+    *,
+    kept: Mapping[str, str],
+    kind: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> ListPage[Line]:
+    """A page of an account's ledger, as an address asks for it; see `accounts.paging`.
+
+    kind: of the lines, "" is any. since, until: when they were written; `until` is excluded.
+    """
+    entries = CreditEntry.objects.filter(account=account)
+    entries = of_kind_between(entries, kind=kind, since=since, until=until)
+    return page_of(entries, asked, kept=kept).of(_line)
 
 
 def _line(entry: CreditEntry) -> Line:

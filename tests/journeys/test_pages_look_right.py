@@ -30,6 +30,8 @@ OWN_PAGES = [
     "/account/usage",
     "/account/usage/requests",
     "/account/billing",
+    "/account/billing/purchases",
+    "/account/billing/credits",
     "/auth/email/",
     "/auth/password/change/",
     "/auth/reauthenticate/",

@@ -35,6 +35,8 @@ DOES = {
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
+    "purchases": Act.SEE_MONEY,
+    "credits": Act.SEE_MONEY,
     "checkout": Act.SPEND_MONEY,
     "pack_switch": Act.SWITCH_PACKS,
 }

@@ -125,6 +125,8 @@ OWN = (
     "keys",
     "usage",
     "billing",
+    "purchases",
+    "credits",
     "account_email",
     "account_change_password",
     "account_reauthenticate",
@@ -197,7 +199,17 @@ def test_every_page_has_a_title_and_one_heading(
 def test_account_pages_are_kept_by_no_cache(
     pages: dict[str, Callable[[], Answer]],
 ) -> None:
-    for name in ("keys", "usage", "billing", "revoke", "new key", "repeated key", "purchase"):
+    for name in (
+        "keys",
+        "usage",
+        "billing",
+        "purchases",
+        "credits",
+        "revoke",
+        "new key",
+        "repeated key",
+        "purchase",
+    ):
         assert "no-store" in pages[name]()["Cache-Control"], name
 
 

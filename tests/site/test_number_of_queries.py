@@ -36,6 +36,8 @@ AT_MOST = {
     "usage_requests": 6,
     "billing": 10,
     "purchase": 7,
+    "purchases": 4,
+    "credits": 4,
     "account_email": 5,
     "account_change_password": 3,
     "account_reauthenticate": 3,

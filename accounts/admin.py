@@ -1,14 +1,17 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
-from django.db.models import ForeignKey, Model, QuerySet
+from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 
+from accounts.large_lists import LargeListAdmin, in_period
 from accounts.models import Membership, User
 
 
@@ -72,7 +75,7 @@ class NewUserForm(AdminUserCreationForm[User]):
         fields = ("email",)
 
 
-class UserAdmin(DjangoUserAdmin[User]):
+class UserAdmin(LargeListAdmin[User], DjangoUserAdmin[User]):
     """People who sign in. A new one gets a personal account.
 
     Registered where it can say what becomes of their keys: `quotas.admin.people`.
@@ -82,8 +85,9 @@ class UserAdmin(DjangoUserAdmin[User]):
     add_form = NewUserForm
     ordering = ("email",)
     list_display = ("email", "name", "is_staff", "is_active", "date_joined", "last_login")
-    list_filter = ("is_staff", "is_superuser", "is_active", "date_joined")
-    search_fields = ("email", "name")
+    list_filter = ("is_staff", "is_superuser", "is_active", in_period("date_joined"))
+    search_fields = ("^email", "^name")
+    search_help_text = "How an e-mail address or a name begins."
     readonly_fields = ("date_joined", "last_login")
     inlines: ClassVar = [AccountInline]
     fieldsets = (
@@ -107,3 +111,23 @@ class UserAdmin(DjangoUserAdmin[User]):
     def get_inlines(self, request: HttpRequest, obj: User | None = None) -> Any:
         """A membership needs a saved user."""
         return self.inlines if obj else []
+
+
+# The admin of the package counts them all, and looks for a part of an address in every one.
+admin.site.unregister(EmailAddress)
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc]
+    """Addresses of people, and whether they were confirmed."""
+
+    list_filter = ("verified",)
+    list_select_related = ("user",)
+    search_help_text = "A whole e-mail address."
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("email",)
+
+    def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
+        """They are kept in small letters."""
+        return Q(email=words.lower())

@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.beginnings import beginnings_index
 from accounts.names import NameField, name_check
 from gate.store.hot_state import partition_of
 from gate.terms.key_text import new_handle
@@ -73,6 +74,19 @@ class User(AbstractBaseUser, PermissionsMixin):
                 violation_error_message="Somebody signs in with this e-mail address already.",
             ),
             name_check("user_name_clean", may_be_empty=True),
+        ]
+        indexes: ClassVar = [
+            beginnings_index("email", name="user_email_begins"),
+            beginnings_index("name", name="user_name_begins"),
+            models.Index(fields=["date_joined"], name="user_joined"),
+            # The few that the admin's filters look for.
+            models.Index(fields=["email"], condition=models.Q(is_staff=True), name="user_staff"),
+            models.Index(
+                fields=["email"], condition=models.Q(is_superuser=True), name="user_superuser"
+            ),
+            models.Index(
+                fields=["email"], condition=models.Q(is_active=False), name="user_inactive"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -150,6 +164,13 @@ class Account(models.Model):
 
     class Meta:
         constraints: ClassVar = [name_check("account_name_clean")]
+        indexes: ClassVar = [
+            beginnings_index("name", name="account_name_begins"),
+            models.Index(fields=["created_at"], name="account_created"),
+            models.Index(
+                fields=["id"], condition=models.Q(is_personal=False), name="account_of_team"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.handle})"

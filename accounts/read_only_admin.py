@@ -2,14 +2,15 @@
 
 from typing import TypeVar
 
-from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
+
+from accounts.large_lists import LargeListAdmin
 
 M = TypeVar("M", bound=Model)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[M]):
+class ReadOnlyAdmin(LargeListAdmin[M]):
     """For rows that other code writes."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -10,6 +10,8 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
 
+from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
+from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.models import User
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing import resolving
@@ -62,7 +64,7 @@ class ResolveForm(forms.Form):
 
 
 @admin.register(Purchase)
-class PurchaseAdmin(ReadOnlyAdmin[Purchase]):
+class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
     """What was bought; Stripe and fulfilment write it, and a person deals with what went wrong."""
 
     list_display = (
@@ -75,11 +77,13 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase]):
         "paid_at",
         "resolved_at",
     )
-    list_filter = (AlarmFilter, "status", "kind", "created_at")
-    search_fields = ("=id", "stripe_session_id", "account__handle", "account__name", "user__email")
-    list_select_related = ("account",)
+    list_filter = (AlarmFilter, "status", "kind", in_period("created_at"))
+    search_fields = ("id", "stripe_session_id")
+    search_help_text = (
+        "A purchase’s number, the id of its session at Stripe, or an account: "
+        f"{HOW_ACCOUNTS_ARE_FOUND}"
+    )
     exclude = ("checkout_url",)
-    date_hierarchy = "created_at"
 
     def get_urls(self) -> list[Any]:
         own = path(
@@ -129,6 +133,10 @@ class StripeEventAdmin(ReadOnlyAdmin[StripeEvent]):
     """What Stripe told us, and whether it was handled."""
 
     list_display = ("type", "event_id", "received_at", "handled_at", "attempts", "error")
-    list_filter = (("handled_at", admin.EmptyFieldListFilter), "type", "received_at")
+    list_filter = (("handled_at", admin.EmptyFieldListFilter), in_period("received_at"))
     search_fields = ("event_id", "type")
-    date_hierarchy = "received_at"
+    search_help_text = "An event’s id or its type, as “checkout.session.completed”."
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
+        """A list of events reads none of what they carry."""
+        return super().get_queryset(request).defer("payload")

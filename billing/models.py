@@ -126,7 +126,7 @@ class Purchase(models.Model):
     objects: ClassVar[PurchaseManager] = PurchaseManager()
 
     class Meta:
-        ordering = ("-created_at",)
+        ordering = ("-created_at", "-pk")
         indexes: ClassVar = [
             models.Index(fields=["account", "-created_at"]),
             models.Index(
@@ -138,6 +138,13 @@ class Purchase(models.Model):
                 fields=["created_at"],
                 condition=~Q(problem="") & Q(resolved_at=None),
                 name="purchase_alarm",
+            ),
+            models.Index(fields=["-created_at", "-id"], name="purchase_newest"),
+            models.Index(fields=["status", "-created_at", "-id"], name="purchase_of_status"),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=~Q(problem="") & Q(resolved_at__isnull=False),
+                name="purchase_resolved",
             ),
         ]
         constraints: ClassVar = [
@@ -216,11 +223,13 @@ class StripeEvent(models.Model):
     )
 
     class Meta:
-        ordering = ("-received_at",)
+        ordering = ("-received_at", "-pk")
         indexes: ClassVar = [
             models.Index(
                 fields=["retry_at"], condition=Q(handled_at=None), name="stripe_event_unhandled"
-            )
+            ),
+            models.Index(fields=["-received_at", "-id"], name="stripe_event_newest"),
+            models.Index(fields=["type", "-received_at", "-id"], name="stripe_event_of_type"),
         ]
 
     def __str__(self) -> str:

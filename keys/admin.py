@@ -7,6 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
+from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.models import User
 from accounts.read_only_admin import ReadOnlyAdmin
 from keys.issue import issue_service_token
@@ -15,13 +17,16 @@ from keys.revoke import CannotRevoke, revoke_api_key, revoke_service_token
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnlyAdmin[ApiKey]):
+class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
     """Keys are made by their owners; here they are found and revoked."""
 
     list_display = ("name", "masked", "account", "created_at", "last_used_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
-    search_fields = ("name", "last_four", "account__handle", "account__name", "created_by__email")
-    list_select_related = ("account",)
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), in_period("created_at"))
+    search_fields = ("^name", "last_four")
+    search_help_text = (
+        "How a key’s name begins, its last four characters, or an account: "
+        f"{HOW_ACCOUNTS_ARE_FOUND}"
+    )
     actions = ("revoke",)
 
     @admin.action(description="Revoke selected keys", permissions=["view"])

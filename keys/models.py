@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts.beginnings import beginnings_index
 from accounts.models import Account
 from accounts.names import NameField, name_check
 from gate.service.trust import Trust
@@ -73,7 +74,16 @@ class ApiKey(models.Model):
                 fields=["id"],
                 condition=Q(pushed_version__lt=F("version")),
                 name="api_key_unpushed",
-            )
+            ),
+            models.Index(fields=["account", "-created_at", "-id"], name="api_key_of_account"),
+            models.Index(fields=["-created_at", "-id"], name="api_key_newest"),
+            models.Index(
+                fields=["-created_at", "-id"],
+                condition=Q(revoked_at__isnull=False),
+                name="api_key_revoked",
+            ),
+            models.Index(fields=["last_four"], name="api_key_last_four"),
+            beginnings_index("name", name="api_key_name_begins"),
         ]
 
     def __str__(self) -> str:

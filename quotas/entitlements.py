@@ -84,6 +84,13 @@ def plan_counting(at: datetime) -> Coalesce:
     return Coalesce(Subquery(best), Subquery(default), output_field=BigIntegerField())
 
 
+def may_count(plan_pk: int) -> Q:
+    """A condition on accounts, before each is asked for its `plan_counting`: who holds the plan."""
+    if Plan.objects.filter(pk=plan_pk, is_default=True).exists():
+        return Q()
+    return Q(pk__in=PlanGrant.objects.filter(plan=plan_pk, ended_at=None).values("account"))
+
+
 def is_suspended() -> Exists:
     """The same for accounts whose every request is refused."""
     return Exists(Suspension.objects.filter(account=OuterRef("pk"), ended_at=None))

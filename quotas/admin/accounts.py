@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
+from accounts.large_lists import in_period
 from accounts.models import Account
 from quotas import entitlements, grants
 from quotas.admin.forms import OnceForm, person
@@ -98,9 +100,12 @@ class PlanFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
         chosen = self.value()
+        if chosen not in {str(pk) for pk, _ in self.lookup_choices}:
+            return queryset
         # What the page's queryset is annotated with.
         counts = Q(("plan_counting", chosen))
-        return queryset.filter(counts) if (chosen or "").isdecimal() else queryset
+        # Few accounts hold a plan that is not the default; only those are looked at.
+        return queryset.filter(counts, entitlements.may_count(int(chosen)))
 
 
 class SuspendedFilter(admin.SimpleListFilter):
@@ -135,8 +140,12 @@ class AccountAdmin(AccountPeople):
         "is_suspended",
         "created_at",
     )
-    list_filter = (AccessFilter, PlanFilter, SuspendedFilter, "is_personal", "created_at")
-    search_fields = ("name", "handle", "members__email")
+    list_filter = (
+        *(AccessFilter, PlanFilter, SuspendedFilter),
+        *("is_personal", in_period("created_at")),
+    )
+    search_fields = ("^name", "handle")
+    search_help_text = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
     readonly_fields = (
         *("handle", "is_personal", "created_at", "standing_now", "access"),
         *("plans_in_turn", "packs", "suspension"),
@@ -170,11 +179,11 @@ class AccountAdmin(AccountPeople):
             )
         )
 
-    @admin.display(ordering="plan_name")
+    @admin.display()
     def plan(self, account: Any) -> str:
         return str(account.plan_name)
 
-    @admin.display(boolean=True, description="suspended", ordering="suspended_now")
+    @admin.display(boolean=True, description="suspended")
     def is_suspended(self, account: Any) -> bool:
         return bool(account.suspended_now)
 

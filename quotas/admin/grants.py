@@ -1,7 +1,7 @@
 """What staff give: boosts, credits and plans for a time."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.contrib import admin
@@ -9,6 +9,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.large_lists import OfAccountsAdmin, in_period
 from quotas import grants
 from quotas.admin.forms import OnceForm, person
 from quotas.models.entitlements import PlanGrant
@@ -25,13 +26,11 @@ class BoostForm(OnceForm):
         return expires_at
 
 
-class GrantAdmin(admin.ModelAdmin[Any]):
+class GrantAdmin(OfAccountsAdmin[Any]):
     """Grants are added and never changed: a mistake is mended by another one."""
 
     form = OnceForm
     autocomplete_fields = ("account",)
-    list_select_related: ClassVar[tuple[str, ...]] = ("account",)
-    search_fields = ("account__name", "account__handle", "account__members__email", "note")
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -51,7 +50,9 @@ class BoostAdmin(GrantAdmin):
 
     form = BoostForm
     list_display = ("account", "chats", "spent", "starts_at", "expires_at", "note", "granted_by")
-    list_filter = ("starts_at", "expires_at")
+    list_filter = (in_period("starts_at"), in_period("expires_at"))
+    list_select_related = ("account", "granted_by")
+    ordering = ("-starts_at", "-pk")
     fields = ("account", "chats", "expires_at", "note", "submission")
 
     def save_model(self, request: HttpRequest, obj: Boost, form: Any, change: bool) -> None:
@@ -103,7 +104,10 @@ class PlanGrantAdmin(GrantAdmin):
 
     form = PlanGrantForm
     list_display = ("account", "plan", "source", "starts_at", "ends_at", "ended_at", "by")
-    list_filter = ("source", "plan", "starts_at", "ends_at", "ended_at")
+    list_filter = (
+        *("source", "plan"),
+        *(in_period("starts_at"), in_period("ends_at"), in_period("ended_at")),
+    )
     list_select_related = ("account", "plan", "by", "ended_by")
     add_fields = ("account", "plan", "starts_at", "ends_at", "note", "submission")
     shown_fields = (
@@ -156,8 +160,7 @@ class CreditEntryAdmin(GrantAdmin):
     """The ledger. Adding a line grants credits, or takes them with a negative amount."""
 
     list_display = ("account", "credits", "kind", "created_at", "note")
-    list_filter = ("kind", "created_at")
-    date_hierarchy = "created_at"
+    list_filter = ("kind", in_period("created_at"))
     fields = ("account", "credits", "note", "submission")
 
     def save_model(self, request: HttpRequest, obj: CreditEntry, form: Any, change: bool) -> None:

@@ -6,11 +6,13 @@ from typing import Any, ClassVar
 from django.contrib import admin, messages
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import OuterRef, QuerySet
+from django.db.models import OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from accounts.access import accounts_of, accounts_that_need, is_attended
 from accounts.admin import MembershipInline, UserAdmin
+from accounts.finding import accounts_with
+from accounts.large_lists import LargeListAdmin
 from accounts.models import Account, User
 from quotas import access
 
@@ -128,26 +130,26 @@ class MemberInline(MembershipInline):
     autocomplete_fields = ("user",)
 
 
-class AccountPeople(admin.ModelAdmin[Account]):
+class AccountPeople(LargeListAdmin[Account]):
     """The part of an account's page that is about who may act for it."""
 
     inlines: ClassVar = [MemberInline]
+
+    def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
+        return Q(pk__in=accounts_with(words))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         acting = User.objects.filter(memberships__account=OuterRef("pk"), is_active=True)
         return (
             super()
             .get_queryset(request)
-            .annotate(
-                with_people=is_attended(),
-                # Two tell whether it depends on one.
-                acting=ArraySubquery(acting.order_by("pk").values("email")[:2]),
-            )
+            # Two tell whether it depends on one.
+            .annotate(acting=ArraySubquery(acting.order_by("pk").values("email")[:2]))
         )
 
-    @admin.display(boolean=True, description="somebody may act", ordering="with_people")
-    def has_people(self, account: Account) -> bool:
-        return bool(getattr(account, "with_people", False))
+    @admin.display(boolean=True, description="somebody may act")
+    def has_people(self, account: Any) -> bool:
+        return bool(account.acting)
 
     @admin.display(description="access")
     def access(self, account: Any) -> str:

@@ -78,7 +78,20 @@ class PlanGrant(Dated):
     class Meta:
         ordering = ("-starts_at", "-pk")
         indexes: ClassVar = [
-            models.Index(fields=["account", "ends_at"], name="plan_grant_of_account")
+            models.Index(fields=["account", "ends_at"], name="plan_grant_of_account"),
+            models.Index(fields=["-starts_at", "-id"], name="plan_grant_newest"),
+            # Every account has the default plan; the others would be looked for among them.
+            models.Index(
+                fields=["source", "-starts_at", "-id"],
+                condition=~Q(source="default"),
+                name="plan_grant_given",
+            ),
+            models.Index(
+                fields=["ends_at"], condition=Q(ends_at__isnull=False), name="plan_grant_ends"
+            ),
+            models.Index(
+                fields=["ended_at"], condition=Q(ended_at__isnull=False), name="plan_grant_ended"
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(
@@ -111,6 +124,7 @@ class PackSwitch(Dated):
     class Meta:
         ordering = ("-created_at", "-pk")
         verbose_name_plural = "pack switches"
+        indexes: ClassVar = [models.Index(fields=["-created_at", "-id"], name="pack_switch_newest")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["account", "pack"], condition=Q(ended_at=None), name="pack_switch_on_once"
@@ -126,6 +140,7 @@ class Suspension(Dated):
 
     class Meta:
         ordering = ("-created_at", "-pk")
+        indexes: ClassVar = [models.Index(fields=["-created_at", "-id"], name="suspension_newest")]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["account"], condition=Q(ended_at=None), name="suspension_one_at_a_time"

@@ -32,7 +32,11 @@ class Boost(models.Model):
 
     class Meta:
         ordering = ("expires_at", "pk")
-        indexes: ClassVar = [models.Index(fields=["account", "expires_at"])]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "expires_at"]),
+            models.Index(fields=["-starts_at", "-id"], name="boost_newest"),
+            models.Index(fields=["expires_at"], name="boost_expires"),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(chats__gte=1), name="boost_has_chats"),
             models.CheckConstraint(
@@ -66,7 +70,16 @@ class CreditEntry(models.Model):
     class Meta:
         verbose_name_plural = "credit ledger"
         ordering = ("-created_at", "-pk")
-        indexes: ClassVar = [models.Index(fields=["account", "-created_at"])]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "-created_at"]),
+            models.Index(fields=["-created_at", "-id"], name="credit_entry_newest"),
+            # Nearly all lines are of chats; the others would be looked for among them.
+            models.Index(
+                fields=["kind", "-created_at", "-id"],
+                condition=~Q(kind="spend"),
+                name="credit_entry_not_spent",
+            ),
+        ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(credits=0), name="credit_entry_not_zero"),
             models.CheckConstraint(

@@ -249,6 +249,7 @@ class WeekClose(models.Model):
     closed_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        indexes: ClassVar = [models.Index(fields=["-closed_at", "-id"], name="week_close_newest")]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "week"], name="week_close_once")
         ]

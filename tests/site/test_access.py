@@ -60,6 +60,8 @@ DECIDED = {
     "usage": OWN_PAGE,
     "usage_now": OWN_PAGE,
     "billing": OWN_PAGE,
+    "purchases": OWN_PAGE,
+    "credits": OWN_PAGE,
     "key_create": Access(get=everybody("405"), post=users("422")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
     "purchase": Access(get=only_owner("200"), post=everybody("405")),

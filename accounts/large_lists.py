@@ -47,8 +47,7 @@ class OneOrder(ChangeList):
     """Rows in the order that an index has, whatever an address asks for; its end is unique."""
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
-        ordering = self.model_admin.get_ordering(request) or self.lookup_opts.ordering
-        return list(ordering or ("-pk",))
+        return list(self.model_admin.get_ordering(request))
 
 
 class LargeListAdmin(admin.ModelAdmin[M]):
@@ -61,6 +60,9 @@ class LargeListAdmin(admin.ModelAdmin[M]):
     paginator = BoundedPaginator
     show_full_result_count = False
     sortable_by: ClassVar[tuple[str, ...] | None] = ()
+
+    def get_ordering(self, request: HttpRequest) -> list[Any] | tuple[Any, ...]:
+        return super().get_ordering(request) or tuple(self.opts.ordering or ("-pk",))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OneOrder

@@ -63,12 +63,13 @@ def table(
 
 
 @register.inclusion_tag("partials/_list_pages.html")
-def list_pages(page: ListPage[object], *, url: str, label: str) -> dict[str, Any]:
+def list_pages(page: ListPage[object], *, url: str, label: str, level: int = 3) -> dict[str, Any]:
     """The ways to the other pages of a list at this address; of a lost page, the way back.
 
-    label: what is listed, which tells several lists of a page apart when they are read out.
+    label: what is listed, which tells several lists of a page apart when they are read out. level:
+    of the heading of a lost page.
     """
-    return {"page": page, "url": url, "label": label}
+    return {"page": page, "url": url, "label": label, "level": level}
 
 
 def _names(text: str) -> set[str]:

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies: ClassVar = [("quotas", "0009_models_on_offer")]
+    dependencies: ClassVar = [("quotas", "0011_rollups_by_key")]
 
     operations: ClassVar = [
         AddIndexConcurrently(

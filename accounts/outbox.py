@@ -4,10 +4,12 @@ The mail server is somebody else's and may hang. A page that sends mail does not
 mail is in PostgreSQL until the mail server has taken it: at least once, rarely twice.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import smtplib
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -17,7 +19,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, EmailMultiAlternatives, get_connection
 
 from accounts.models import OutgoingMail
-from accounts.outside import CannotCall, Line
+from accounts.outside import CannotCall, Line, TooManyCalls
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,25 @@ _FAILURES_AT_MOST = 3
 # Links in mails do not live longer either.
 _GIVEN_UP_AFTER = timedelta(days=3)
 _FIELDS = ("subject", "body", "from_email", "to", "cc", "bcc", "reply_to")
+
+# What a mail server says, rather than that it is silent: it has not taken the mail.
+_SAID_NO = (
+    smtplib.SMTPResponseException,
+    smtplib.SMTPRecipientsRefused,
+    smtplib.SMTPNotSupportedError,
+    ValueError,
+)
+
+
+class CannotSend(Exception):
+    """The mail server has not taken a mail, or nobody knows: `may_have_arrived`.
+
+    Its text names the kind of error and nothing of the mail.
+    """
+
+    def __init__(self, error: Exception, *, may_have_arrived: bool) -> None:
+        super().__init__(type(error).__name__)
+        self.may_have_arrived = may_have_arrived
 
 
 def write_down(messages: Sequence[EmailMessage]) -> None:
@@ -82,19 +103,45 @@ def send_due(*, at: datetime) -> int:
     return sent
 
 
+def hand_over(message: EmailMessage) -> None:
+    """Hand one mail to the mail server now. Raises TooManyCalls before anything, or CannotSend.
+
+    For who keeps books of their own on what was sent; all others write mails down.
+    """
+    backend = get_connection(settings.OUTBOX_SENDS_BY)
+    # Whoever takes it decides: the mail is being sent now, or it never is.
+    turn = threading.Lock()
+
+    def send() -> None:
+        backend.open()
+        if turn.acquire(blocking=False):
+            backend.send_messages([message])
+        with contextlib.suppress(OSError):
+            # It has the mail, however it says goodbye.
+            backend.close()
+
+    try:
+        _line.call(send, within_seconds=_SEND_SECONDS)
+    except TooManyCalls:
+        raise
+    except (CannotCall, smtplib.SMTPException, OSError, ValueError) as error:
+        was_begun = not turn.acquire(blocking=False)
+        may_have_arrived = was_begun and not isinstance(error, _SAID_NO)
+        raise CannotSend(error, may_have_arrived=may_have_arrived) from None
+
+
 def _send(mail: OutgoingMail, *, at: datetime) -> bool:
     """Hand one claimed mail to the mail server. Nothing of it is logged: it may hold a secret."""
     try:
-        message = _unseal(mail.sealed)
-        backend = get_connection(settings.OUTBOX_SENDS_BY)
-        _line.call(lambda: backend.send_messages([message]), within_seconds=_SEND_SECONDS)
-    except (CannotCall, InvalidToken, smtplib.SMTPException, OSError, ValueError) as error:
+        hand_over(_unseal(mail.sealed))
+    except (CannotSend, CannotCall, InvalidToken, ValueError) as error:
+        what = str(error) if isinstance(error, CannotSend) else type(error).__name__
         if at - mail.written_at > _GIVEN_UP_AFTER:
-            logger.error("mail %s was given up: %s", mail.pk, type(error).__name__)
+            logger.error("mail %s was given up: %s", mail.pk, what)
             mail.delete()
             return False
-        logger.warning("mail %s was not sent: %s", mail.pk, type(error).__name__)
-        mail.mark_failed(error=type(error).__name__, at=at)
+        logger.warning("mail %s was not sent: %s", mail.pk, what)
+        mail.mark_failed(error=what, at=at)
         return False
     mail.delete()
     return True

@@ -154,6 +154,7 @@ INSTALLED_APPS = [
     "keys.apps.KeysConfig",
     "quotas.apps.QuotasConfig",
     "billing.apps.BillingConfig",
+    "alerts.apps.AlertsConfig",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -249,8 +250,19 @@ else:
     EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", True)
     EMAIL_TIMEOUT = 10
 
-# A worker sends what the outbox holds by this one.
-OUTBOX_SENDS_BY = "django.core.mail.backends.smtp.EmailBackend"
+# Workers hand mails to this one.
+OUTBOX_SENDS_BY = (
+    "dev.inbox.InboxBackend" if IS_DEVELOPMENT else "django.core.mail.backends.smtp.EmailBackend"
+)
+
+# --- webhooks -------------------------------------------------------------------------------
+
+# Whether a webhook may lead to this very machine: to try one out.
+WEBHOOKS_MAY_STAY_HERE = environment.boolean("WEBHOOKS_MAY_STAY_HERE", False)
+if WEBHOOKS_MAY_STAY_HERE and not IS_DEVELOPMENT:
+    raise ImproperlyConfigured(
+        "WEBHOOKS_MAY_STAY_HERE lets customers ask servers of this machine; not in production."
+    )
 
 # --- money ----------------------------------------------------------------------------------
 
@@ -374,6 +386,19 @@ CELERY_BEAT_SCHEDULE = {
     "mail": {"task": "accounts.send_mail", "schedule": 10.0, "options": {"expires": 10}},
     "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
     "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},
+    "alerts": {"task": "alerts.watch", "schedule": 60.0, "options": {"expires": 60}},
+    "alerts-mail": {"task": "alerts.send_mails", "schedule": 10.0, "options": {"expires": 10}},
+    "alerts-webhooks": {
+        "task": "alerts.post_webhooks",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    # Whenever the week was closed: what is there already is not raised again.
+    "alerts-weekly": {
+        "task": "alerts.summarise",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "week": {
         "task": "quotas.reset_weekly_counters",
         "schedule": crontab(minute="0", hour="0", day_of_week="monday"),

@@ -22,6 +22,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("keys.urls")),
     path("", include("quotas.urls")),
     path("", include("billing.urls")),
+    path("", include("alerts.urls")),
     path("stripe/webhook", webhook, name="stripe_webhook"),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),

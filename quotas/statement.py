@@ -50,6 +50,16 @@ def boosts_between(
     ]
 
 
+def last_top_up(account: Account) -> int | None:
+    """The line that added credits last, by its number; None for an account that never had any.
+
+    What a refund gives back was had before.
+    """
+    added = CreditEntry.objects.filter(account=account, credits__gt=0)
+    newest = added.exclude(kind=CreditEntry.Kind.SPEND).order_by("-created_at", "-pk")
+    return newest.values_list("pk", flat=True).first()
+
+
 def additions_between(
     account: Account, starts_at: datetime, ends_at: datetime, *, at_most: int
 ) -> list[Line]:

@@ -23,6 +23,7 @@ PAGES = (
     AccountPage(name="keys", label="API keys"),
     AccountPage(name="usage", label="Usage"),
     AccountPage(name="billing", label="Billing"),
+    AccountPage(name="alerts", label="Alerts"),
     AccountPage(name="account_email", label="Email", in_menu=False),
     AccountPage(name="account_change_password", label="Password"),
 )

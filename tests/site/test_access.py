@@ -6,11 +6,15 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.urls import Resolver404, resolve, reverse
+from django.utils import timezone
 
 from accounts.models import Account, User
+from alerts import raising
+from alerts.models import Delivery
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
+from tests.alerts.webhooks import endpoint_of
 from tests.conftest import PASSWORD
 from tests.site.answer import Answer
 from tests.site.urls_of_the_site import every_url
@@ -68,6 +72,15 @@ DECIDED = {
     "checkout": Access(get=everybody("405"), post=users("→ billing")),
     "billing_cancelled": Access(get=users("→ billing"), post=everybody("405")),
     "pack_switch": Access(get=everybody("405"), post=users("→ billing")),
+    "alerts": OWN_PAGE,
+    "alerts_settings": Access(get=everybody("405"), post=users("422")),
+    "alerts_mail": Access(get=everybody("405"), post=users("→ alerts")),
+    "webhook_add": Access(get=everybody("405"), post=users("422")),
+    "webhook": Access(get=only_owner("200"), post=only_owner("422")),
+    "webhook_rotate": Access(get=only_owner("200"), post=only_owner("→ webhook")),
+    "webhook_remove": Access(get=only_owner("200"), post=only_owner("→ alerts")),
+    "webhook_test": Access(get=everybody("405"), post=only_owner("→ alerts")),
+    "delivery_resend": Access(get=everybody("405"), post=users("→ alerts")),
 }
 
 
@@ -104,7 +117,12 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         valid_days=product.valid_days,
         submission=uuid4(),
     )
+    endpoint = endpoint_of(account, owner, "https://example.com/hook")
+    raising.raise_test(endpoint, at=timezone.now())
     return {
+        **{name: [endpoint.pk] for name in DECIDED if name.startswith("webhook")},
+        "webhook_add": [],
+        "delivery_resend": [Delivery.objects.get().pk],
         "key_revoke": [issued[0].pk],
         "purchase": [purchase.pk],
         "pack_switch": ["copilot-pro"],

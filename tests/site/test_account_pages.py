@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -15,6 +16,7 @@ from accounts.current import act_of, membership_of
 from accounts.models import Account, Membership, User
 from accounts.roles import Act
 from keys.models import ApiKey
+from tests.alerts.webhooks import endpoint_of
 from tests.site.urls_of_the_site import Address, every_address
 
 # What each page of ours does for an account, or None where it is about none.
@@ -39,8 +41,17 @@ DOES = {
     "credits": Act.SEE_MONEY,
     "checkout": Act.SPEND_MONEY,
     "pack_switch": Act.SWITCH_PACKS,
+    "alerts": Act.SEE_ALERTS,
+    "alerts_mail": Act.CHOOSE_MAIL,
+    "alerts_settings": Act.CHANGE_ALERTS,
+    "webhook_add": Act.CHANGE_ALERTS,
+    "webhook": Act.CHANGE_ALERTS,
+    "webhook_rotate": Act.CHANGE_ALERTS,
+    "webhook_remove": Act.CHANGE_ALERTS,
+    "webhook_test": Act.CHANGE_ALERTS,
+    "delivery_resend": Act.CHANGE_ALERTS,
 }
-OURS = ("accounts", "billing", "config", "dev", "keys", "partitions", "quotas")
+OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.
 CHOOSING = re.compile(
     r"personal_account|personal_membership|\buser\.(accounts|memberships)\b"
@@ -85,11 +96,17 @@ def test_nobody_else_chooses_an_account() -> None:
 @pytest.mark.parametrize("act", Act)
 def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other(
     owner_client: Client,
+    owner: User,
     issued: tuple[ApiKey, str],
     monkeypatch: pytest.MonkeyPatch,
     act: Act,
 ) -> None:
+    webhook = endpoint_of(owner.personal_account, owner, "https://example.com/hook").pk
     arguments: dict[str, list[object]] = {
+        # What removes it would hide it from what follows.
+        **{name: [webhook] for name in ("webhook", "webhook_rotate", "webhook_test")},
+        "webhook_remove": [uuid4()],
+        "delivery_resend": [1],
         "key_revoke": [issued[0].pk],
         "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
         "pack_switch": ["copilot-pro"],

@@ -9,11 +9,14 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
+from alerts import raising
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
+from tests.alerts.webhooks import endpoint_of
 from tests.site.answer import Answer
 
 WEIGHT_LIMIT = 100 * 1024
@@ -86,6 +89,10 @@ def pages(
     """Every page, as its owner or a visitor sees it."""
     visitor = Client()
     key, _ = issued
+    owner = purchase.user
+    assert owner is not None
+    endpoint = endpoint_of(purchase.account, owner, "https://example.com/hook")
+    raising.raise_test(endpoint, at=timezone.now())
 
     def get(client: Client, name: str, *arguments: object) -> Callable[[], Answer]:
         return lambda: client.get(reverse(name, args=arguments))
@@ -103,6 +110,10 @@ def pages(
         "repeated key": lambda: post_key(owner_client, "laptop", key.submission),
         "refused key": lambda: post_key(owner_client, "", uuid4()),
         "purchase": get(owner_client, "purchase", purchase.pk),
+        "webhook": get(owner_client, "webhook", endpoint.pk),
+        "rotate": get(owner_client, "webhook_rotate", endpoint.pk),
+        "remove": get(owner_client, "webhook_remove", endpoint.pk),
+        "refused webhook": post(owner_client, "webhook_add"),
         "no such purchase": get(owner_client, "purchase", uuid4()),
         "no such page": lambda: visitor.get("/no/such/page"),
         "refused form": lambda: Client(enforce_csrf_checks=True).post(reverse("account_login")),
@@ -127,6 +138,7 @@ OWN = (
     "billing",
     "purchases",
     "credits",
+    "alerts",
     "account_email",
     "account_change_password",
     "account_reauthenticate",

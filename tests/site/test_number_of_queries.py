@@ -14,6 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account, Membership, User
+from alerts import raising
+from alerts.models import WebhookEndpoint
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from gate.terms import week
@@ -23,6 +25,7 @@ from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Pack, Plan
 from quotas.models.used import UsageRollup
 from tests import entitled
+from tests.alerts.webhooks import endpoint_of
 
 # Signed in: session, user and account are three of them. None needs more than ten.
 AT_MOST = {
@@ -35,6 +38,8 @@ AT_MOST = {
     "usage_now": 10,
     "usage_requests": 6,
     "billing": 10,
+    "alerts": 8,
+    "webhook": 4,
     "purchase": 7,
     "purchases": 4,
     "credits": 4,
@@ -76,6 +81,9 @@ def more(account: Account, owner: User) -> Callable[[int], None]:
             )
         for number in range(count):
             slug = uuid4().hex
+            raising.raise_test(
+                endpoint_of(account, owner, f"https://example.com/{slug}"), at=timezone.now()
+            )
             Purchase.objects.create(
                 account=account,
                 user=owner,
@@ -122,6 +130,10 @@ def address_of(name: str, account: Account) -> str:
         bought = account.purchases.earliest("created_at")
         bought.mark(Purchase.Status.PAID, at=timezone.now())
         return reverse(name, args=[bought.pk])
+    if name == "webhook":
+        return reverse(
+            name, args=[WebhookEndpoint.objects.filter(account=account).earliest("created_at").pk]
+        )
     if name == "key_revoke":
         return reverse(name, args=[ApiKey.objects.filter(account=account).latest("pk").pk])
     return reverse(name)

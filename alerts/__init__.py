@@ -1,0 +1,1 @@
+"""Alerts about use, by mail and webhook, and the weekly summary."""

@@ -1,0 +1,22 @@
+"""What accounts and people choose to be told of."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from accounts.models import Account, Membership
+from alerts.models import AlertSettings, MailChoice
+
+
+def choose_for_account(
+    account: Account, *, kinds: Collection[str], low_credits: int, at: datetime
+) -> None:
+    """From now on the account is told of these; the next turn looks at it by them."""
+    AlertSettings.objects.update_or_create(
+        account=account,
+        defaults={"kinds": list(kinds), "low_credits": low_credits, "changed_at": at},
+    )
+
+
+def choose_mail(membership: Membership, *, kinds: Collection[str]) -> None:
+    """From now on this member gets mail about these."""
+    MailChoice.objects.update_or_create(membership=membership, defaults={"kinds": list(kinds)})

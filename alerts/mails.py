@@ -1,0 +1,69 @@
+"""What people read of an alert, as text and as a page."""
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from accounts.models import Membership
+from accounts.site_address import site_address
+from alerts import wording
+from alerts.models import Alert, Delivery, Kind
+
+
+def may_have(delivery: Delivery) -> bool:
+    """Whether the person is still one of the account, and there at all."""
+    return (
+        delivery.user is not None
+        and delivery.user.is_active
+        and Membership.objects.filter(account=delivery.alert.account, user=delivery.user).exists()
+    )
+
+
+def write(delivery: Delivery) -> EmailMultiAlternatives:
+    """The mail of one delivery. However often it is written, it has one Message-ID."""
+    assert delivery.user is not None
+    alert = delivery.alert
+    name = "summary" if alert.kind == Kind.SUMMARY else "alert"
+    context = _context(alert)
+    settings_url = site_address(reverse("alerts"))
+    host = urlsplit(settings.SITE_URL).hostname
+    message = EmailMultiAlternatives(
+        f"{context['heading']} · {alert.account.name}",
+        render_to_string(f"alerts/email/{name}_message.txt", context),
+        settings.DEFAULT_FROM_EMAIL,
+        [delivery.user.email],
+        headers={
+            # Mailboxes that look show a mail of the same id once.
+            "Message-ID": f"<alert-{alert.pk.hex}-{delivery.pk}@{host}>",
+            "Auto-Submitted": "auto-generated",
+            "List-Unsubscribe": f"<{settings_url}>",
+        },
+    )
+    page = render_to_string(f"alerts/email/{name}_message.html", context)
+    message.attach_alternative(page, "text/html")
+    return message
+
+
+def _context(alert: Alert) -> dict[str, Any]:
+    context = {
+        "heading": wording.heading_of(alert),
+        "account": alert.account,
+        "settings_url": site_address(reverse("alerts")),
+        "usage_url": site_address(reverse("usage")),
+    }
+    if alert.kind != Kind.SUMMARY:
+        return {**context, "sentences": wording.sentences_of(alert)}
+    data = alert.data
+    return {
+        **context,
+        "summary": data,
+        "starts_at": datetime.fromisoformat(data["week_starts_at"]),
+        "expires": [
+            {**boost, "at": datetime.fromisoformat(boost["at"])} for boost in data["expires"]
+        ],
+    }

@@ -1,0 +1,316 @@
+"""What accounts want to hear of, what happened, and who was told."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import uuid4
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Account, Membership, User
+
+
+class Kind(models.TextChoices):
+    """What an alert is about. The values are what webhooks are told as `type`."""
+
+    WEEK_50 = "week.50", "50 % of the week’s allowance is used"
+    WEEK_80 = "week.80", "80 % of the week’s allowance is used"
+    WEEK_100 = "week.100", "The week’s allowance is used up"
+    OVERFLOW = "week.overflow", "Boosts or credits pay for the first time in a week"
+    LOW_CREDITS = "credits.low", "Credits run low"
+    KEY_HABIT = "key.habit", "A key is used far more than usual"
+    SUMMARY = "week.summary", "Weekly summary"
+    ENDPOINT_OFF = "webhook.off", "A webhook was switched off"
+    TEST = "webhook.test", "Test"
+
+
+# What an account chooses from, in the order of the page.
+OF_THE_WEEK = {Kind.WEEK_50: 50, Kind.WEEK_80: 80, Kind.WEEK_100: 100}
+CHOSEN_KINDS = (*OF_THE_WEEK, Kind.OVERFLOW, Kind.LOW_CREDITS, Kind.KEY_HABIT)
+# What a person chooses from besides.
+MAIL_KINDS = (*CHOSEN_KINDS, Kind.SUMMARY)
+DEFAULT_LOW_CREDITS = 100
+
+
+def every_chosen_kind() -> list[str]:
+    """The default of an account: it hears of everything."""
+    return [kind.value for kind in CHOSEN_KINDS]
+
+
+class AlertSettings(models.Model):
+    """What an account wants to hear of. One that never chose has no row and the defaults."""
+
+    account = models.OneToOneField(Account, models.PROTECT, related_name="+")
+    kinds = ArrayField(models.CharField(max_length=20), default=every_chosen_kind, blank=True)
+    low_credits = models.PositiveIntegerField(
+        default=DEFAULT_LOW_CREDITS,
+        help_text="Credits below which they are low. 1 credit is 1 US cent.",
+    )
+    changed_at = models.DateTimeField(
+        null=True, help_text="Until the account was looked at by what it wants now."
+    )
+
+    class Meta:
+        verbose_name_plural = "alert settings"
+        indexes: ClassVar = [
+            models.Index(
+                fields=["account"],
+                condition=Q(changed_at__isnull=False),
+                name="alert_settings_changed",
+            )
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kinds__contained_by=[kind.value for kind in CHOSEN_KINDS]),
+                name="alert_settings_kinds_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"alert settings of {self.account_id}"
+
+
+class MailChoice(models.Model):
+    """What a person wants mail about, for one account. Without a row their role decides."""
+
+    membership = models.OneToOneField(Membership, models.CASCADE, related_name="+")
+    kinds = ArrayField(models.CharField(max_length=20), blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(kinds__contained_by=[kind.value for kind in MAIL_KINDS]),
+                name="mail_choice_kinds_known",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"mail choice of {self.membership_id}"
+
+
+class WebhookEndpoint(models.Model):
+    """An address of a customer's own server that is told of alerts.
+
+    No secret is stored: it is derived (`alerts.signing`) from a pepper, the id and the generation.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    url = models.CharField(max_length=500)
+    is_on = models.BooleanField(default=True)
+    submission = models.UUIDField(
+        editable=False,
+        help_text="Of the form that added it: a repeated submit adds no second.",
+    )
+    generation = models.PositiveIntegerField(default=1)
+    pepper_id = models.CharField(max_length=16)
+    # What signed before the last rotation, for as long as it still does.
+    previous_pepper_id = models.CharField(max_length=16, blank=True)
+    previous_until = models.DateTimeField(null=True)
+    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failing_since = models.DateTimeField(null=True)
+    switched_off_at = models.DateTimeField(
+        null=True, help_text="By us, because it failed for days."
+    )
+    created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("created_at", "pk")
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["account", "submission"], name="webhook_once_per_submission"
+            ),
+            models.UniqueConstraint(
+                fields=["account", "url"],
+                condition=Q(removed_at=None),
+                name="webhook_once_per_address",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"webhook {self.pk} of {self.account_id}"
+
+    @property
+    def takes(self) -> bool:
+        """Whether it is told of anything."""
+        return self.is_on and self.removed_at is None
+
+    def has_previous(self, *, at: datetime) -> bool:
+        """Whether the secret before this one still signs, too."""
+        return self.previous_until is not None and self.previous_until > at
+
+
+class Alert(models.Model):
+    """Something that an account is told of. The row is what makes it happen once.
+
+    It comes with its deliveries in one transaction. One that only passed by (a higher one was
+    reached at the same moment, or nobody wanted it) has none, and will not be told later.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind)
+    occasion = models.CharField(
+        max_length=80, help_text="What it is told of once: a week, a day of a key, a top-up."
+    )
+    data = models.JSONField(default=dict)
+    is_passed = models.BooleanField(default=False)
+    occurred_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ("-occurred_at", "-pk")
+        indexes: ClassVar = [
+            models.Index(
+                fields=["account", "-occurred_at", "-id"],
+                condition=Q(is_passed=False),
+                name="alert_log",
+            )
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "kind", "occasion"], name="alert_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.account_id} ({self.occasion})"
+
+
+class Delivery(models.Model):
+    """One alert on its way to one person or one server."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        # Mail only: the mail server may have it. Left so by a worker that died meanwhile.
+        SENDING = "sending", "Being sent"
+        DELIVERED = "delivered", "Delivered"
+        FAILED = "failed", "Failed"
+        UNKNOWN = "unknown", "Not known"
+        DROPPED = "dropped", "Not sent"
+
+    alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
+    # One of the two; neither once the person is gone.
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, null=True, related_name="+")
+    state = models.CharField(max_length=10, choices=State, default=State.WAITING)
+    attempts = models.PositiveIntegerField(default=0, help_text="Since it was last begun.")
+    tries = models.PositiveIntegerField(default=0, help_text="All of them, resends included.")
+    next_try_at = models.DateTimeField(default=timezone.now)
+    claimed_until = models.DateTimeField(
+        null=True, help_text="A worker sends it until then; if it dies, another one may."
+    )
+    last_status = models.PositiveSmallIntegerField(
+        null=True, help_text="What the server answered last."
+    )
+    error = models.CharField(max_length=200, blank=True)
+    done_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        ordering = ("pk",)
+        indexes: ClassVar = [
+            models.Index(
+                fields=["next_try_at"], condition=Q(state="waiting"), name="delivery_waiting"
+            ),
+            models.Index(
+                fields=["claimed_until"], condition=Q(state="sending"), name="delivery_sending"
+            ),
+        ]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["alert", "user"], name="delivery_once_per_person"),
+            models.UniqueConstraint(fields=["alert", "endpoint"], name="delivery_once_per_webhook"),
+            models.CheckConstraint(
+                condition=Q(user=None) | Q(endpoint=None), name="delivery_one_way"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"delivery {self.pk}"
+
+    @property
+    def is_mail(self) -> bool:
+        """Whether it goes to a person."""
+        return self.endpoint_id is None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self.state not in {self.State.WAITING, self.State.SENDING}
+
+    def mark_delivered(self, *, at: datetime, status: int | None = None) -> None:
+        """It has arrived."""
+        self._end(self.State.DELIVERED, at=at, status=status)
+
+    def mark_dropped(self, *, why: str, at: datetime) -> None:
+        """Nobody is there any more who should have it."""
+        self._end(self.State.DROPPED, at=at, error=why)
+
+    def mark_unknown(self, *, why: str, at: datetime) -> None:
+        """A mail that may have arrived; it is not sent again unless somebody says so."""
+        self._end(self.State.UNKNOWN, at=at, error=why)
+
+    def mark_failed(self, *, error: str, at: datetime, status: int | None = None) -> None:
+        """Remember what went wrong, and when to try again: PAUSES, and then no more."""
+        self.last_status = status
+        self.error = error[:200]
+        self.claimed_until = None
+        # Who sends a test looks at it now.
+        if self.attempts > len(PAUSES) or self.alert.kind == Kind.TEST:
+            self.state, self.done_at = self.State.FAILED, at
+        else:
+            self.state, self.next_try_at = self.State.WAITING, at + PAUSES[self.attempts - 1]
+        self.save(
+            update_fields=[
+                "state", "last_status", "error", "claimed_until", "next_try_at", "done_at",
+            ]
+        )  # fmt: skip
+
+    def _end(
+        self, state: State, *, at: datetime, status: int | None = None, error: str = ""
+    ) -> None:
+        self.state, self.done_at = state, at
+        self.last_status, self.error, self.claimed_until = status, error[:200], None
+        self.save(update_fields=["state", "done_at", "last_status", "error", "claimed_until"])
+
+
+# After the first failure, the second, …; after the last one it has failed.
+PAUSES = (
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=6),
+    timedelta(hours=12),
+    timedelta(hours=24),
+)
+
+
+class Watch(models.Model):
+    """How an account stood when it was looked at: what has not changed is not looked at again."""
+
+    account = models.OneToOneField(Account, models.PROTECT, related_name="+")
+    since = models.DateTimeField()
+    chats = models.BigIntegerField(help_text="Used since that hour, as far as drained.")
+
+    class Meta:
+        verbose_name_plural = "watches"
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.chats} chats since {self.since:%Y-%m-%d %H:00}"
+
+
+class LastLook(models.Model):
+    """When everybody was last looked at: one row, or none before the first time."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [models.CheckConstraint(condition=Q(id=1), name="last_look_once")]
+
+    def __str__(self) -> str:
+        return f"looked at {self.at:%Y-%m-%d %H:%M}"

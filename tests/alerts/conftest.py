@@ -14,6 +14,9 @@ from quotas.usage import drain
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.webhooks import endpoint_of
 from tests.quotas.live_gate import LiveGate, live_gate
+from tests.site.collected import collected_static_files
+
+__all__ = ["collected_static_files"]
 
 LOCMEM = "django.core.mail.backends.locmem.EmailBackend"
 

@@ -121,10 +121,11 @@ def test_a_member_sees_the_log_and_changes_nothing_of_the_account(
 
 
 def _arguments(name: str, webhook: WebhookEndpoint) -> list[object]:
-    return {
+    of: dict[str, list[object]] = {
         "webhook_test": [webhook.pk],
         "delivery_resend": [Delivery.objects.get().pk],
-    }.get(name, [])
+    }
+    return of.get(name, [])
 
 
 def test_a_webhook_is_added_and_its_secret_shown_in_the_answer_alone(

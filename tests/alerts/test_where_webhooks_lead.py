@@ -71,7 +71,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             addresses = left.pop(0) if len(left) > 1 else left[0]
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port)) for a in addresses]
 
-        monkeypatch.setattr(public_addresses.socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 
     return say
 

@@ -21,7 +21,7 @@ CHROMIUM_FLAGS = [
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSite]:
     """A whole site with servers of its own, ready."""
-    running = RunningSite(tmp_path_factory.mktemp("site") / "data")
+    running = RunningSite(tmp_path_factory.mktemp("site") / "data", WEBHOOKS_MAY_STAY_HERE="yes")
     try:
         running.until_ready()
         yield running

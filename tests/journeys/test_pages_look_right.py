@@ -8,6 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.alerts.receiver import receiving
+from tests.patience import until
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -32,6 +34,7 @@ OWN_PAGES = [
     "/account/billing",
     "/account/billing/purchases",
     "/account/billing/credits",
+    "/account/alerts",
     "/auth/email/",
     "/auth/password/change/",
     "/auth/reauthenticate/",
@@ -109,6 +112,20 @@ def test_account_pages_have_no_violations_and_fit(window: Page, site: RunningSit
     found["revoke"] = problems(window)
     window.get_by_role("button", name="Revoke key").click()
     found["keys, one revoked"] = problems(window)
+    window.goto(f"{site.address}/account/alerts")
+    window.get_by_label("Address of a new webhook").fill("http://127.0.0.1:9/" + "n" * 100)
+    window.get_by_role("button", name="Add webhook").click()
+    found["webhook secret"] = problems(window)
+    window.get_by_role("link", name="Done").click()
+    window.get_by_role("button", name="Send a test").click()
+    found["alerts, with a log"] = problems(window)
+    window.get_by_role("link", name="Change").click()
+    found["webhook"] = problems(window)
+    window.get_by_role("link", name="Rotate secret").click()
+    found["rotate"] = problems(window)
+    window.go_back()
+    window.get_by_role("link", name="Remove webhook").click()
+    found["remove"] = problems(window)
     window.goto(f"{site.address}/auth/logout/")
     window.get_by_role("main").get_by_role("button").first.click()
     window.goto(f"{site.address}/auth/login/")
@@ -161,6 +178,45 @@ def test_keys_are_made_and_revoked_without_scripts(
     page.get_by_role("link", name="Revoke").click()
     page.get_by_role("button", name="Revoke key").click()
     expect(page.get_by_text("Requests with it are refused")).to_be_visible()
+
+
+def test_a_webhook_is_added_tested_rotated_and_removed_without_scripts_on_a_phone(
+    chromium: Browser, site: RunningSite
+) -> None:
+    context = chromium.new_context(
+        java_script_enabled=False, viewport={"width": NARROW, "height": 844}
+    )
+    page = context.new_page()
+    sign_up(page, site)
+    page.goto(f"{site.address}/account/alerts")
+    page.get_by_label("50 % of").first.uncheck()
+    page.get_by_role("button", name="Save what the account is told").click()
+    expect(page.get_by_label("50 % of").first).not_to_be_checked()
+    address = page.get_by_label("Address of a new webhook")
+    address.fill("https://169.254.169.254/latest")
+    page.get_by_role("button", name="Add webhook").click()
+    expect(page.get_by_text("leads into a network that is not public")).to_be_visible()
+    address.fill("https://no-such-host.invalid/hook")
+    page.get_by_role("button", name="Add webhook").click()
+    expect(page.get_by_text("There is no server named")).to_be_visible()
+    with receiving() as receiver:
+        address.fill(f"{receiver.origin}/hook")
+        page.get_by_role("button", name="Add webhook").click()
+        secret = page.locator("#webhook-secret").inner_text()
+        page.get_by_role("link", name="Done").click()
+        page.get_by_role("button", name="Send a test").click()
+        until(lambda: len(receiver.received) == 1)
+        assert receiver.received[0].is_signed_with(secret)
+    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Rotate secret").click()
+    page.get_by_role("button", name="Rotate secret").click()
+    assert page.locator("#webhook-secret").inner_text() != secret
+    page.get_by_role("link", name="Done").click()
+    page.get_by_role("link", name="Change").click()
+    page.get_by_role("link", name="Remove webhook").click()
+    page.get_by_role("button", name="Remove webhook").click()
+    expect(page.get_by_text("The webhook is removed")).to_be_visible()
+    context.close()
 
 
 @pytest.mark.parametrize("path", ["/account/usage", "/account/billing"])

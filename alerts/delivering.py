@@ -102,9 +102,9 @@ def _send(delivery: Delivery, *, now: _Clock) -> bool:
     except outbox.CannotSend as error:
         logger.warning("delivery %s was not sent: %s", delivery.pk, error)
         if error.may_have_arrived:
-            delivery.mark_unknown(why=str(error), at=now())
+            delivery.mark_unknown(why=f"It may have arrived ({error}).", at=now())
         else:
-            delivery.mark_failed(error=str(error), at=now())
+            delivery.mark_failed(error=f"The mail server did not take it ({error}).", at=now())
         return False
     delivery.mark_delivered(at=now())
     return True

@@ -74,13 +74,11 @@ def resolve(target: Target) -> list[str]:
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise CannotLeadThere(f"There is no server named {target.host}.") from None
+        found = []
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses or not all(map(is_public, addresses)):
-        raise CannotLeadThere(
-            f"{target.host} leads into a network that is not public. Give a server that "
-            "everybody can reach."
-        )
+        # The same sentence for both: which names our own network has is nobody's business.
+        raise CannotLeadThere(f"There is no server {target.host} on the public Internet.")
     return addresses
 
 
@@ -96,9 +94,8 @@ def is_public(text: str) -> bool:
         return True
     if address.is_multicast or address.is_reserved or address.is_unspecified:
         return False
-    return address.is_global and not any(
-        address in network for network in _OF_CLOUDS if network.version == address.version
-    )
+    ours = (*_OF_CLOUDS, *settings.OWN_NETWORKS)
+    return address.is_global and not any(address in network for network in ours)
 
 
 def _schemes() -> set[str]:

@@ -96,11 +96,10 @@ def webhook_add(request: AccountRequest) -> HttpResponse:
 def webhook(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
     """One webhook; the POST changes where it goes, and whether."""
     endpoint = _endpoint(request, webhook_id)
-    form = EditWebhookForm(
-        request.POST or None, initial={"url": endpoint.url, "is_on": endpoint.is_on}
-    )
+    form = EditWebhookForm(initial={"url": endpoint.url, "is_on": endpoint.is_on})
     status = 200
     if request.method == "POST":
+        form, status = EditWebhookForm(request.POST), 422
         if form.is_valid():
             try:
                 endpoints.change(endpoint, **form.cleaned_data)
@@ -109,7 +108,6 @@ def webhook(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
             else:
                 messages.success(request, "Saved.")
                 return redirect("alerts")
-        status = 422
     context = {"webhook": endpoint, "form": form, "has_previous": _has_previous(endpoint)}
     return render(request, "alerts/webhook.html", context, status=status)
 

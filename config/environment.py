@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -59,6 +60,19 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
 def words(name: str, default: str = "") -> list[str]:
     """A list of words with commas between."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Networks in CIDR form with commas between; there may be none."""
+    found = []
+    for value in words(name):
+        try:
+            found.append(ip_network(value))
+        except ValueError:
+            raise ImproperlyConfigured(
+                f"{name} has “{value}”; a network is like 203.0.113.0/24."
+            ) from None
+    return found
 
 
 def address(name: str, default: str | None = None) -> str:

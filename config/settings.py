@@ -257,6 +257,9 @@ OUTBOX_SENDS_BY = (
 
 # --- webhooks -------------------------------------------------------------------------------
 
+# No webhook leads to private addresses, nor to these: networks of the operator's that are public
+# by their numbers.
+OWN_NETWORKS = environment.networks("OWN_NETWORKS")
 # Whether a webhook may lead to this very machine: to try one out.
 WEBHOOKS_MAY_STAY_HERE = environment.boolean("WEBHOOKS_MAY_STAY_HERE", False)
 if WEBHOOKS_MAY_STAY_HERE and not IS_DEVELOPMENT:

@@ -181,7 +181,7 @@ def test_a_webhook_is_changed_and_switched_off(
     assert "The webhook is off" in test.content.decode()
     refused = owner_client.post(url, {"url": "https://10.0.0.1/", "is_on": "on"})
     assert refused.status_code == 422
-    assert "not public" in refused.content.decode()
+    assert "on the public Internet" in refused.content.decode()
     endpoint.refresh_from_db()
     assert endpoint.url == f"{receiver.origin}/new"
 

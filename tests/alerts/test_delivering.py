@@ -22,6 +22,7 @@ from gate.terms.key_text import Pepper
 from tests.alerts.receiver import Receiver, receiving
 from tests.alerts.webhooks import endpoint_of
 from tests.odd_servers import hanging, lying
+from tests.patience import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -156,15 +157,15 @@ def test_one_that_fails_for_days_is_switched_off_and_its_owner_is_told_by_mail(
     account: Account, endpoint: WebhookEndpoint, receiver: Receiver
 ) -> None:
     receiver.status = 410
-    began = timezone.now()
-    for day in range(4):
-        for number in range(3):
-            at = began + timedelta(days=day, hours=number)
-            Delivery.objects.all().delete()
-            raise_one(account, f"{day}:{number}")
-            delivering.post_webhooks(at=at)
-    endpoint.refresh_from_db()
-    assert not endpoint.is_on
+    at = timezone.now()
+    for number in range(8):
+        Delivery.objects.all().delete()
+        raise_one(account, str(number))
+        at += timedelta(hours=11)
+        delivering.post_webhooks(at=at)
+        endpoint.refresh_from_db()
+        # Eight failures in a row, and more than three days since the first.
+        assert endpoint.is_on is (number < 7)
     assert endpoint.switched_off_at is not None
     calls = len(receiver.received)
     raise_one(account, "after")
@@ -292,6 +293,41 @@ def test_a_test_is_tried_once_and_says_at_once_what_became_of_it(
     assert receiver.received[0].content["type"] == "webhook.test"
     endpoint.refresh_from_db()
     assert endpoint.failures == 0
+
+
+def test_what_finds_all_lines_busy_waits_as_if_it_had_not_been_tried(
+    account: Account, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    alert = raise_one(account)
+    may_end = threading.Event()
+    busy = [
+        threading.Thread(target=lambda: posting._line.call(may_end.wait, within_seconds=60))
+        for _ in range(4)
+    ]
+    for thread in busy:
+        thread.start()
+    until(lambda: posting._line._free._value == 0)
+    at = timezone.now()
+    delivering.post_webhooks(at=at)
+    delivery = of_webhook(alert)
+    assert (delivery.state, delivery.tries, delivery.claimed_until) == (State.WAITING, 0, None)
+    may_end.set()
+    for thread in busy:
+        thread.join()
+    delivering.post_webhooks(at=at)
+    assert len(receiver.received) == 1
+
+
+def test_a_server_that_is_slow_gets_one_at_a_time(
+    account: Account, endpoint: WebhookEndpoint, receiver: Receiver
+) -> None:
+    receiver.status = 500
+    alerts = [raise_one(account, str(number)) for number in range(5)]
+    at = timezone.now() + timedelta(seconds=1)
+    delivering.post_webhooks(at=at)
+    assert len(receiver.received) == 1
+    waiting = {of_webhook(alert).next_try_at - at >= timedelta(minutes=1) for alert in alerts}
+    assert waiting == {True}
 
 
 # --- mail -------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
 from uuid import uuid4
 
@@ -88,6 +89,15 @@ def test_an_address_outside_is_public(address: str) -> None:
     assert public_addresses.is_public(address)
 
 
+def test_a_network_of_the_operator_is_not_public(settings: Settings) -> None:
+    assert public_addresses.is_public("8.8.8.8")
+    settings.OWN_NETWORKS = [ip_network("8.8.8.0/24"), ip_network("2a00:1450::/32")]
+    assert not public_addresses.is_public("8.8.8.8")
+    assert not public_addresses.is_public("::ffff:8.8.8.8")
+    assert not public_addresses.is_public("2a00:1450:4001::1")
+    assert public_addresses.is_public("8.8.9.8")
+
+
 def test_to_try_it_out_only_loopback_is_let_in() -> None:
     assert public_addresses.is_public("127.0.0.1")
     assert public_addresses.is_public("::1")
@@ -107,7 +117,7 @@ def test_a_webhook_into_our_network_is_refused_with_a_reason_at_its_field(
     )
     assert answer.status_code == 422
     page = answer.content.decode()
-    assert "that is not public" in page or "There is no server named" in page
+    assert "on the public Internet" in page
     assert 'id="id_url_error"' in page
     assert not WebhookEndpoint.objects.exists()
 
@@ -118,7 +128,7 @@ def test_a_name_that_leads_inside_beside_outside_is_refused(
     names: Callable[..., None],
 ) -> None:
     names(["93.184.216.34", "10.0.0.1"])
-    with pytest.raises(CannotLeadThere, match="not public"):
+    with pytest.raises(CannotLeadThere, match="on the public Internet"):
         posting.check("https://both.example/hook")
 
 
@@ -172,7 +182,7 @@ def test_a_name_that_leads_inside_later_is_not_followed_there(
     raising.raise_test(endpoint_of(account, owner, url), at=timezone.now())
     delivering.post_webhooks(at=timezone.now())
     assert receiver.received == []
-    assert "that is not public" in Delivery.objects.get().error
+    assert "on the public Internet" in Delivery.objects.get().error
 
 
 @pytest.mark.django_db
@@ -214,4 +224,6 @@ def test_a_name_that_nobody_has_is_said_at_the_field(owner_client: Client) -> No
         {"url": "https://no-such-host.invalid/hook", "submission": str(uuid4())},
     )
     assert answer.status_code == 422
-    assert "There is no server named no-such-host.invalid" in answer.content.decode()
+    assert (
+        "There is no server no-such-host.invalid on the public Internet." in answer.content.decode()
+    )

@@ -195,10 +195,12 @@ def test_a_webhook_is_added_tested_rotated_and_removed_without_scripts_on_a_phon
     address = page.get_by_label("Address of a new webhook")
     address.fill("https://169.254.169.254/latest")
     page.get_by_role("button", name="Add webhook").click()
-    expect(page.get_by_text("leads into a network that is not public")).to_be_visible()
+    expect(page.get_by_text("There is no server 169.254.169.254 on the public")).to_be_visible()
     address.fill("https://no-such-host.invalid/hook")
     page.get_by_role("button", name="Add webhook").click()
-    expect(page.get_by_text("There is no server named")).to_be_visible()
+    expect(
+        page.get_by_text("There is no server no-such-host.invalid on the public")
+    ).to_be_visible()
     with receiving() as receiver:
         address.fill(f"{receiver.origin}/hook")
         page.get_by_role("button", name="Add webhook").click()

@@ -30,6 +30,10 @@ def test_everything_that_repeats_is_on_the_schedule() -> None:
         "quotas.reset_weekly_counters",
         "keys.push_pending",
         "billing.handle_pending_events",
+        "alerts.watch",
+        "alerts.send_mails",
+        "alerts.post_webhooks",
+        "alerts.summarise",
     }
 
 

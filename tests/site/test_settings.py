@@ -154,6 +154,8 @@ def test_nothing_that_matters_has_a_default_in_production(tmp_path: Path, name: 
         ("STRIPE_WEBHOOK_SECRET", "secret", "STRIPE_WEBHOOK_SECRET must begin with whsec_"),
         ("DATABASE_URL", "sqlite:///db", "DATABASE_URL must read postgresql://"),
         ("REDIS_URL", "localhost", "REDIS_URL must begin with redis://"),
+        ("WEBHOOKS_MAY_STAY_HERE", "yes", "WEBHOOKS_MAY_STAY_HERE lets customers ask"),
+        ("OWN_NETWORKS", "203.0.113.1/24", "OWN_NETWORKS has “203.0.113.1/24”"),
         ("PORT", "80000", "PORT is 80000; it must be from 1 to 65535"),
         ("TRUSTED_PROXIES", "-1", "TRUSTED_PROXIES is -1"),
     ],

@@ -283,10 +283,10 @@ _AT_MS = layout.ENTRY.at("at_ms")
 
 
 def read_alike(raw: Iterable[RawEntry]) -> list[tuple[Entry, int]]:
-    """Entries of a stream with how often each is there: charges of a quarter of an hour
-    that are alike are one.
+    """Entries of a stream with how often each is there: those of a quarter that are alike are one.
 
-    Of those the latest is told. Most charges take one chat, so that few differ.
+    A quarter of an hour. Of those the latest is told. Most charges take one chat, so that few
+    differ.
     """
     marked: list[tuple[Entry, int]] = []
     alike: dict[tuple[bytes | int, ...], tuple[int, int, RawEntry]] = {}

@@ -18,12 +18,13 @@ from django.utils import timezone
 
 from accounts.models import Account
 from gate.store import hot_state
-from gate.store.hot_state import Entry, RawEntry
+from gate.store.hot_state import RawEntry
 from partitions.models import Partition
 from quotas.models.ledger import CreditEntry
-from quotas.models.used import ChargeMark, Source
-from quotas.usage import locks, recents, stream
+from quotas.models.used import ChargeMark
+from quotas.usage import locks, recents, rollups, stream
 from quotas.usage.locks import Drained
+from quotas.usage.rollups import Counted
 
 logger = logging.getLogger(__name__)
 
@@ -127,10 +128,6 @@ def _move_cursors(drained: Mapping[int, str]) -> None:
         )
 
 
-# Charges that are alike, and how many of them.
-_Counted = tuple[Entry, int]
-
-
 def _record(found: Mapping[int, list[RawEntry]]) -> None:
     """Write down what was found in the streams of partitions."""
     entries = [counted for raw in found.values() for counted in hot_state.read_alike(raw)]
@@ -146,58 +143,16 @@ def _record(found: Mapping[int, list[RawEntry]]) -> None:
         # Accounts are never deleted; a stream of another database is the likely reason.
         logger.error("charges of %s unknown accounts are dropped", len(unknown))
     known = [counted for counted in entries if counted[0].handle in account_ids]
-    _add_to_rollups(known, account_ids)
+    rollups.add_usage(known, account_ids)
+    rollups.add_tags(known, account_ids)
+    rollups.add_tokens(known, account_ids)
     _add_to_boosts(known)
     _add_to_ledger(known, account_ids, ranges)
-    _add_tokens(known, account_ids)
     _mark_keys_used(known)
     _keep_marks(known, account_ids)
 
 
-# Chats, credits, and those chats of an hour that came in its last three, two and one quarters.
-_Amounts = list[int]
-
-
-def _add_to_rollups(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
-    # By account, key, meter, hour since 1970 and source.
-    totals: dict[tuple[int, int, str, int, Source], _Amounts] = defaultdict(lambda: [0] * 5)
-    for entry, count in entries:
-        hour, quarter = divmod(stream.quarter_number(entry), 4)
-        key = (account_ids[entry.handle], entry.key_id, entry.meter, hour)
-        for source, chats, credits in stream.paid(entry):
-            amounts = totals[*key, source]
-            amounts[0] += count * chats
-            amounts[1] += count * credits
-            for since in range(quarter):
-                amounts[2 + since] += count * chats
-    if not totals:
-        return
-    # In one order everywhere: two drains that meet in the same rows cannot wait for each other.
-    rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
-    with database.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO quotas_usagerollup AS rollup
-                (account_id, key_id, meter, hour, source, chats, credits,
-                 chats_from_15, chats_from_30, chats_from_45)
-            SELECT account_id, key_id, meter, to_timestamp(hour * 3600), source, chats, credits,
-                   from_15, from_30, from_45
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::bigint[], %s::text[],
-                        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                 AS used (account_id, key_id, meter, hour, source, chats, credits,
-                          from_15, from_30, from_45)
-            ON CONFLICT (account_id, hour, key_id, meter, source) DO UPDATE
-            SET chats = rollup.chats + EXCLUDED.chats,
-                credits = rollup.credits + EXCLUDED.credits,
-                chats_from_15 = rollup.chats_from_15 + EXCLUDED.chats_from_15,
-                chats_from_30 = rollup.chats_from_30 + EXCLUDED.chats_from_30,
-                chats_from_45 = rollup.chats_from_45 + EXCLUDED.chats_from_45
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-
-
-def _add_to_boosts(entries: Iterable[_Counted]) -> None:
+def _add_to_boosts(entries: Iterable[Counted]) -> None:
     spent: dict[int, int] = defaultdict(int)
     for entry, count in entries:
         for boost_id, chats in entry.boosts:
@@ -216,7 +171,7 @@ def _add_to_boosts(entries: Iterable[_Counted]) -> None:
 
 
 def _add_to_ledger(
-    entries: Iterable[_Counted], account_ids: dict[str, int], ranges: Mapping[int, str]
+    entries: Iterable[Counted], account_ids: dict[str, int], ranges: Mapping[int, str]
 ) -> None:
     spent: dict[str, int] = defaultdict(int)
     for entry, count in entries:
@@ -233,48 +188,7 @@ def _add_to_ledger(
     )
 
 
-def _add_tokens(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
-    # By account, key, meter, model and hour since 1970: chats, answers, tokens in and out.
-    totals: dict[tuple[int, int, str, str, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    for entry, count in entries:
-        if entry.tokens is None:
-            continue
-        total = totals[
-            account_ids[entry.handle],
-            entry.key_id,
-            entry.meter,
-            entry.tokens.model,
-            stream.hour_number(entry),
-        ]
-        total[0] += count * (entry.allowance + entry.boost_chats + entry.credit_chats)
-        total[1] += count
-        total[2] += count * entry.tokens.tokens_in
-        total[3] += count * entry.tokens.tokens_out
-    if not totals:
-        return
-    rows = [(*key, *amounts) for key, amounts in sorted(totals.items())]
-    with database.cursor() as cursor:
-        cursor.execute(
-            """
-            INSERT INTO quotas_tokenrollup
-                (account_id, key_id, meter, model, hour, chats, answers, tokens_in, tokens_out)
-            SELECT account_id, key_id, meter, model, to_timestamp(hour * 3600), chats, answers,
-                   tokens_in, tokens_out
-            FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::text[], %s::bigint[],
-                        %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[])
-                 AS used (account_id, key_id, meter, model, hour, chats, answers, tokens_in,
-                          tokens_out)
-            ON CONFLICT (account_id, hour, key_id, meter, model) DO UPDATE
-            SET chats = quotas_tokenrollup.chats + EXCLUDED.chats,
-                answers = quotas_tokenrollup.answers + EXCLUDED.answers,
-                tokens_in = quotas_tokenrollup.tokens_in + EXCLUDED.tokens_in,
-                tokens_out = quotas_tokenrollup.tokens_out + EXCLUDED.tokens_out
-            """,
-            [list(column) for column in zip(*rows, strict=True)],
-        )
-
-
-def _mark_keys_used(entries: Iterable[_Counted]) -> None:
+def _mark_keys_used(entries: Iterable[Counted]) -> None:
     # Written when a minute is new, which is what pages show: a key that is used without pause
     # would otherwise be a row written every second.
     used_at: dict[int, int] = {}
@@ -294,7 +208,7 @@ def _mark_keys_used(entries: Iterable[_Counted]) -> None:
         )
 
 
-def _keep_marks(entries: Iterable[_Counted], account_ids: dict[str, int]) -> None:
+def _keep_marks(entries: Iterable[Counted], account_ids: dict[str, int]) -> None:
     # The last one of a charge says what happened to it in the end.
     marks = {
         (account_ids[entry.handle], entry.mark.charge_ref): ChargeMark(

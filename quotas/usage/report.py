@@ -132,6 +132,8 @@ def add_waiting(
         bar = span.bar_at(stream.counted_at(entry))
         assert bar is not None
         parts: dict[By, int | str] = {By.KEY: entry.key_id, By.MEMBER: members.get(entry.key_id, 0)}
+        if entry.tag:
+            parts[By.TAG] = entry.tag
         for source, chats, credits in stream.paid(entry):
             if only.source not in {None, source}:
                 continue
@@ -152,6 +154,7 @@ def asked_for(waiting: Iterable[Entry], span: Span, *, only: Only) -> list[Entry
         if span.starts_at <= stream.counted_at(entry) < span.ends_at
         and only.meter in {None, entry.meter}
         and only.key in {None, entry.key_id}
+        and only.tag in {None, entry.tag or None}
         and only.model in {None, None if entry.tokens is None else entry.tokens.model}
     ]
     if only.member is None:

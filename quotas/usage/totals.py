@@ -7,13 +7,11 @@ hour and rollups from it on, in one snapshot: that is exact at every moment, and
 this is. Old hours of single keys are folded: their days stay.
 """
 
-from collections import defaultdict
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db import connection as database
 from django.db.models import Min, Q, Sum
 
-from accounts.models import Account
 from quotas.models.used import RefusalRollup, TagRollup, TokenRollup, Totalled, UsageRollup
 
 # An hour is totalled when most of its late charges have come.
@@ -80,43 +78,6 @@ def accounts_used_since(moment: datetime) -> dict[int, int]:
         .annotate(chats=Sum("chats"))
     )
     return dict(used)
-
-
-def chats_of_keys_by_day(
-    account: Account, *, first: date, last: date
-) -> dict[int, dict[date, int]]:
-    """What keys of an account used on days of UTC, `last` included, as far as drained.
-
-    Days without use are not there. A few weeks at most: it reads a row of each key and day.
-    """
-    days: dict[int, dict[date, int]] = defaultdict(dict)
-    with database.cursor() as cursor:
-        cursor.execute(
-            """
-            WITH done AS (
-                SELECT coalesce(max(up_to), '1970-01-05 00:00+00') AS hour FROM quotas_totalled
-            )
-            SELECT key_id, (at AT TIME ZONE 'UTC')::date AS day, sum(chats)::bigint
-            FROM (
-                SELECT part AS key_id, starts_at AS at, chats FROM quotas_usagetotal
-                WHERE account_id = %(account)s AND cut = 'key' AND grain = 24
-                  AND starts_at >= %(from)s AND starts_at < %(to)s
-                UNION ALL
-                SELECT key_id, hour, chats FROM quotas_usagerollup
-                WHERE account_id = %(account)s AND hour < %(to)s
-                  AND hour >= greatest(%(from)s, (SELECT hour FROM done))
-            ) AS used
-            GROUP BY 1, 2
-            """,
-            {
-                "account": account.pk,
-                "from": datetime.combine(first, time.min, UTC),
-                "to": datetime.combine(last + timedelta(days=1), time.min, UTC),
-            },
-        )
-        for key_id, day, chats in cursor.fetchall():
-            days[key_id][day] = chats
-    return days
 
 
 def _hour_of(moment: datetime) -> datetime:

@@ -79,13 +79,21 @@ def test_no_text_names_a_table_of_an_app_above(package: str) -> None:
 
 def test_what_the_drain_writes_to_is_found() -> None:
     """Were nothing found anywhere, the test above would say nothing."""
-    drain = (REPOSITORY / "quotas/usage/drain.py").read_text(encoding="utf-8")
-    assert tables_named(drain) == {
+    found = {
+        table
+        for module in ("drain", "rollups")
+        for table in tables_named(
+            (REPOSITORY / f"quotas/usage/{module}.py").read_text(encoding="utf-8")
+        )
+    }
+    assert found == {
         "accounts_partition",
         "keys_apikey",
         "quotas_boost",
+        "quotas_tagrollup",
         "quotas_tokenrollup",
         "quotas_usagerollup",
+        "quotas_usagetag",
     }
 
 

@@ -170,8 +170,22 @@ def up_to() -> str:
     return UP_TO.format(of_all="".join(made))
 
 
-FORWARD = up_to() + "".join(map(late, ROLLUPS))
-BACKWARD = "".join(NOT_LATE.format(name=name) for name in ROLLUPS) + NOT_UP_TO
+# Rows of the running hour, day and week are written again and again: with room on their page that
+# touches no index.
+ROOM = """
+ALTER TABLE quotas_usagerollup SET (fillfactor = 80);
+ALTER TABLE quotas_tagrollup SET (fillfactor = 80);
+ALTER TABLE quotas_tokenrollup SET (fillfactor = 80);
+ALTER TABLE quotas_usagetotal SET (fillfactor = 60);
+ALTER TABLE quotas_tokentotal SET (fillfactor = 60);
+ALTER TABLE quotas_refusaltotal SET (fillfactor = 60);
+"""
+NO_ROOM = """
+ALTER TABLE quotas_usagerollup RESET (fillfactor);
+ALTER TABLE quotas_tokenrollup RESET (fillfactor);
+"""
+FORWARD = ROOM + up_to() + "".join(map(late, ROLLUPS))
+BACKWARD = NO_ROOM + "".join(NOT_LATE.format(name=name) for name in ROLLUPS) + NOT_UP_TO
 
 
 class Migration(migrations.Migration):

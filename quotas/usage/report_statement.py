@@ -32,7 +32,7 @@ SELECT 'drained' AS kind, 0 AS bar, drained_id::text AS name, '' AS meter,
        0::bigint, 0::bigint, 0::bigint, 0::bigint
 FROM accounts_partition WHERE index = %(partition)s"""
 
-# Hours (or days, where bars are days of UTC) of what is asked, as `hours`.
+# Hours (or days, where bars are days of UTC) of what is asked.
 _TOTALS = """
     SELECT starts_at AS hour, meter, source, chats, credits,
            chats_from_15, chats_from_30, chats_from_45
@@ -87,7 +87,7 @@ _HOURS: Mapping[By | None, tuple[str, ...]] = {
 _USED = """
 SELECT 'used', width_bucket(hour, %(bounds)s::timestamptz[]) - 1, source, meter,
        sum(chats)::bigint, sum(credits)::bigint, 0, 0
-FROM hours
+FROM ({hours}) AS hours
 WHERE hour < %(last_hour)s
   AND (%(meter)s::text IS NULL OR meter = %(meter)s)
   AND (%(source)s::text IS NULL OR source = %(source)s)
@@ -97,10 +97,11 @@ SELECT 'before', split.bar, source, meter,
        sum(chats - CASE split.minute
            WHEN 15 THEN chats_from_15 WHEN 30 THEN chats_from_30 ELSE chats_from_45 END)::bigint,
        0, 0, 0
-FROM hours JOIN unnest(%(split_hours)s::timestamptz[], %(split_minutes)s::int[],
-                       %(split_bars)s::int[]) AS split (hour, minute, bar)
-  ON split.hour = hours.hour
-WHERE (%(meter)s::text IS NULL OR meter = %(meter)s)
+FROM ({hours}) AS hours
+JOIN unnest(%(split_hours)s::timestamptz[], %(split_minutes)s::int[], %(split_bars)s::int[])
+    AS split (hour, minute, bar) ON split.hour = hours.hour
+WHERE hours.hour = ANY(%(split_hours)s::timestamptz[])
+  AND (%(meter)s::text IS NULL OR meter = %(meter)s)
   AND (%(source)s::text IS NULL OR source = %(source)s)
 GROUP BY 2, 3, 4"""
 
@@ -239,10 +240,11 @@ def of(account: Account, span: Span, *, by: By, only: Only) -> tuple[str, dict[s
         for bar, bound in enumerate([*(bar.starts_at for bar in span.bars), span.ends_at])
         if bound.minute
     ]
-    tables = [_DONE, ", hours AS (", " UNION ALL ".join(_HOURS[only.part]), ")"]
-    asked = [_DRAINED, _USED]
+    tables = [_DONE]
+    hours = " UNION ALL ".join(_HOURS[only.part])
+    asked = [_DRAINED, _USED.format(hours=hours)]
     if splits:
-        asked.append(_BEFORE)
+        asked.append(_BEFORE.format(hours=hours))
     if by in _PARTS and only.part is None:
         tables += [", parts AS (", " UNION ALL ".join(_PARTS[by]), ")"]
         tables += [", ranked AS (", _RANKED, ")"]

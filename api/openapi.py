@@ -10,6 +10,7 @@ from gate.terms.reasons import MEANINGS
 
 _SCHEMAS = "#/components/schemas/"
 _TEXT = {"type": "string"}
+_TIME = {"type": "string", "format": "date-time"}
 _WHOLE = {"type": "integer", "minimum": 0}
 _WHOLE_OR_NONE = {"type": ["integer", "null"]}
 # What a problem may say, for programs.
@@ -100,7 +101,12 @@ def _call(
 
 
 def _look(
-    summary: str, name: str, schema: dict[str, Any], more: dict[str, Any] | None = None
+    summary: str,
+    name: str,
+    schema: dict[str, Any],
+    more: dict[str, Any] | None = None,
+    *,
+    headers: dict[str, Any] = _RATE_HEADERS,
 ) -> dict[str, Any]:
     return {
         "get": {
@@ -109,7 +115,7 @@ def _look(
             "responses": {
                 "200": {
                     "description": "Costs nothing.",
-                    "headers": _RATE_HEADERS,
+                    "headers": headers,
                     "content": {"application/json": {"schema": schema}},
                 },
                 **_OF_EVERY_ADDRESS,
@@ -223,8 +229,8 @@ _COMPONENTS |= {
         plan=_TEXT,
         suspended={"type": "boolean"},
         week=_object(
-            starts_at={"type": "string", "format": "date-time"},
-            resets_at={"type": "string", "format": "date-time"},
+            starts_at=_TIME,
+            resets_at=_TIME,
             cap=_WHOLE_OR_NONE,
             used=_WHOLE,
         ),
@@ -236,7 +242,67 @@ _COMPONENTS |= {
         ),
         credits_per_chat=_WHOLE,
     ),
+    "Usage": _object(
+        object={"const": "usage"},
+        account=_TEXT,
+        starts_at=_TIME,
+        ends_at=_TIME,
+        zone=_TEXT,
+        chats={"type": "integer"},
+        credits={"type": "integer"},
+        bars={
+            "type": "array",
+            "description": "Hours or days of the zone that follow one another and add up. Chats "
+            "by what paid stand under allowance, boost and credits.",
+            "items": _object(starts_at=_TIME, chats={"type": "integer"}, refused=_WHOLE),
+        },
+        by={"enum": ["source", "meter", "key", "model", "member", "tag"]},
+        parts={
+            "type": "array",
+            "description": "What it is told apart by, those of most chats first. `id` is what the "
+            "same address is narrowed by.",
+            "items": _object(
+                id={"type": ["integer", "string"]},
+                name=_TEXT,
+                chats={"type": "integer"},
+                credits={"type": "integer"},
+            ),
+        },
+        others={"type": "integer", "description": "Chats of more parts than are told."},
+        refused={
+            "type": "object",
+            "description": "Refused requests by reason.",
+            "additionalProperties": _WHOLE,
+        },
+        tokens={
+            "type": "array",
+            "items": _object(model=_TEXT, answers=_WHOLE, tokens_in=_WHOLE, tokens_out=_WHOLE),
+        },
+        as_of=_TIME,
+    ),
 }
+_ASKED_OF_USAGE = {
+    "span": "week, 4weeks, 90days or year, up to now; week unless said.",
+    "week": "A quota week of UTC, by its Monday: 2026-03-30.",
+    "from": "The first day, as 2026-03-29, of the zone.",
+    "to": "The last day, included. Today unless said.",
+    "zone": "Whose days and hours: Europe/Berlin. UTC unless said.",
+    "by": "What parts are: key unless said; source, meter, model, member or tag.",
+    "key": "One key alone, by its id. At most one of key, member, tag and model.",
+    "member": "The keys of one member alone, by its id.",
+    "tag": "One tag alone.",
+    "model": "One model alone.",
+    "meter": "One endpoint alone: chat, images, voice.",
+    "source": "What one source paid alone: allowance, boost or credits.",
+}
+
+
+def _asked(name: str, says: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": says, "schema": _TEXT}
+
+
+# What the site answers, because it reads PostgreSQL; the front knows the way.
+OF_THE_SITE = frozenset({"/api/v1/usage"})
 _BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 DOCUMENT: dict[str, Any] = {
@@ -290,6 +356,16 @@ DOCUMENT: dict[str, Any] = {
             ),
         },
         "/api/v1/quota": _look("What the key may still do.", "getQuota", _ref("Quota")),
+        "/api/v1/usage": {
+            "parameters": [_asked(name, says) for name, says in _ASKED_OF_USAGE.items()],
+            **_look(
+                "What the account used in a span of time; the key needs the scope usage:read.",
+                "getUsage",
+                _ref("Usage"),
+                {"400": _problem("What is asked for cannot be read; `field` names it.")},
+                headers={},
+            ),
+        },
     },
     "components": {
         "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},

@@ -7,6 +7,7 @@ from django import forms
 from accounts.names import NameFormField
 from gate.terms import addresses
 from keys.issue import KeyLimits
+from keys.models import READ_USAGE
 
 ADDRESSES_AT_MOST = 20
 
@@ -52,6 +53,11 @@ class NewKeyForm(forms.Form):
         help_text="One to a line, as 192.0.2.7 or 2001:db8::/32. Empty: anywhere.",
         widget=forms.Textarea(attrs={"rows": 2}),
     )
+    reads_usage = forms.BooleanField(
+        required=False,
+        label="May read this account’s usage",
+        help_text="By GET /api/v1/usage (scope usage:read). With 0 chats a week it can do no more.",
+    )
     submission = forms.UUIDField(
         widget=forms.HiddenInput,
         initial=uuid4,
@@ -79,6 +85,7 @@ class NewKeyForm(forms.Form):
         return KeyLimits(
             expires_at=None if days is None else at + timedelta(days=days),
             weekly_cap=self.cleaned_data["weekly_cap"],
+            scopes=(READ_USAGE,) if self.cleaned_data["reads_usage"] else (),
             addresses=self.cleaned_data["addresses"],
         )
 
@@ -87,7 +94,7 @@ class NewKeyForm(forms.Form):
         errors = self.errors.pop("submission", None)
         if errors is not None:
             self.add_error(None, errors.as_data())
-            kept = ("name", "expires_in", "weekly_cap", "addresses")
+            kept = ("name", "expires_in", "weekly_cap", "addresses", "reads_usage")
             self.data = {name: self.data.get(name, "") for name in kept}
             self.data["submission"] = uuid4()
         return self.cleaned_data

@@ -20,6 +20,9 @@ from gate.store import snapshots
 from gate.store.snapshots import KeyState
 from gate.terms import addresses, week
 
+# The scope of a key that may read what its account used. No meter is called so.
+READ_USAGE = "usage:read"
+
 
 class ApiKey(models.Model):
     """A key of an account. Its text is shown once, when it is made, and is nowhere after that."""
@@ -41,6 +44,7 @@ class ApiKey(models.Model):
     weekly_cap = models.PositiveIntegerField(
         null=True, blank=True, help_text="Chats a week that this key may use; empty is no limit."
     )
+    # Or READ_USAGE, which is none of them.
     scopes = ArrayField(
         models.SlugField(), default=list, blank=True, help_text="Meters it may use; empty is all."
     )
@@ -105,15 +109,25 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= timezone.now()
 
     @property
+    def meters(self) -> tuple[str, ...]:
+        """The meters that it may use, which is all that the gate asks for; none is all."""
+        return tuple(scope for scope in self.scopes if scope != READ_USAGE)
+
+    @property
+    def reads_usage(self) -> bool:
+        """Whether it may read what its account used."""
+        return READ_USAGE in self.scopes
+
+    @property
     def limits_in_words(self) -> str:
-        """What the key may do less than its account; empty when nothing."""
+        """What the key may do less than its account, or more than send requests; or empty."""
         limits = []
         if self.expires_at is not None:
             limits.append(f"until {self.expires_at:%-d %b %Y}")
         if self.weekly_cap is not None:
             limits.append(f"{self.weekly_cap:,} chats a week")
-        if self.scopes:
-            limits.append(f"for {', '.join(self.scopes)}")
+        if self.meters:
+            limits.append(f"for {', '.join(self.meters)}")
         if self.addresses:
             # A list of keys stays a list, however many networks each is bound to.
             shown, others = self.addresses[:3], len(self.addresses) - 3
@@ -130,7 +144,7 @@ class ApiKey(models.Model):
             is_active=self.revoked_at is None,
             expires_ms=None if self.expires_at is None else week.to_ms(self.expires_at),
             weekly_cap=self.weekly_cap,
-            scopes=tuple(self.scopes),
+            scopes=self.meters,
             addresses=tuple(addresses.network_to_hex(network) for network in self.addresses),
             used=used,
         )

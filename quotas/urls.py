@@ -1,8 +1,9 @@
 from django.urls import path, re_path
 
-from quotas import requests_page, views
+from quotas import requests_page, usage_for_programs, views
 
 urlpatterns = [
+    path("api/v1/usage", usage_for_programs.usage, name="usage_for_programs"),
     path("account/usage", views.usage, name="usage"),
     path("account/usage/now", views.usage_now, name="usage_now"),
     re_path(r"^account/usage/export\.(?P<kind>csv|json)$", views.usage_export, name="usage_export"),

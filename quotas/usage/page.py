@@ -145,9 +145,7 @@ def _pictures(seen: Live, question: Question, *, at: datetime) -> dict[str, Any]
 def _lines(
     account: Account, question: Question, report: Report, meters: Mapping[str, str]
 ) -> Lines:
-    amounts = _amounts(question.by, report)
-    ranked = sorted(amounts.items(), key=lambda part: (-part[1][0], str(part[0])))
-    ranked = [part for part in ranked if part[1] != (0, 0)]
+    ranked = _ranked(question.by, report)
     pages = max(1, -(-len(ranked) // ROWS_OF_A_PAGE))
     shown = ranked[(question.page - 1) * ROWS_OF_A_PAGE :][:ROWS_OF_A_PAGE]
     most = ranked[0][1][0] if ranked else 0
@@ -167,6 +165,21 @@ def _lines(
         pages=pages,
         rest=report.rest,
     )
+
+
+def named_parts(account: Account, by: By, report: Report) -> list[tuple[int | str, str, int, int]]:
+    """Every part that is told: what it is asked for by, its name, chats and credits."""
+    meters = dict(Meter.objects.values_list("slug", "name")) if by is By.METER else {}
+    ranked = _ranked(by, report)
+    names = _names(account, by, [part for part, _ in ranked], meters)
+    return [(part, names[part][0], *amounts) for part, amounts in ranked]
+
+
+def _ranked(by: By, report: Report) -> list[tuple[int | str, tuple[int, int]]]:
+    """Parts with their chats and credits, those of most first."""
+    amounts = _amounts(by, report)
+    ranked = sorted(amounts.items(), key=lambda part: (-part[1][0], str(part[0])))
+    return [part for part in ranked if part[1] != (0, 0)]
 
 
 def _amounts(by: By, report: Report) -> dict[int | str, tuple[int, int]]:

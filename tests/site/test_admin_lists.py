@@ -125,6 +125,8 @@ def test_a_ledger_of_200_000_lines_is_read_by_its_indexes(
         "created_at_in=2026-11": (100, "10,000+"),
         f"created_at_in=2026&kind__exact=grant&q={handle}": (100, "2000"),
         "created_at_in=2019": (100, "10,000+"),
+        "_facets=True": (100, "10,000+"),
+        "all=": (100, "10,000+"),
         "o=4": (100, "10,000+"),
     }
     look(admin_client, name)

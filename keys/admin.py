@@ -20,6 +20,8 @@ from keys.revoke import CannotRevoke, revoke_api_key, revoke_service_token
 class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
     """Keys are made by their owners; here they are found and revoked."""
 
+    # A row costs twice what it does elsewhere.
+    list_per_page = 50
     list_display = ("name", "masked", "account", "created_at", "last_used_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), in_period("created_at"))
     search_fields = ("^name", "last_four")

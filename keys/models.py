@@ -133,6 +133,8 @@ class ApiKey(models.Model):
             shown, others = self.addresses[:3], len(self.addresses) - 3
             more = f" and {others} more" if others > 0 else ""
             limits.append(f"from {', '.join(shown)}{more}")
+        if self.reads_usage:
+            limits.append("may read usage")
         return " · ".join(limits)
 
     def state(self, *, used: int = 0) -> KeyState:

@@ -106,7 +106,7 @@ class Decision:
 
 @dataclass(slots=True)
 class PendingCheck:
-    """A check that is under way."""
+    """A check that is under way. note: what its charge id says of it."""
 
     handle: str
     call: hot_state.Call
@@ -114,6 +114,7 @@ class PendingCheck:
     units: int
     is_hold: bool
     reply: "asyncio.Future[Any] | None"  # Valkey's; None when no connection was open to send it
+    note: str = ""
 
 
 _COLD, _COLD_CATALOGUE = Outcome.COLD.encode(), Outcome.COLD_CATALOGUE.encode()
@@ -228,7 +229,10 @@ class Gate:
             model=model,
             at_ms=at_ms,
         )
-        return PendingCheck(handle, call, meter, units, is_hold, self._client.send(call))
+        pending = PendingCheck(handle, call, meter, units, is_hold, self._client.send(call))
+        if is_hold or tag:
+            pending.note = charges.note_of(call)
+        return pending
 
     async def await_decision(self, pending: PendingCheck | None) -> Decision:
         """The decision on a check that was sent, once all that it takes was waited for.
@@ -288,7 +292,10 @@ class Gate:
         return Decision(allowed=False, reason=reason, handle=handle, answer=answer)
 
     def _charge_id(self, pending: PendingCheck, answer: Answer) -> str:
-        note = answer.note or charges.note_of(pending.call)
+        note = answer.note or pending.note
+        if note and not pending.is_hold:
+            # For its refund; a hold is settled with all of it.
+            note = charges.tag_of(note)
         return receipt.to_charge_id(
             Receipt(
                 handle=pending.handle,
@@ -303,7 +310,7 @@ class Gate:
                 boosts=answer.boosts_taken,
                 credits=answer.credits_taken,
                 credit_chats=answer.credits_taken // answer.credits_per_chat,
-                note=note if pending.is_hold else charges.tag_of(note),
+                note=note,
             ),
             self._peppers[0],
         )

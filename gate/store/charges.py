@@ -23,6 +23,7 @@ _REFUND = script("refund")
 _pack_known = layout.SCRIPTS["check"].cut(
     "fingerprint", rest=("fingerprint", "address", "hold_ms", "hold_id", "note", "digests")
 )
+_as_note = layout.NOTE.template
 _NOTE_AT = layout.SCRIPTS["check"].args.index("note")
 _SETTLE = script("settle")
 _EXTEND = script("extend")
@@ -135,14 +136,14 @@ def check_call(
             keys += (first_release,)
             recorded_id = request_id
         fingerprint = f"{meter}|{units}|{hold_ms}"
-    note = layout.NOTE.template % (tag, model, recorded_id)
+    note = _as_note % (tag, model, recorded_id)
     args = (*known.args, fingerprint, address, hold_ms, hold_id, note, *digests)
     return Call(_CHECK, keys, args, known)
 
 
 def note_of(call: Call) -> str:
     """What a check call says of itself."""
-    return str(call.args[_NOTE_AT])
+    return call.args[_NOTE_AT]  # type: ignore[return-value] # it is made above
 
 
 def tag_of(note: str) -> str:

@@ -63,6 +63,7 @@ DECIDED = {
     "keys": OWN_PAGE,
     "usage": OWN_PAGE,
     "usage_now": OWN_PAGE,
+    "usage_requests": OWN_PAGE,
     "billing": OWN_PAGE,
     "purchases": OWN_PAGE,
     "credits": OWN_PAGE,

@@ -34,6 +34,7 @@ DOES = {
     "key_revoke": Act.CHANGE_KEYS,
     "usage": Act.SEE_USAGE,
     "usage_now": Act.SEE_USAGE,
+    "usage_requests": Act.SEE_USAGE,
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,

@@ -24,6 +24,7 @@ from quotas.models.used import RefusalRollup, UsageRollup
 from quotas.standing import Standing, standing_of
 from quotas.usage import backlog, drain, live, refusals, spans
 from quotas.usage.asked import By, Only
+from quotas.usage.recents import decisions_of
 from tests.gate.cluster.shards import Cluster, Shard
 from tests.patient_gate import gate_by, patient_client
 
@@ -109,12 +110,20 @@ def test_what_is_bought_is_charged_drained_and_shown(
     assert (before.left, before.boost_left, before.credits_left) == (0, 0, 80)
     assert backlog.measure().entries == 3
     assert _used(customer, at=now) == 560
+    requests = decisions_of(customer)
+    assert [(one.chats, one.has_passed) for one in requests] == [
+        (9_000, False),
+        (10, True),
+        (500, True),
+        (50, True),
+    ]
     assert drain.move_all() == 3
     assert drain.move_all() == 0
     assert refusals.move_all() == 1
     assert refusals.move_all() == 0
 
     assert backlog.measure().entries == 0
+    assert decisions_of(customer) == requests
     totals = UsageRollup.objects.filter(account=customer).aggregate(Sum("chats"), Sum("credits"))
     assert totals == {"chats__sum": 560, "credits__sum": 20}
     boost.refresh_from_db()

@@ -1,18 +1,22 @@
-from django.contrib import admin
+from typing import Any, ClassVar
 
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+
+from accounts.finding import HOW_ACCOUNTS_ARE_FOUND, accounts_found
+from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.read_only_admin import ReadOnlyAdmin
 from alerts.models import Alert, AlertSettings, Delivery, WebhookEndpoint
 
 
 @admin.register(Alert)
-class AlertAdmin(ReadOnlyAdmin[Alert]):
+class AlertAdmin(ReadOnlyAdmin[Alert], OfAccountsAdmin[Alert]):
     """What accounts were told of, and what only passed by."""
 
     list_display = ("kind", "account", "occasion", "is_passed", "occurred_at")
-    list_filter = ("kind", "is_passed", "occurred_at")
-    search_fields = ("=id", "account__handle", "account__name", "occasion")
-    list_select_related = ("account",)
-    show_full_result_count = False
+    list_filter = ("kind", in_period("occurred_at"))
+    search_fields = ("account", "id")
 
 
 @admin.register(Delivery)
@@ -29,27 +33,28 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         "error",
         "done_at",
     )
-    list_filter = ("state", "alert__kind", "next_try_at")
-    search_fields = ("alert__account__handle", "user__email", "endpoint__url", "error")
+    list_filter = ("state",)
+    search_fields = ("alert", "endpoint")
+    search_help_text: ClassVar[Any] = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
     list_select_related = ("alert", "user", "endpoint")
     ordering = ("-pk",)
-    show_full_result_count = False
+
+    def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
+        return Q(alert__in=Alert.objects.filter(account__in=accounts_found(words)).values("pk"))
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
+class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint], OfAccountsAdmin[WebhookEndpoint]):
     """Where accounts have us post. Secrets are nowhere to be seen: none is stored."""
 
     list_display = ("url", "account", "is_on", "failures", "failing_since", "removed_at")
-    list_filter = ("is_on", "created_at", ("removed_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "url", "account__handle", "account__name")
-    list_select_related = ("account",)
+    list_filter = ("is_on", ("removed_at", admin.EmptyFieldListFilter))
+    search_fields = ("account", "id")
+    ordering = ("-created_at", "-pk")
 
 
 @admin.register(AlertSettings)
-class AlertSettingsAdmin(ReadOnlyAdmin[AlertSettings]):
+class AlertSettingsAdmin(ReadOnlyAdmin[AlertSettings], OfAccountsAdmin[AlertSettings]):
     """What accounts chose to be told of; who never chose is not here."""
 
     list_display = ("account", "kinds", "low_credits")
-    search_fields = ("account__handle", "account__name")
-    list_select_related = ("account",)

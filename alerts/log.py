@@ -1,14 +1,15 @@
 """What an account was told of, who was told, and what became of it; and telling it again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Prefetch
 
 from accounts.models import Account
+from accounts.paging import ListPage, page_of
 from alerts import wording
-from alerts.models import Alert, Delivery, Kind
+from alerts.models import Alert, Delivery
 
 AT_ONCE = 20
 
@@ -18,31 +19,24 @@ class Line:
     """One alert with its deliveries."""
 
     heading: str
-    kind_label: str
     occurred_at: datetime
     deliveries: Sequence[Delivery]
 
 
-def lines_of(account: Account, *, page: int) -> tuple[list[Line], bool]:
-    """The alerts of a page, the newest first, and whether there are more. Pages begin at 1."""
+def page_of_lines(account: Account, asked: Mapping[str, str]) -> ListPage[Line]:
+    """A page of what an account was told of, as an address asks for it; see `accounts.paging`."""
     deliveries = Delivery.objects.select_related("user", "endpoint").order_by("pk")
-    found = (
-        Alert.objects.filter(account=account, is_passed=False)
-        .prefetch_related(Prefetch("deliveries", queryset=deliveries))
-        .order_by("-occurred_at", "-pk")
+    told = Alert.objects.filter(account=account, is_passed=False)
+    rows = told.prefetch_related(Prefetch("deliveries", queryset=deliveries))
+    return page_of(rows, asked, kept={}, moment="occurred_at", at_most=AT_ONCE).of(_line)
+
+
+def _line(alert: Alert) -> Line:
+    return Line(
+        heading=wording.heading_of(alert),
+        occurred_at=alert.occurred_at,
+        deliveries=list(alert.deliveries.all()),
     )
-    first = (page - 1) * AT_ONCE
-    alerts = list(found[first : first + AT_ONCE + 1])
-    lines = [
-        Line(
-            heading=wording.heading_of(alert),
-            kind_label=str(Kind(alert.kind).label),
-            occurred_at=alert.occurred_at,
-            deliveries=list(alert.deliveries.all()),
-        )
-        for alert in alerts[:AT_ONCE]
-    ]
-    return lines, len(alerts) > AT_ONCE
 
 
 def resend(*, account: Account, delivery_id: int, tries: int, at: datetime) -> bool:

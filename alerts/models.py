@@ -170,7 +170,8 @@ class Alert(models.Model):
                 fields=["account", "-occurred_at", "-id"],
                 condition=Q(is_passed=False),
                 name="alert_log",
-            )
+            ),
+            models.Index(fields=["-occurred_at", "-id"], name="alert_newest"),
         ]
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "kind", "occasion"], name="alert_once"),

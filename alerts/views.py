@@ -25,8 +25,6 @@ from alerts.forms import (
 )
 from alerts.models import WebhookEndpoint
 
-_PAGES_AT_MOST = 1_000
-
 
 @require_GET
 @account_page(Act.SEE_ALERTS)
@@ -194,8 +192,6 @@ def _page(
 ) -> HttpResponse:
     account, membership = request.account, request.membership
     wants = raising.settings_of(account)
-    page = _page_number(request)
-    lines, has_more = log.lines_of(account, page=page)
     webhooks = list(endpoints.of_account(account))
     context: dict[str, Any] = {
         "may_change": may(membership, Act.CHANGE_ALERTS),
@@ -207,17 +203,9 @@ def _page(
         "webhooks": webhooks,
         "may_add": len(webhooks) < endpoints.AT_MOST,
         "webhooks_at_most": endpoints.AT_MOST,
-        "lines": lines,
-        "newer": page - 1,
-        "older": page + 1 if has_more else None,
+        "log": log.page_of_lines(account, request.GET),
     }
     return render(request, "alerts/alerts.html", context, status=status)
-
-
-def _page_number(request: AccountRequest) -> int:
-    said = request.GET.get("page", "")
-    number = int(said) if said.isascii() and said.isdecimal() and len(said) < 6 else 1
-    return min(max(1, number), _PAGES_AT_MOST)
 
 
 def _endpoint(request: AccountRequest, webhook_id: UUID) -> WebhookEndpoint:

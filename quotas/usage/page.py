@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from accounts.models import Account, User
-from gate.terms.reasons import Reason
 from keys.models import ApiKey
 from quotas import statement
 from quotas.models.plans import Meter
@@ -14,6 +13,7 @@ from quotas.models.used import Source
 from quotas.standing import outlook_of
 from quotas.usage import forecast, live, picture
 from quotas.usage.asked import By, Only
+from quotas.usage.explained import Explained, explained
 from quotas.usage.live import Live
 from quotas.usage.reading import OTHER_TAGS, Question
 from quotas.usage.report import Report
@@ -37,15 +37,6 @@ CUTS = (
     (By.MEMBER, "Member"),
 )
 SOURCES = {Source.ALLOWANCE: "Allowance", Source.BOOST: "Weekly Boost", Source.CREDITS: "Credits"}
-REASONS = {
-    Reason.QUOTA_EXHAUSTED: "Everything was used up. A Weekly Boost or credits let it go on.",
-    Reason.KEY_CAP_REACHED: "The key had used its own chats of the week.",
-    Reason.ABOVE_KEY_CAP: "The request took more than the key may ever use in a week.",
-    Reason.ABOVE_PLAN_CAP: "The request took more than there is in a week.",
-    Reason.NOT_PERMITTED: "The key may not be used for this endpoint.",
-    Reason.WRONG_ADDRESS: "The key was used from an address that it is not bound to.",
-    Reason.SUSPENDED: "The account was suspended.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +63,10 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class ReasonLine:
-    """Why requests were refused, and how many."""
+    """Why requests were refused, what to do about it, and how many they were."""
 
     reason: str
-    words: str
+    explained: Explained
     refusals: int
 
 
@@ -96,7 +87,7 @@ def page_of(account: Account, question: Question, *, at: datetime) -> dict[str, 
         "lines": lines,
         "page_is_past": question.page > lines.pages,
         "reasons": [
-            ReasonLine(reason, REASONS.get(Reason(reason), ""), refusals)
+            ReasonLine(reason, explained(reason), refusals)
             for reason, refusals in seen.report.refusals.most_common()
         ],
         "tokens": sorted(seen.report.tokens.items(), key=lambda told: (-told[1].chats, told[0])),

@@ -67,8 +67,9 @@ def test_refusals_are_shown_with_what_they_mean(
     assert not gate.check(key).allowed
     refusals.move_all()
     answer = owner_client.get("/account/usage")
-    assert "quota_exhausted" in answer.text
-    assert "A Weekly Boost or credits let it go on." in answer.text
+    assert "Used up" in answer.text
+    assert "Add a Weekly Boost or credits" in answer.text
+    assert "/account/usage/requests?outcome=refused" in answer.text
     assert "Everything is used up" in answer.text
 
 

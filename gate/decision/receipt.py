@@ -42,6 +42,8 @@ class Receipt:
     note: str = ""  # what a hold says of itself, of another charge only its tag
 
 
+# Of a note; a receipt is ASCII, and these stand as %7C and the like.
+_PLAIN = "".join(sign for sign in map(chr, range(32, 127)) if sign not in "%|")
 _values_of = attrgetter(*(field.name for field in layout.RECEIPT.fields if not field.is_later))
 
 
@@ -49,7 +51,7 @@ def to_charge_id(receipt: Receipt, pepper: Pepper) -> str:
     """The signed text of a receipt."""
     text = layout.RECEIPT.template % _values_of(receipt)
     if receipt.note:
-        text += layout.RECEIPT.separator + quote(receipt.note)
+        text += layout.RECEIPT.separator + quote(receipt.note, safe=_PLAIN)
     payload = text.encode("ascii")
     signed = _mac(payload, pepper) + payload
     return _PREFIX + urlsafe_b64encode(signed).rstrip(b"=").decode("ascii")

@@ -15,6 +15,7 @@ from gate.service.alarms import Alarm, Alarms
 class Trust:
     """A service token's number and name, and what counts of what comes with it. By default nothing.
 
+    request_id: of X-Quota-Request-Id, and of X-Quota-Tag with it.
     forwarded_hops: so many trusted proxies add an address to X-Forwarded-For; 0 does not read it.
     meter: the only one that is charged; empty is what X-Quota-Meter says.
     """

@@ -6,12 +6,12 @@ replay record and stream entry in one slot, on one server or on a cluster.
     {gNN}a:<handle>             hash    one account; field by field:
         epoch version plan plans packs suspended credits boosts k:<key digest>    projected
         week used credits_spent b:<boost id> u:<key digest> holding h:<hold id>    by the scripts
+        refused f:<place>                                               by check
     {gNN}c                      hash    plans, packs, meters, credit rate, epoch, pushes: projected
     {gNN}s                      stream  charges that are not yet in PostgreSQL: by the scripts
     {gNN}n                      hash    refusals that are not yet in PostgreSQL: by check
     {gNN}h:<handle>             zset    holds of an account by when they run out: by the scripts
     {gNN}l:<handle>             list    charges of an account that passed lately: by the drain
-    {gNN}f:<handle>             list    checks of an account that were refused lately: by check
     {gNN}i:<handle>:<hash>      string  the first answer to a request id: by check
     {gNN}x:<charge ref>         string  what a refund or settlement did: by refund and settle
 
@@ -112,7 +112,6 @@ class AccountKeys:
         "passed",
         "prefix",
         "refusals",
-        "refused",
         "stream",
     )
 
@@ -123,15 +122,11 @@ class AccountKeys:
         self.account = f"{prefix}a:{handle}"
         self.holds = f"{prefix}h:{handle}"
         self.passed = f"{prefix}l:{handle}"
-        self.refused = f"{prefix}f:{handle}"
         # Of its partition.
         self.catalogue = prefix + "c"
         self.stream = prefix + "s"
         self.refusals = prefix + "n"
-        self.of_a_check = (
-            *(self.account, self.catalogue, self.stream, self.refusals, self.holds),
-            self.refused,
-        )
+        self.of_a_check = (self.account, self.catalogue, self.stream, self.refusals, self.holds)
 
     def replay(self, request_id: str) -> str:
         """The first answer to a request id."""
@@ -162,6 +157,12 @@ def keys_of(handle: str) -> AccountKeys:
 def catalogue_name(partition: int) -> str:
     """The key of a partition's catalogue."""
     return _prefix(partition) + "c"
+
+
+# The places of an account for its last refusals.
+REFUSAL_FIELDS = tuple(
+    f"{layout.ACCOUNT.spell('refusal')}{place}" for place in range(layout.RECENT_AT_MOST)
+)
 
 
 def stream_name(partition: int) -> str:

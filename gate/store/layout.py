@@ -15,9 +15,8 @@ from typing import Any
 from urllib.parse import unquote
 
 UNLIMITED = -1
-# Of each list of decisions of an account: so many are kept, and for so long after the last one.
+# So many decisions of an account are kept that passed, and so many that were refused.
 RECENT_AT_MOST = 1000
-RECENT_FOR_SECONDS = 35 * 24 * 3600
 
 
 def _text(value: Any) -> str:
@@ -265,9 +264,10 @@ PASSED = Record(
 )
 REFUSED = Record(
     "refused",
-    "A refusal: each in list f of an account.",
+    "A refusal: in a place f:<0 to 999> of an account.",
     (
         whole("at_ms", "When it was decided."),
+        whole("number", "Among all that the account ever had here."),
         whole("key_id", "Of the key."),
         text("meter", "What was asked for; blank where there is no such meter."),
         whole("chats", "That it would have taken."),
@@ -364,8 +364,9 @@ ACCOUNT = Hash(
         whole("used", "Chats of that week's allowance."),
         whole("credits_spent", "In total."),
         whole("holding", "How many holds are open."),
+        whole("refused", "How many refusals were kept, those included that others took the place of."),
     ),
-    {"key": "k:", "counted": "u:", "spent_of_boost": "b:", "hold": "h:"},
+    {"key": "k:", "counted": "u:", "spent_of_boost": "b:", "hold": "h:", "refusal": "f:"},
 )
 CATALOGUE = Hash(
     "catalogue",
@@ -464,10 +465,7 @@ _CHARGE_NAMES = ("account", "catalogue", "stream")
 SCRIPTS: Mapping[str, Asked] = {
     "check": Asked(
         files=("clock", "check", "holds", "check_rest"),
-        names=(
-            *(*_CHARGE_NAMES, "refusals", "holds", "refused"),
-            *("replay", "replay_of_first_release"),
-        ),
+        names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
         args=(
             *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
             *("hold_ms", "hold_id", "note", "digests"),

@@ -1,8 +1,8 @@
 """The last decisions of an account, one by one: what passed and paid, what was refused and why.
 
 They are in Valkey alone, the last 1,000 that passed and the last 1,000 that were refused, each kind
-in a list of its own, so that neither can push out the other. Refusals come from `check`, charges
-with the drain. When Valkey was emptied, or an older copy of it restored, what was in it is gone.
+for itself, so that neither can push out the other. Refusals come from `check`, charges with the
+drain. When Valkey was emptied, or an older copy of it restored, what was in it is gone.
 """
 
 import logging
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 from django.conf import settings
 from redis.exceptions import ResponseError
@@ -18,12 +19,14 @@ from redis.exceptions import ResponseError
 from accounts.models import Account
 from gate.store import connection, hot_state, layout
 from gate.store.hot_state import Entry, RawEntry
-from gate.store.layout import RECENT_AT_MOST, RECENT_FOR_SECONDS
+from gate.store.layout import RECENT_AT_MOST
 from gate.terms.reasons import Reason
 from quotas.usage import stream
 
 logger = logging.getLogger(__name__)
 
+# After the last one that passed.
+KEPT_FOR_SECONDS = 35 * 24 * 3600
 # What is put in and read at once: Valkey answers no check meanwhile.
 _ACCOUNTS_AT_ONCE = 50
 _UNDRAINED_AT_MOST = 20_000
@@ -88,7 +91,7 @@ def keep(found: Mapping[int, Sequence[RawEntry]], *, drained: Mapping[int, str])
                 name = hot_state.keys_of(handle.decode()).passed
                 pipe.rpush(name, *reversed(lines))
                 pipe.ltrim(name, -RECENT_AT_MOST, -1)
-                pipe.expire(name, RECENT_FOR_SECONDS)
+                pipe.expire(name, KEPT_FOR_SECONDS)
             answers = pipe.execute(raise_on_error=False)
         _complain(answers)
 
@@ -121,10 +124,10 @@ def decisions_of(account: Account) -> list[Decided]:
     entries = dict(_undrained(account))
     with client.pipeline(transaction=False) as pipe:
         pipe.lrange(names.passed, -RECENT_AT_MOST, -1)
-        pipe.lrange(names.refused, -RECENT_AT_MOST, -1)
-        passed, refused = pipe.execute()
+        pipe.hmget(names.account, hot_state.REFUSAL_FIELDS)
+        passed, places = pipe.execute()
     entries |= map(hot_state.read_passed, passed)
-    decided = [*_passed(entries.items()), *map(_read_refusal, reversed(refused))]
+    decided = [*_passed(entries.items()), *_refused(places)]
     return sorted(decided, key=lambda one: one.at, reverse=True)
 
 
@@ -175,8 +178,13 @@ def _read_charge(entry: Entry) -> Decided:
     )
 
 
-def _read_refusal(record: bytes) -> Decided:
-    says = layout.REFUSED.read(record.decode())
+def _refused(places: Iterable[bytes | None]) -> Iterator[Decided]:
+    """What stands in the places for refusals, the newest first."""
+    said = [layout.REFUSED.read(record.decode()) for record in places if record is not None]
+    return map(_read_refusal, sorted(said, key=lambda says: -says["number"]))
+
+
+def _read_refusal(says: Mapping[str, Any]) -> Decided:
     note = layout.NOTE.read(says["note"])
     return Decided(
         at=_moment(says["at_ms"]),

@@ -39,10 +39,14 @@ def refusals(world: World) -> Callable[[], list[dict[str, Any]]]:
     """What is kept of the account's refusals, one by one, with their notes."""
 
     def read() -> list[dict[str, Any]]:
-        kept: Any = sync_client(settings.REDIS_URL).lrange(
-            hot_state.keys_of(world.handle).refused, 0, -1
+        account: Any = sync_client(settings.REDIS_URL).hgetall(
+            hot_state.keys_of(world.handle).account
         )
-        told = [layout.REFUSED.read(line.decode()) for line in kept]
+        told = [
+            layout.REFUSED.read(line.decode())
+            for name, line in sorted(account.items())
+            if name.startswith(b"f:")
+        ]
         return [{**one, **layout.NOTE.read(one["note"])} for one in told]
 
     return read
@@ -260,3 +264,10 @@ async def test_a_key_that_nobody_knows_leaves_nothing(
         world.key = world.key[:-10] + "0" * 10
         await gate.check(shown_id="noise")
     assert refusals() == []
+
+
+def test_the_longest_note_leaves_room_in_a_charge_id(service: QuotaService) -> None:
+    held = service.check(tag="😀" * 64, request_id="%|" * 64, hold_seconds=60).json()
+    assert len(held["charge_id"]) < 2_048
+    settled = service.post("settle", {"charge_id": held["charge_id"], "units": 1})
+    assert settled.json()["settled"]

@@ -8,7 +8,7 @@
 -- request may pass after the week, above_key_cap or above_plan_cap where it may not.
 -- Writes only fields that no projection writes: week, used, credits_spent, b:<boost id>,
 -- u:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds, the replay record, and
--- the list of what was refused lately.
+-- refused and f:<place>.
 --
 -- This file ends with the plain charge, which most are: a key without limits, an allowance that is
 -- enough, no hold. It makes no function and no table that it does not need. Everything else goes on

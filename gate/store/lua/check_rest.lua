@@ -9,19 +9,17 @@ local function count_refusal(reason)
     handle .. '|' .. key_id .. '|' .. whole(math.floor(now / 3600000)) .. '|' .. reason, 1)
 end
 
--- The last ones are kept one by one for the owner of the key, apart from what passed, so that a
--- client in a loop pushes out only refusals. The list is cut now and then, not at every one.
+-- The last ones of the account are kept one by one for its people, each in one of so many places,
+-- apart from what passed: a client in a loop pushes out only refusals. Not in a list of their own,
+-- because every check would pay for one more name.
 local function keep_refusal(reason)
   if units == 0 then return end
   -- Of a meter that there is: any other is a text of the caller.
   local asked_for = cost and meter or ''
-  local length = redis.call('RPUSH', NAMES.refused, TEXT.refused{at_ms = whole(now),
-    key_id = key_id, meter = asked_for, chats = whole(units * (cost or 0)),
-    reason = reason, note = ARGS.note})
-  if length >= RECENT_AT_MOST + 100 then
-    redis.call('LTRIM', NAMES.refused, -RECENT_AT_MOST, -1)
-  end
-  redis.call('EXPIRE', NAMES.refused, RECENT_FOR_SECONDS)
+  local number = redis.call('HINCRBY', account, ACCOUNT.refused, 1)
+  redis.call('HSET', account, ACCOUNT.refusal .. number % RECENT_AT_MOST,
+    TEXT.refused{at_ms = whole(now), number = number, key_id = key_id, meter = asked_for,
+      chats = whole(units * (cost or 0)), reason = reason, note = ARGS.note})
 end
 
 local function is_within(network, address)

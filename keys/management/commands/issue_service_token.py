@@ -23,7 +23,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--trust-request-id",
             action="store_true",
-            help="X-Quota-Request-Id counts: the same id is charged once within an hour",
+            help="X-Quota-Request-Id counts: the same id is charged once within an hour; "
+            "and X-Quota-Tag",
         )
         parser.add_argument(
             "--trust-units",

@@ -15,7 +15,7 @@ from accounts.models import Account, User
 from gate.store import charges, hot_state, snapshots
 from gate.store.connection import sync_client
 from gate.store.hot_state import Tokens
-from gate.store.layout import RECENT_AT_MOST, RECENT_FOR_SECONDS
+from gate.store.layout import RECENT_AT_MOST
 from gate.terms import key_text
 from gate.terms.addresses import to_hex
 from keys.issue import KeyLimits, issue_api_key
@@ -140,7 +140,7 @@ def test_refusals_without_end_push_out_only_refusals(
     drain.move_all()
     many(key, 5_000)
     names = hot_state.keys_of(account.handle)
-    assert valkey.llen(names.refused) <= RECENT_AT_MOST + 100
+    assert valkey.hlen(names.account) <= RECENT_AT_MOST + 20
     found = ids(account)
     assert len(found) == RECENT_AT_MOST + 50
     assert found[0] == "many-4999"
@@ -161,15 +161,13 @@ def test_charges_without_end_leave_the_last_thousand(
     assert ids(account) == [f"many-{number}" for number in range(2_499, 1_499, -1)]
 
 
-def test_the_lists_end_some_time_after_the_last_decision(
+def test_the_list_ends_some_time_after_the_last_charge(
     account: Account, key: str, gate: LiveGate, valkey: Redis
 ) -> None:
-    gate.use(key, 50, at=WEDNESDAY)
     gate.check(key, at=WEDNESDAY)
     drain.move_all()
-    names = hot_state.keys_of(account.handle)
-    for name in (names.passed, names.refused):
-        assert RECENT_FOR_SECONDS - 600 < valkey.ttl(name) <= RECENT_FOR_SECONDS
+    seconds = valkey.ttl(hot_state.keys_of(account.handle).passed)
+    assert recents.KEPT_FOR_SECONDS - 600 < seconds <= recents.KEPT_FOR_SECONDS
 
 
 @pytest.mark.parametrize("before", ["keep", "trim"])

@@ -364,7 +364,9 @@ ACCOUNT = Hash(
         whole("used", "Chats of that week's allowance."),
         whole("credits_spent", "In total."),
         whole("holding", "How many holds are open."),
-        whole("refused", "How many refusals were kept, those included that others took the place of."),
+        whole(
+            "refused", "How many refusals were kept, those included that others took the place of."
+        ),
     ),
     {"key": "k:", "counted": "u:", "spent_of_boost": "b:", "hold": "h:", "refusal": "f:"},
 )

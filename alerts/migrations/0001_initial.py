@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0006_lists_stay_quick'),
+        ('accounts', '0005_partitions_leave'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -244,6 +244,7 @@ async def test_every_refusal_of_a_known_key_is_kept_with_what_it_says_of_itself(
         await gate.check(shown_id="two")
         world.grant(keys=(world.key_state(version=2, is_active=False),))
         await gate.push()
+        await gate.check(units=0, shown_id="a look with a key that ended")
         await gate.check(shown_id="three", meter="a meter|of the caller's")
     assert [(one["reason"], one["request_id"]) for one in refusals()] == [
         ("above_plan_cap", "one"),

@@ -24,7 +24,7 @@ def seed(email: str, *, keys: int, days: int, at: datetime) -> tuple[Account, in
     email: of the owner, who is made if there is none. Keys that are made open nothing.
     """
     user = User.objects.filter(email=email).first() or User.objects.create_user(email)
-    account = user.personal_account
+    account = Account.objects.get(is_personal=True, memberships__user__email=user.email)
     ids = _keys(account, user, keys)
     until = at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     first = until - timedelta(days=days)

@@ -19,6 +19,7 @@ from keys.issue import issue_api_key, issue_service_token
 from keys.models import ApiKey, ServiceToken
 from quotas.models.offer import AIModel
 from quotas.models.plans import Meter, Pack, Plan
+from quotas.models.used import UsageTag
 from tests.keys.acts import submit_key
 from tests.quotas.forms_of_the_admin import filled_in, post
 
@@ -130,8 +131,8 @@ def test_every_model_with_a_name_has_the_rule() -> None:
         model: model._meta.get_field("name")
         for model in ours
         if "name" in {field.name for field in model._meta.get_fields()}
-        # What programs write is held to a narrower rule (`quotas/models/offer.py`).
-        and model is not AIModel
+        # What programs write is held to narrower rules (`quotas/models/offer.py`, `gate/terms/tags`).
+        and model not in {AIModel, UsageTag}
     }
     assert {Account, User, ApiKey, ServiceToken, Plan, Pack, Meter, Product} <= set(named)
     assert all(isinstance(field, NameField) for field in named.values()), named

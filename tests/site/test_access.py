@@ -64,6 +64,10 @@ DECIDED = {
     "usage": OWN_PAGE,
     "usage_now": OWN_PAGE,
     "usage_requests": OWN_PAGE,
+    "usage_export": OWN_PAGE,
+    "usage_zone": Access(get=everybody("405"), post=users("→ usage")),
+    # By a key alone: nobody's session opens it.
+    "usage_for_programs": Access(get=everybody("401"), post=everybody("405")),
     "billing": OWN_PAGE,
     "purchases": OWN_PAGE,
     "credits": OWN_PAGE,
@@ -82,6 +86,19 @@ DECIDED = {
     "webhook_remove": Access(get=only_owner("200"), post=only_owner("→ alerts")),
     "webhook_test": Access(get=everybody("405"), post=only_owner("→ alerts")),
     "delivery_resend": Access(get=everybody("405"), post=users("→ alerts")),
+}
+
+
+# Things that are nobody's, for whom any will do.
+_NOBODYS = "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"
+ARGUMENTS: dict[str, list[object]] = {
+    "key_revoke": ["1"],
+    "purchase": [_NOBODYS],
+    "pack_switch": ["copilot-pro"],
+    "usage_export": ["csv"],
+    **{name: [_NOBODYS] for name in DECIDED if name.startswith("webhook")},
+    "webhook_add": [],
+    "delivery_resend": ["1"],
 }
 
 
@@ -127,6 +144,7 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         "key_revoke": [issued[0].pk],
         "purchase": [purchase.pk],
         "pack_switch": ["copilot-pro"],
+        "usage_export": ["csv"],
         "dev_inbox_message": ["00001700000000000000-" + "0" * 32],
     }
 

@@ -35,6 +35,10 @@ DOES = {
     "usage": Act.SEE_USAGE,
     "usage_now": Act.SEE_USAGE,
     "usage_requests": Act.SEE_USAGE,
+    "usage_export": Act.SEE_USAGE,
+    "usage_zone": Act.SEE_USAGE,
+    # Of the account of a key, which is no visitor.
+    "usage_for_programs": None,
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
@@ -111,6 +115,7 @@ def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other
         "key_revoke": [issued[0].pk],
         "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
         "pack_switch": ["copilot-pro"],
+        "usage_export": ["csv"],
     }
     monkeypatch.setitem(roles.MAY, Membership.Role.OWNER, frozenset(Act) - {act})
     for name, decided in DOES.items():

@@ -263,14 +263,14 @@ ASKED = {
         "suspended=no": 100,
     },
     "keys_apikey": {
-        "": 100,
+        "": 50,
         "q=KEY 777": 11,
         "q=0777": 2,
         "q=h0000777": 1,
         "q=person777@": 1,
         "revoked_at__isempty=0": 20,
-        "revoked_at__isempty=1": 100,
-        "created_at_in=2026-11": 100,
+        "revoked_at__isempty=1": 50,
+        "created_at_in=2026-11": 50,
     },
     "billing_purchase": {
         "": 100,

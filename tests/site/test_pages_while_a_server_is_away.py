@@ -15,7 +15,13 @@ from pytest_django import Settings
 from accounts.models import Account, User
 from tests.accounts.acts import is_signed_in, sign_in, sign_up
 from tests.conftest import PASSWORD
-from tests.site.test_access import ALLAUTH, ALLAUTH_ARGUMENTS, DECIDED, admin_urls
+from tests.site.test_access import (
+    ALLAUTH,
+    ALLAUTH_ARGUMENTS,
+    ARGUMENTS,
+    DECIDED,
+    admin_urls,
+)
 
 SENTENCE = "A part of the site that this page needs does not answer."
 
@@ -93,13 +99,8 @@ def test_a_valkey_that_hangs_is_as_good_as_away(plans: None) -> None:
 @pytest.mark.usefixtures("valkey_away")
 @pytest.mark.parametrize("name", sorted({*DECIDED, *ALLAUTH}))
 def test_no_address_answers_with_a_fault_of_ours(owner: User, name: str) -> None:
-    arguments = {
-        **ALLAUTH_ARGUMENTS,
-        "key_revoke": ["1"],
-        "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
-        "pack_switch": ["copilot-pro"],
-        "dev_inbox_message": ["00001700000000000000-" + "0" * 32],
-    }
+    arguments = ALLAUTH_ARGUMENTS | ARGUMENTS
+    arguments["dev_inbox_message"] = ["00001700000000000000-" + "0" * 32]
     url = reverse(name, args=arguments.get(name))
     fields = {
         "email": "new@example.com",

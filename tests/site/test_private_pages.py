@@ -9,18 +9,13 @@ from pytest_django import Settings
 
 from accounts.models import User
 from tests.accounts.acts import sign_in
-from tests.site.test_access import ALLAUTH, ALLAUTH_ARGUMENTS, DECIDED, admin_urls
+from tests.site.test_access import ALLAUTH, ALLAUTH_ARGUMENTS, ARGUMENTS, DECIDED, admin_urls
 from tests.site.test_settings import PRODUCTION, read
 
 
 @pytest.mark.parametrize("name", sorted({*DECIDED, *ALLAUTH} - {"dev_inbox_message"}))
 def test_no_answer_to_somebody_who_is_signed_in_is_kept(owner: User, name: str) -> None:
-    arguments = {
-        **ALLAUTH_ARGUMENTS,
-        "key_revoke": ["1"],
-        "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
-        "pack_switch": ["copilot-pro"],
-    }
+    arguments = ALLAUTH_ARGUMENTS | ARGUMENTS
     for method in ("get", "post"):
         browser = Client()
         browser.force_login(owner)

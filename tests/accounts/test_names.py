@@ -131,7 +131,8 @@ def test_every_model_with_a_name_has_the_rule() -> None:
         model: model._meta.get_field("name")
         for model in ours
         if "name" in {field.name for field in model._meta.get_fields()}
-        # What programs write is held to narrower rules (`quotas/models/offer.py`, `gate/terms/tags`).
+        # What programs write is held to narrower rules (`quotas/models/offer.py`,
+        # `gate/terms/tags.py`).
         and model not in {AIModel, UsageTag}
     }
     assert {Account, User, ApiKey, ServiceToken, Plan, Pack, Meter, Product} <= set(named)

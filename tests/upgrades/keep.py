@@ -94,6 +94,8 @@ def _record(valkey: Any, name: bytes) -> dict[str, Any]:
         value = [
             [_text(member), score] for member, score in valkey.zrange(name, 0, -1, withscores=True)
         ]
+    elif kind == "list":
+        value = [_text(member) for member in valkey.lrange(name, 0, -1)]
     elif kind == "stream":
         entries = [
             [_text(entry_id), [[_text(part) for part in pair] for pair in fields.items()]]

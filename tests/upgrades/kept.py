@@ -65,6 +65,8 @@ def _bring_back(client: Redis, name: str, kind: str, value: Any) -> None:
         client.hset(name, mapping=dict(value))
     elif kind == "zset":
         client.zadd(name, dict(value))
+    elif kind == "list":
+        client.rpush(name, *value)
     elif kind == "stream":
         # A group makes an empty stream, which stays when the group goes.
         client.xgroup_create(name, "nobody", mkstream=True)

@@ -24,10 +24,11 @@ OF_USAGE = """
     LEFT JOIN keys_apikey AS key ON key.id = changed.key_id
     CROSS JOIN LATERAL (VALUES
         ('account', 0::bigint, 1), ('account', 0, 24), ('account', 0, 168),
-        ('key', changed.key_id, 24), ('key', changed.key_id, 168),
+        ('key', changed.key_id, 24), ('key', changed.key_id, 168), ('key', changed.key_id, 672),
         ('member', coalesce(key.created_by_id, 0), 1),
         ('member', coalesce(key.created_by_id, 0), 24),
-        ('member', coalesce(key.created_by_id, 0), 168)
+        ('member', coalesce(key.created_by_id, 0), 168),
+        ('member', coalesce(key.created_by_id, 0), 672)
     ) AS kept (cut, part, grain)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
     ORDER BY 1, 2, 3, 4, 5, 6, 7
@@ -48,7 +49,7 @@ OF_TAGS = """
         CASE kept.grain WHEN 1 THEN sum(changed.chats_from_30) ELSE 0 END,
         CASE kept.grain WHEN 1 THEN sum(changed.chats_from_45) ELSE 0 END
     FROM ({changed}) AS changed
-    CROSS JOIN LATERAL (VALUES (1), (24), (168)) AS kept (grain)
+    CROSS JOIN LATERAL (VALUES (1), (24), (168), (672)) AS kept (grain)
     GROUP BY 1, 2, 3, 4, 5, 6, 7
     ORDER BY 1, 2, 3, 4, 5, 6, 7
     ON CONFLICT (account_id, cut, grain, part, starts_at, meter, source) DO UPDATE
@@ -207,7 +208,7 @@ class Migration(migrations.Migration):
                 (
                     "grain",
                     models.PositiveSmallIntegerField(
-                        choices=[(1, "Hour"), (24, "Day"), (168, "Week")]
+                        choices=[(1, "Hour"), (24, "Day"), (168, "Week"), (672, "Four Weeks")]
                     ),
                 ),
                 ("starts_at", models.DateTimeField()),
@@ -257,7 +258,7 @@ class Migration(migrations.Migration):
                 (
                     "grain",
                     models.PositiveSmallIntegerField(
-                        choices=[(1, "Hour"), (24, "Day"), (168, "Week")]
+                        choices=[(1, "Hour"), (24, "Day"), (168, "Week"), (672, "Four Weeks")]
                     ),
                 ),
                 ("starts_at", models.DateTimeField()),
@@ -323,7 +324,7 @@ class Migration(migrations.Migration):
                 (
                     "grain",
                     models.PositiveSmallIntegerField(
-                        choices=[(1, "Hour"), (24, "Day"), (168, "Week")]
+                        choices=[(1, "Hour"), (24, "Day"), (168, "Week"), (672, "Four Weeks")]
                     ),
                 ),
                 ("starts_at", models.DateTimeField()),

@@ -58,18 +58,22 @@ class UsageRollup(models.Model):
 
 
 class Grain(models.IntegerChoices):
-    """What one total is about: so many hours, of UTC. Weeks are quota weeks."""
+    """What one total is about: so many hours, of UTC. Weeks are quota weeks.
+
+    Four weeks are kept of parts side by side alone, so that a year of many is read quickly.
+    """
 
     HOUR = 1
     DAY = 24
     WEEK = 168
+    FOUR_WEEKS = 672
 
 
 class Cut(models.TextChoices):
     """What parts an account's use is told by, and what `part` of a total then is."""
 
     ACCOUNT = "account"  # 0: the whole
-    KEY = "key"  # its id; by days and weeks, hours are in the rollups
+    KEY = "key"  # its id; hours are in the rollups
     MEMBER = "member"  # the user who made the key; 0 for one who is gone
     TAG = "tag"  # a UsageTag; 0 for those that were too many
 

@@ -1,8 +1,8 @@
 """The statement that a report is read with, put together of parts by what is asked.
 
 Rows read hardly grow with the account: a span's bars are made of hours of the whole account, or of
-the one part that is asked for; parts side by side (keys, say) of their weeks, the days at the ends
-of these and the hours at the ends of those. Rows that are answered are alike: kind, bar, name,
+the one part that is asked for; parts side by side (keys, say) of every four weeks of theirs, and of
+weeks, days and hours at the ends. Rows that are answered are alike: kind, bar, name,
 meter, and four numbers.
 """
 
@@ -105,12 +105,20 @@ WHERE hours.hour = ANY(%(split_hours)s::timestamptz[])
   AND (%(source)s::text IS NULL OR source = %(source)s)
 GROUP BY 2, 3, 4"""
 
-# Chats of parts: whole weeks, the days at their ends, the hours at the ends of these; an hour that
-# the span begins or ends in counts as far as it lies in it.
+# Chats of parts: whole four weeks, the weeks, days and hours at their ends; an hour that the span
+# begins or ends in counts as far as it lies in it.
+_PART_FOUR_WEEKS = """
+    SELECT part, meter, source, chats, credits FROM quotas_usagetotal
+    WHERE account_id = %(account)s AND cut = %(cut)s AND grain = 672
+      AND starts_at >= %(first_four_weeks)s AND starts_at < %(end_four_weeks)s"""
 _PART_WEEKS = """
     SELECT part, meter, source, chats, credits FROM quotas_usagetotal
     WHERE account_id = %(account)s AND cut = %(cut)s AND grain = 168
-      AND starts_at >= %(first_week)s AND starts_at < %(end_week)s"""
+      AND starts_at >= %(first_week)s AND starts_at < %(first_four_weeks)s
+    UNION ALL
+    SELECT part, meter, source, chats, credits FROM quotas_usagetotal
+    WHERE account_id = %(account)s AND cut = %(cut)s AND grain = 168
+      AND starts_at >= %(end_four_weeks)s AND starts_at < %(end_week)s"""
 _PART_DAYS = """
     SELECT part, meter, source, chats, credits FROM quotas_usagetotal
     WHERE account_id = %(account)s AND cut = %(cut)s AND grain = 24
@@ -155,6 +163,7 @@ _ROLLUPS_OF = {
 }
 _PARTS = {
     by: (
+        _PART_FOUR_WEEKS,
         _PART_WEEKS,
         _PART_DAYS,
         _LAST_FOLDED_DAY,
@@ -295,9 +304,8 @@ def moments(starts_at: datetime, ends_at: datetime) -> dict[str, Any]:
     if first_day > end_day:
         # Within one day there are only hours.
         first_day = end_day = ends_from = ends_to = end_hour
-    first_week, end_week = _ceiling(first_day, _WEEK), _floor(end_day, _WEEK)
-    if first_week > end_week:
-        first_week = end_week = end_day
+    first_week, end_week = _whole(first_day, end_day, _WEEK)
+    first_four_weeks, end_four_weeks = _whole(first_week, end_week, 4 * _WEEK)
     return {
         "starts_at": starts_at,
         "ends_at": ends_at,
@@ -312,7 +320,15 @@ def moments(starts_at: datetime, ends_at: datetime) -> dict[str, Any]:
         "end_day": end_day,
         "first_week": first_week,
         "end_week": end_week,
+        "first_four_weeks": first_four_weeks,
+        "end_four_weeks": end_four_weeks,
     }
+
+
+def _whole(starts_at: datetime, ends_at: datetime, step: timedelta) -> tuple[datetime, datetime]:
+    """Where whole steps between two moments begin and end; both are the end where there is none."""
+    first, end = _ceiling(starts_at, step), _floor(ends_at, step)
+    return (first, end) if first <= end else (ends_at, ends_at)
 
 
 def _floor(moment: datetime, step: timedelta) -> datetime:

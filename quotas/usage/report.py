@@ -106,11 +106,11 @@ def report_of(account: Account, span: Span, *, by: By, only: Only) -> Report:
         elif kind == "used":
             report.count(bar, name, meter, (first, second))
         elif kind == "before":
-            # What of the hour that a bar begins in belongs to the one before it.
+            # What of the hour or day that a bar begins in belongs to the one before it.
             if bar < len(span.bars):
-                report.count(bar, name, meter, (-first, 0))
+                report.count(bar, name, meter, (-first, -second))
             if bar > 0:
-                report.count(bar - 1, name, meter, (first, 0))
+                report.count(bar - 1, name, meter, (first, second))
         elif kind == "part":
             report.parts[name if by is By.TAG else int(name)].add(first, second)
         elif kind == "rest":

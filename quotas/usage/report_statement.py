@@ -2,18 +2,18 @@
 
 Rows read hardly grow with the account: a span's bars are made of hours of the whole account, or of
 the one part that is asked for; parts side by side (keys, say) of every four weeks of theirs, and of
-weeks, days and hours at the ends. Rows that are answered are alike: kind, bar, name,
-meter, and four numbers.
+weeks, days and hours at the ends. Rows that are answered are alike: kind, bar, name, meter, and
+four numbers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from accounts.models import Account
 from quotas.models.used import Cut, Grain
 from quotas.usage.asked import By, Only
-from quotas.usage.spans import Span
+from quotas.usage.spans import Shape, Span
 
 # More parts than this are told together. Nobody reads so many, and a page has fifty.
 PARTS_AT_MOST = 5_000
@@ -38,17 +38,17 @@ _TOTALS = """
            chats_from_15, chats_from_30, chats_from_45
     FROM quotas_usagetotal
     WHERE account_id = %(account)s AND cut = %(only_cut)s AND part = %(only_part)s
-      AND grain = %(grain)s AND starts_at >= %(first_hour)s AND starts_at < %(end_hour)s"""
+      AND grain = %(rows_grain)s AND starts_at >= %(rows_from)s AND starts_at < %(rows_to)s"""
 _SINCE = """
     SELECT hour, meter, source, chats, credits, chats_from_15, chats_from_30, chats_from_45
     FROM quotas_usagerollup
-    WHERE account_id = %(account)s AND hour < %(end_hour)s
-      AND hour >= greatest(%(first_hour)s, (SELECT hour FROM done))"""
+    WHERE account_id = %(account)s AND hour < %(rows_to)s
+      AND hour >= greatest(%(rows_from)s, (SELECT hour FROM done))"""
 _SINCE_OF_MEMBER = """
     SELECT hour, meter, source, chats, credits, chats_from_15, chats_from_30, chats_from_45
     FROM quotas_usagerollup LEFT JOIN keys_apikey AS key ON key.id = key_id
-    WHERE quotas_usagerollup.account_id = %(account)s AND hour < %(end_hour)s
-      AND hour >= greatest(%(first_hour)s, (SELECT hour FROM done))
+    WHERE quotas_usagerollup.account_id = %(account)s AND hour < %(rows_to)s
+      AND hour >= greatest(%(rows_from)s, (SELECT hour FROM done))
       AND coalesce(created_by_id, 0) = %(only_part)s"""
 _OF_KEY = """
     SELECT hour, meter, source, chats, credits, chats_from_15, chats_from_30, chats_from_45
@@ -70,13 +70,13 @@ _FOLDED = """
 _OF_MODEL = """
     SELECT starts_at AS hour, meter, '' AS source, chats, 0 AS credits, 0, 0, 0
     FROM quotas_tokentotal
-    WHERE account_id = %(account)s AND model = %(model)s AND grain = %(grain)s
-      AND starts_at >= %(first_hour)s AND starts_at < %(end_hour)s
+    WHERE account_id = %(account)s AND model = %(model)s AND grain = %(rows_grain)s
+      AND starts_at >= %(rows_from)s AND starts_at < %(rows_to)s
     UNION ALL
     SELECT hour, meter, '', chats, 0, 0, 0, 0
     FROM quotas_tokenrollup
-    WHERE account_id = %(account)s AND model = %(model)s AND hour < %(end_hour)s
-      AND hour >= greatest(%(first_hour)s, (SELECT hour FROM done))"""
+    WHERE account_id = %(account)s AND model = %(model)s AND hour < %(rows_to)s
+      AND hour >= greatest(%(rows_from)s, (SELECT hour FROM done))"""
 _HOURS: Mapping[By | None, tuple[str, ...]] = {
     None: (_TOTALS, _SINCE),
     By.MEMBER: (_TOTALS, _SINCE_OF_MEMBER),
@@ -88,7 +88,7 @@ _USED = """
 SELECT 'used', width_bucket(hour, %(bounds)s::timestamptz[]) - 1, source, meter,
        sum(chats)::bigint, sum(credits)::bigint, 0, 0
 FROM ({hours}) AS hours
-WHERE hour < %(last_hour)s
+WHERE hour >= %(first_bound)s AND hour < %(last_bound)s
   AND (%(meter)s::text IS NULL OR meter = %(meter)s)
   AND (%(source)s::text IS NULL OR source = %(source)s)
 GROUP BY 2, 3, 4"""
@@ -101,6 +101,18 @@ FROM ({hours}) AS hours
 JOIN unnest(%(split_hours)s::timestamptz[], %(split_minutes)s::int[], %(split_bars)s::int[])
     AS split (hour, minute, bar) ON split.hour = hours.hour
 WHERE hours.hour = ANY(%(split_hours)s::timestamptz[])
+  AND (%(meter)s::text IS NULL OR meter = %(meter)s)
+  AND (%(source)s::text IS NULL OR source = %(source)s)
+GROUP BY 2, 3, 4"""
+
+# Of bars that are made of days of UTC: what lies between such a day and where a bar begins.
+_MOVED = """
+SELECT 'before', moved.bar, source, meter, sum(moved.sign * chats)::bigint,
+       sum(moved.sign * credits)::bigint, 0, 0
+FROM ({hours}) AS hours
+JOIN unnest(%(moved_hours)s::timestamptz[], %(moved_signs)s::int[], %(moved_bars)s::int[])
+    AS moved (hour, sign, bar) ON moved.hour = hours.hour
+WHERE hours.hour = ANY(%(moved_hours)s::timestamptz[])
   AND (%(meter)s::text IS NULL OR meter = %(meter)s)
   AND (%(source)s::text IS NULL OR source = %(source)s)
 GROUP BY 2, 3, 4"""
@@ -244,16 +256,15 @@ GROUP BY model"""
 
 def of(account: Account, span: Span, *, by: By, only: Only) -> tuple[str, dict[str, Any]]:
     """What is asked of the database, and its values."""
-    splits = [
-        (_floor(bound, _HOUR), bound.minute, bar)
-        for bar, bound in enumerate([*(bar.starts_at for bar in span.bars), span.ends_at])
-        if bound.minute
-    ]
+    bounds = _Bounds(span, only)
     tables = [_DONE]
-    hours = " UNION ALL ".join(_HOURS[only.part])
-    asked = [_DRAINED, _USED.format(hours=hours)]
-    if splits:
+    rows = " UNION ALL ".join(_HOURS[only.part])
+    hours = rows.replace("%(rows_grain)s", "1")
+    asked = [_DRAINED, _USED.format(hours=rows)]
+    if bounds.splits:
         asked.append(_BEFORE.format(hours=hours))
+    if bounds.moved:
+        asked.append(_MOVED.format(hours=hours))
     if by in _PARTS and only.part is None:
         tables += [", parts AS (", " UNION ALL ".join(_PARTS[by]), ")"]
         tables += [", ranked AS (", _RANKED, ")"]
@@ -264,28 +275,66 @@ def of(account: Account, span: Span, *, by: By, only: Only) -> tuple[str, dict[s
     if only.part in {None, By.KEY} and only.source is None and only.meter is None:
         asked.append(_REFUSED_OF_KEY if only.part is By.KEY else _REFUSED)
     statement = "\n".join([*tables, " UNION ALL ".join(asked)])
-    return statement, _values(account, span, by=by, only=only, splits=splits)
+    return statement, _values(account, span, bounds, by=by, only=only)
 
 
-def _values(
-    account: Account,
-    span: Span,
-    *,
-    by: By,
-    only: Only,
-    splits: Sequence[tuple[datetime, int, int]],
-) -> dict[str, Any]:
-    starts = [bar.starts_at for bar in span.bars]
+class _Bounds:
+    """Where bars begin and the last one ends, and what rows they are made of.
+
+    rows: the full hour that each lies in, or of a long span the nearest day of UTC, so that a year
+    of another zone is made of days, too. splits: minutes of an hour that belong to the bar before.
+    moved: hours between such a day and a bound, with 1 where they belong to the bar before the
+    bound and -1 where they were counted there wrongly.
+    """
+
+    def __init__(self, span: Span, only: Only) -> None:
+        self.starts = [bar.starts_at for bar in span.bars]
+        bounds = [*self.starts, span.ends_at]
+        hours = [_floor(bound, _HOUR) for bound in bounds]
+        self.splits = [
+            (hour, bound.minute, bar)
+            for bar, (bound, hour) in enumerate(zip(bounds, hours, strict=True))
+            if bound.minute
+        ]
+        self.are_days = all(bound == _floor(bound, _DAY) for bound in bounds)
+        self.rows = hours
+        self.moved: list[tuple[datetime, int, int]] = []
+        # Keys, tags and folded days have no such totals.
+        if span.shape is Shape.GRID and only.part not in {By.KEY, By.TAG}:
+            self.rows = [_floor(hour + _DAY / 2, _DAY) for hour in hours]
+            for bar, (hour, day) in enumerate(zip(hours, self.rows, strict=True)):
+                sign = 1 if day <= hour else -1
+                first, end = sorted((day, hour))
+                self.moved += [(at, sign, bar) for at in _hours(first, end)]
+        self.grain = Grain.DAY if self.are_days or self.moved else Grain.HOUR
+
+
+def _hours(first: datetime, end: datetime) -> Iterator[datetime]:
+    while first < end:
+        yield first
+        first += _HOUR
+
+
+def _values(account: Account, span: Span, bounds: _Bounds, *, by: By, only: Only) -> dict[str, Any]:
+    places = moments(span.starts_at, span.ends_at)
     return {
         "account": account.pk,
         "partition": account.partition_index,
-        **moments(span.starts_at, span.ends_at),
-        "grain": Grain.DAY if all(at == _floor(at, _DAY) for at in starts) else Grain.HOUR,
-        "bounds": [_floor(at, _HOUR) for at in starts],
-        "bar_starts": starts,
-        "split_hours": [hour for hour, _, _ in splits],
-        "split_minutes": [minute for _, minute, _ in splits],
-        "split_bars": [bar for _, _, bar in splits],
+        **places,
+        "grain": Grain.DAY if bounds.are_days else Grain.HOUR,
+        "bar_starts": bounds.starts,
+        "rows_grain": bounds.grain,
+        "rows_from": min(places["first_hour"], bounds.rows[0]),
+        "rows_to": max(places["end_hour"], bounds.rows[-1]),
+        "bounds": bounds.rows[:-1],
+        "first_bound": bounds.rows[0],
+        "last_bound": bounds.rows[-1],
+        "split_hours": [hour for hour, _, _ in bounds.splits],
+        "split_minutes": [minute for _, minute, _ in bounds.splits],
+        "split_bars": [bar for _, _, bar in bounds.splits],
+        "moved_hours": [hour for hour, _, _ in bounds.moved],
+        "moved_signs": [sign for _, sign, _ in bounds.moved],
+        "moved_bars": [bar for _, _, bar in bounds.moved],
         "only_cut": Cut.ACCOUNT if only.part is None else _CUTS.get(only.part),
         "only_part": only.part_id,
         "model": only.model,

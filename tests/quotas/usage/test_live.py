@@ -207,6 +207,32 @@ def test_a_drain_between_its_two_readings_takes_and_doubles_nothing(
         assert usage_of(account).total == 7
 
 
+def test_what_is_charged_and_drained_between_its_two_readings_is_in_both(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    gate.use(key, 4, at=WEDNESDAY)
+    chats = iter([3, 2])
+
+    def charged_and_drained() -> None:
+        try:
+            gate.use(key, next(chats, 0), at=WEDNESDAY)
+            drain.move_all()
+        finally:
+            connection.close()
+
+    def before_the_rollups(execute: Callable[..., object], *asked: Any) -> object:
+        if "quotas_usagetotal" in str(asked[0]):
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(charged_and_drained).result(20)
+        return execute(*asked)
+
+    with connection.execute_wrapper(before_the_rollups):
+        seen = live.look(account, week_of(WEDNESDAY), by=By.KEY, only=Only(), at=WEDNESDAY)
+    assert seen.is_exact
+    assert seen.standing is not None
+    assert seen.standing.used == seen.report.total == 9
+
+
 def test_it_agrees_with_the_gate(account: Account, key: str, gate: LiveGate) -> None:
     boost = fund(account)
     gate.use(key, 45, at=WEDNESDAY)

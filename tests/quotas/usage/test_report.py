@@ -30,7 +30,13 @@ EVERYTHING = Only()
 UTC_ZONE, BERLIN, INDIA, NEPAL = map(
     ZoneInfo, ("UTC", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu")
 )
-ZONES = [UTC_ZONE, BERLIN, INDIA, NEPAL, *map(ZoneInfo, ("America/Los_Angeles", "Asia/Tokyo"))]
+ZONES = [
+    UTC_ZONE,
+    BERLIN,
+    INDIA,
+    NEPAL,
+    *map(ZoneInfo, ("America/Los_Angeles", "Asia/Tokyo", "Pacific/Auckland")),
+]
 
 
 class Used:

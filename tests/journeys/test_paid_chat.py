@@ -50,7 +50,7 @@ def chat(site: RunningSite, key: str) -> httpx.Response:
 
 def used_this_week(page: Page, site: RunningSite) -> int:
     page.goto(f"{site.address}/account/usage")
-    found = re.search(r"([\d,]+) chats? so far", page.get_by_role("main").inner_text())
+    found = re.search(r"([\d,]+) chats?[^\n]* days of", page.get_by_role("main").inner_text())
     assert found
     return int(found[1].replace(",", ""))
 

@@ -155,7 +155,7 @@ def test_it_goes_on_by_itself_with_details_open_and_rests_while_nothing_happens(
 def test_what_it_says_is_what_programs_are_told(page: Page, site: RunningSite) -> None:
     sign_up(page, site)
     page.goto(f"{site.address}/account/keys")
-    page.get_by_label("Name").fill("dashboard")
+    page.get_by_label("Name", exact=True).fill("dashboard")
     page.get_by_text("What the key may do").click()
     page.get_by_label("May read this account’s usage").check()
     page.get_by_role("button", name="Create key").click()

@@ -17,7 +17,7 @@ URL = "/account/usage/requests"
 def refused_key(page: Page, site: RunningSite) -> str:
     """A key that may use nothing."""
     page.goto(f"{site.address}/account/keys")
-    page.get_by_label("Name").fill("website")
+    page.get_by_label("Name", exact=True).fill("website")
     page.get_by_text("What the key may do").click()
     page.get_by_label("Chats a week").fill("0")
     page.get_by_role("button", name="Create key").click()

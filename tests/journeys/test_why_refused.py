@@ -54,7 +54,7 @@ def test_a_refused_request_is_found_by_its_id_on_a_phone(
         assert problems(page) == []
     page.get_by_label("Request id").fill(refused.headers["x-request-id"])
     page.get_by_label("Request id").press("Enter")
-    expect(page.get_by_text("1 found")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 found")).to_be_visible()
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.get_by_text("It takes more than this key may ever use in a week.")).to_be_visible()
     assert "request_id=" in page.url

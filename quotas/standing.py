@@ -69,6 +69,11 @@ class Standing:
             return ""
         if self.left is None or self.left > 0:
             return "allowance"
+        return self.pays_past_allowance
+
+    @property
+    def pays_past_allowance(self) -> str:
+        """What pays once the allowance is used up: boost or credits; empty when nothing does."""
         if self.boost_left > 0:
             return "boost"
         return "credits" if self.chats_from_credits > 0 else ""

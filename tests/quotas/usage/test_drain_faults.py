@@ -60,13 +60,17 @@ def dies(*_: Any, **__: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "step", ["_add_to_rollups", "_add_to_boosts", "_add_to_ledger", "_mark_keys_used"]
+    "step",
+    [
+        *("rollups.add_usage", "rollups.add_tags", "rollups.add_tokens"),
+        *("_add_to_boosts", "_add_to_ledger", "_mark_keys_used", "_move_cursors"),
+    ],
 )
 def test_a_drain_that_dies_before_it_commits_has_done_nothing(
     hundred: int, valkey: Redis, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     with monkeypatch.context() as dying:
-        dying.setattr(drain, step, dies)
+        dying.setattr(f"{drain.__name__}.{step}", dies)
         with pytest.raises(Killed):
             drain.move_all()
     assert sums() == NOTHING

@@ -31,9 +31,11 @@ _ZONE = "usage_zone"
 def usage(request: AccountRequest) -> HttpResponse:
     """What an account used in a span of time, by what is asked for in the address."""
     at = timezone.now()
+    # Before the page is read: what comes meanwhile is new to who has seen it.
+    version = _version(request, at=at)
     question = _question(request, at=at)
     context = page.page_of(request.account, question, at=at)
-    context |= {"zone_names": spans.zone_names(), "version": _version(request, at=at)}
+    context |= {"zone_names": spans.zone_names(), "version": version}
     status = 400 if question.errors else 404 if context["page_is_past"] else 200
     return render(request, "quotas/usage.html", context, status=status)
 

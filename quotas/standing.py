@@ -165,7 +165,14 @@ def fingerprint_of(account: Account) -> str | None:
 
 
 def _look(account: Account, *, at: datetime | None) -> Answer | None:
-    call = look_call(account, at=at)
+    return answer_to(account, look_call(account, at=at))
+
+
+def answer_to(account: Account, call: Call) -> Answer | None:
+    """The gate's answer to a check of an account, loaded if it is cold; None if it cannot be.
+
+    RedisError or OSError when Valkey gives no answer.
+    """
     client = connection.sync_client(settings.REDIS_URL)
     for _ in range(2):
         answer = charges.read_answer(hot_state.run(client, call))

@@ -6,7 +6,7 @@ it asks of the usage page.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,14 +28,14 @@ from gate.service.http import (
     problem_response,
 )
 from gate.service.refusals import invalid_key, unavailable
-from gate.store import charges, connection, hot_state, snapshots
+from gate.store import charges, snapshots
 from gate.store.charges import Answer
 from gate.terms import key_text
 from gate.terms.addresses import known_to_hex
-from gate.terms.reasons import Outcome, Reason
+from gate.terms.reasons import Reason
 from gate.terms.week import utc_text
 from keys.models import READ_USAGE, ApiKey
-from quotas import projection
+from quotas.standing import answer_to
 from quotas.usage import live, page, reading
 from quotas.usage.reading import Question
 
@@ -117,14 +117,10 @@ def _look(account: Account, digests: Sequence[str], *, address: str) -> Answer:
         request_id=None,
         address=address,
     )
-    client = connection.sync_client(settings.REDIS_URL)
-    for _ in range(2):
-        answer = charges.read_answer(hot_state.run(client, call))
-        if answer.status not in {Outcome.COLD, Outcome.COLD_CATALOGUE}:
-            return answer
-        if not projection.push(account, is_cold=True):
-            break
-    raise unavailable()
+    answer = answer_to(account, call)
+    if answer is None:
+        raise unavailable()
+    return answer
 
 
 def _told(account: Account, question: Question) -> dict[str, Any]:
@@ -173,10 +169,6 @@ def _told(account: Account, question: Question) -> dict[str, Any]:
         ],
         "as_of": utc_text(datetime.now(UTC).replace(microsecond=0)),
     }
-
-
-def _paid(by_source: Mapping[str, int]) -> dict[str, int]:
-    return {source: chats for source, chats in by_source.items() if source}
 
 
 def _here(moment: datetime, zone: ZoneInfo) -> str:

@@ -238,6 +238,11 @@ class Entry:
         """Chats that boosts paid, all together."""
         return sum(chats for _, chats in self.boosts)
 
+    @property
+    def chats(self) -> int:
+        """Chats of every source."""
+        return self.allowance + self.boost_chats + self.credit_chats
+
 
 RawEntry = tuple[bytes, Mapping[bytes, bytes]]
 _BETWEEN = layout.PASSED.separator.encode()

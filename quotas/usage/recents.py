@@ -170,7 +170,7 @@ def _read_charge(entry: Entry) -> Decided:
         model=entry.tokens.model if entry.tokens else "",
         tag=entry.tag,
         request_id=entry.request_id,
-        chats=entry.allowance + entry.boost_chats + entry.credit_chats,
+        chats=entry.chats,
         allowance=entry.allowance,
         boost=entry.boost_chats,
         credit_chats=entry.credit_chats,

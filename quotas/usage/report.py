@@ -142,8 +142,7 @@ def add_waiting(
                 report.parts[parts[by]].add(chats, credits)
         if entry.tokens is not None:
             told = entry.tokens
-            chats = sum(chats for _, chats, _ in stream.paid(entry))
-            report.tokens[told.model].add(chats, 1, told.tokens_in, told.tokens_out)
+            report.tokens[told.model].add(entry.chats, 1, told.tokens_in, told.tokens_out)
 
 
 def asked_for(waiting: Iterable[Entry], span: Span, *, only: Only) -> list[Entry]:

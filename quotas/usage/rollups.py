@@ -133,7 +133,7 @@ def add_tokens(entries: Iterable[Counted], account_ids: dict[str, int]) -> None:
             entry.tokens.model,
             stream.hour_number(entry),
         ]
-        total[0] += count * (entry.allowance + entry.boost_chats + entry.credit_chats)
+        total[0] += count * entry.chats
         total[1] += count
         total[2] += count * entry.tokens.tokens_in
         total[3] += count * entry.tokens.tokens_out

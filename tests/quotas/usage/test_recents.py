@@ -101,6 +101,17 @@ def test_a_refusal_is_there_at_once_with_its_reason(
     assert (refused.tag, refused.model, refused.has_passed) == ("ann", "large", False)
 
 
+def test_within_a_millisecond_a_refusal_follows_what_used_up_the_quota(
+    account: Account, key: str, gate: LiveGate
+) -> None:
+    gate.use(key, 49, at=WEDNESDAY)
+    for units, shown_id in ((2, "refused"), (1, "the-last")):
+        gate.check(key, units, at=WEDNESDAY + MINUTE, shown_id=shown_id)
+    assert ids(account)[:2] == ["refused", "the-last"]
+    drain.move_all()
+    assert ids(account)[:2] == ["refused", "the-last"]
+
+
 def test_a_look_is_no_request(account: Account, key: str, gate: LiveGate) -> None:
     gate.check(key, 0, at=WEDNESDAY, shown_id="look")
     assert decisions_of(account) == []

@@ -417,6 +417,13 @@ USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(environment.text("STATIC_ROOT", str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "config.faces.FacesFinder",
+]
+# Where the faces are kept once they are made: of any number of sites on a machine, if they say so.
+FACES_DIR = Path(environment.text("FACES_DIR", str(DATA_DIR / "faces")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
@@ -486,5 +493,7 @@ LOGGING = {
         "httpx": {"level": "WARNING"},
         "stripe": {"level": "WARNING"},
         "django.db.backends": {"level": "INFO"},
+        # Every table of a face that is cut.
+        "fontTools": {"level": "WARNING"},
     },
 }

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from redis.exceptions import RedisError
@@ -30,20 +31,25 @@ class BoostStanding:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What an account used and may still use. Chats; None is unlimited."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """What an account used and may still use, in numbers. Chats; None is unlimited."""
 
-    plan_name: str
     cap: int | None
     used: int
     left: int | None
     resets_at: datetime
-    boosts: tuple[BoostStanding, ...]
     boost_left: int
     credits_left: int
     credits_per_chat: int
     suspended: bool
+
+    @property
+    def all_left(self) -> int | None:
+        """Chats that still pass, whatever pays for them; None is unlimited."""
+        if self.suspended:
+            return 0
+        return None if self.left is None else self.left + self.boost_left + self.chats_from_credits
 
     @property
     def percent(self) -> int:
@@ -84,6 +90,14 @@ class Standing:
         return bool(self.pays_next)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing(Left):
+    """The same with names: the plan, and boosts one by one."""
+
+    plan_name: str
+    boosts: tuple[BoostStanding, ...]
+
+
 class Outlook(StrEnum):
     """What may be promised of the next chat."""
 
@@ -118,22 +132,37 @@ def standing_of(
     return None if answer is None else of_answer(account, answer, plan=plan)
 
 
+def left_of(account: Account) -> Left | None:
+    """The same in numbers only, which costs no query once the account is warm; None as above."""
+    try:
+        answer = _look(account, at=None)
+    except (RedisError, OSError):
+        return None
+    return None if answer is None else Left(**_numbers(answer))
+
+
 def of_answer(account: Account, answer: Answer, *, plan: Plan | None = None) -> Standing:
     """What the gate's answer to a look says of an account; `plan` as above."""
     if plan is None or plan.slug != answer.plan:
         plan = Plan.objects.filter(slug=answer.plan).first()
     return Standing(
         plan_name=answer.plan if plan is None else plan.name,
-        cap=answer.cap,
-        used=answer.used,
-        left=answer.allowance_left,
-        resets_at=week.ends_at(answer.week),
         boosts=_boosts(account, answer),
-        boost_left=answer.boost_left,
-        credits_left=answer.credits_left,
-        credits_per_chat=answer.credits_per_chat,
-        suspended=answer.status == Reason.SUSPENDED,
+        **_numbers(answer),
     )
+
+
+def _numbers(answer: Answer) -> dict[str, Any]:
+    return {
+        "cap": answer.cap,
+        "used": answer.used,
+        "left": answer.allowance_left,
+        "resets_at": week.ends_at(answer.week),
+        "boost_left": answer.boost_left,
+        "credits_left": answer.credits_left,
+        "credits_per_chat": answer.credits_per_chat,
+        "suspended": answer.status == Reason.SUSPENDED,
+    }
 
 
 def look_call(account: Account, *, at: datetime | None = None) -> Call:

@@ -9,6 +9,7 @@ from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from quotas.strip import BOOST, CREDITS
 from quotas.usage.picture import DrawnBar, DrawnCell, Row
 from quotas.usage.reading import Question
 
@@ -69,9 +70,14 @@ def bar_of(bar: DrawnBar, question: Question) -> SafeString:
     """One bar: what paid for its chats, one above the other; it leads to its day."""
     parts = format_html_join(
         "",
-        '<rect class="{}" width="10" y="{}" height="{}"/>',
+        '<rect class="{}" width="10" y="{}" height="{}"{}/>',
         (
-            (part.kind or "allowance", round(100 - part.base - part.height, 2), part.height)
+            (
+                part.kind or "allowance",
+                round(100 - part.base - part.height, 2),
+                part.height,
+                _SIGNS.get(part.kind, ""),
+            )
             for part in bar.parts
         ),
     )
@@ -88,6 +94,8 @@ def bar_of(bar: DrawnBar, question: Question) -> SafeString:
     return format_html('<a class="bar" href="{}" title="{}">{}</a>', address, bar.says, drawn)
 
 
+# What differs by more than its colour; the allowance is plain.
+_SIGNS = {kind: SafeString(f' fill="url(#bar-{kind})"') for kind in (BOOST, CREDITS)}
 _REFUSED = SafeString('<span class="refused-mark"></span>')
 
 

@@ -105,7 +105,6 @@ def _standing(seen: Live, question: Question, *, at: datetime) -> dict[str, Any]
         return told
     local = at.astimezone(question.zone)
     told |= {
-        "cells": picture.cells_of(standing),
         "resets_in": forecast.in_words(standing.resets_at - at),
         "expires_next": standing.boosts[0] if standing.boosts else None,
         "held": None,

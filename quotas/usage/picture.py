@@ -1,4 +1,4 @@
-"""Pictures of use as templates draw them: cells, bars, the grid of a year, a week under its cap.
+"""Pictures of use as templates draw them: bars, the grid of a year, a week under its cap.
 
 Only geometry and words; nothing is counted here. Lengths are parts of a hundred unless said.
 """
@@ -13,97 +13,11 @@ from quotas.usage.forecast import Forecast
 from quotas.usage.report import Report
 from quotas.usage.spans import Bar, Shape, Span
 
-# Cells of a row, and how many rows at most; how wide and high one is drawn.
-_COLUMNS, _ROWS = 42, 3
-_CELL_WIDTH, _CELL_HEIGHT = 24, 28
 # Weeks that a grid shows however new the account is.
 _WEEKS_AT_LEAST = 12
 _LEVELS = 4
 # Labels below bars stand side by side without touching, on a phone too.
 _LABELS_AT_MOST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Cells of one kind, side by side: spent, or what pays. In cells from the left and top."""
-
-    kind: str
-    column: int
-    row: int
-    length: int
-
-    @property
-    def x(self) -> int:
-        """Where it begins, as drawn."""
-        return self.column * _CELL_WIDTH
-
-    @property
-    def y(self) -> int:
-        """How far down it is, as drawn."""
-        return self.row * _CELL_HEIGHT
-
-    @property
-    def width(self) -> int:
-        """How long it is, as drawn."""
-        return self.length * _CELL_WIDTH
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """What is spent and what is left, cell by cell, in the order in which it pays."""
-
-    runs: tuple[Run, ...]
-    chats_a_cell: int
-    rows: int
-
-    @property
-    def width(self) -> int:
-        """Of the picture, as drawn."""
-        return _COLUMNS * _CELL_WIDTH
-
-    @property
-    def height(self) -> int:
-        """Of the picture, as drawn."""
-        return self.rows * _CELL_HEIGHT
-
-
-def cells_of(standing: Standing) -> Cells | None:
-    """The cells of an account; None where there is nothing to count: no limit, or nothing ever."""
-    if standing.cap is None:
-        return None
-    amounts = {
-        "spent": standing.used,
-        Source.ALLOWANCE: standing.left or 0,
-        Source.BOOST: standing.boost_left,
-        Source.CREDITS: standing.chats_from_credits,
-    }
-    if not any(amounts.values()):
-        return None
-    a_cell = _chats_a_cell(amounts)
-    runs: list[Run] = []
-    at = 0
-    for kind, chats in amounts.items():
-        left = -(-chats // a_cell)
-        while left > 0:
-            row, column = divmod(at, _COLUMNS)
-            length = min(left, _COLUMNS - column)
-            runs.append(Run(str(kind), column, row, length))
-            at, left = at + length, left - length
-    return Cells(tuple(runs), a_cell, rows=-(-at // _COLUMNS))
-
-
-def _chats_a_cell(amounts: Mapping[str, int]) -> int:
-    for a_cell in _round_numbers():
-        if sum(-(-chats // a_cell) for chats in amounts.values()) <= _COLUMNS * _ROWS:
-            return a_cell
-    raise AssertionError("numbers grow")
-
-
-def _round_numbers() -> Iterator[int]:
-    power = 1
-    while True:
-        yield from (power, 5 * power)
-        power *= 10
 
 
 @dataclass(frozen=True, slots=True)

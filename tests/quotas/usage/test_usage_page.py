@@ -13,7 +13,7 @@ from keys.models import ApiKey
 from quotas import grants
 from quotas.models.used import UsageRollup, UsageTag
 from quotas.standing import Standing
-from quotas.usage import forecast, page, picture, refusals
+from quotas.usage import forecast, page, refusals
 from tests import entitled
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_drain import fund
@@ -278,18 +278,6 @@ def test_time_left_is_told_in_words() -> None:
     assert forecast.in_words(timedelta(hours=3, minutes=5)) == "in 3 h 5 min"
     assert forecast.in_words(timedelta(seconds=90)) == "in 1 min"
     assert forecast.in_words(timedelta(seconds=-5)) == "in 0 min"
-
-
-def test_every_chat_is_in_a_cell() -> None:
-    for used, left, boost, credits in ((412, 88, 500, 500), (0, 50, 0, 0), (1, 0, 3, 100_000)):
-        stands = standing(cap=500, used=used, left=left, boost_left=boost, credits_left=credits)
-        cells = picture.cells_of(stands)
-        assert cells is not None
-        for kind, chats in (("spent", used), ("allowance", left), ("boost", boost)):
-            drawn = sum(run.length for run in cells.runs if run.kind == kind)
-            assert chats <= drawn * cells.chats_a_cell < chats + cells.chats_a_cell
-        assert cells.rows <= 3
-    assert picture.cells_of(standing(cap=None, left=None)) is None
 
 
 def test_an_unlimited_plan_is_told_so(

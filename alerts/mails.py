@@ -13,6 +13,7 @@ from accounts.models import Membership
 from accounts.site_address import site_address
 from alerts import wording
 from alerts.models import Alert, Delivery, Kind
+from quotas.strip import Amounts
 
 
 def may_have(delivery: Delivery) -> bool:
@@ -57,7 +58,11 @@ def _context(alert: Alert) -> dict[str, Any]:
         "usage_url": site_address(reverse("usage")),
     }
     if alert.kind != Kind.SUMMARY:
-        return {**context, "sentences": wording.sentences_of(alert)}
+        return {
+            **context,
+            "sentences": wording.sentences_of(alert),
+            "amounts": _amounts(alert.data),
+        }
     data = alert.data
     return {
         **context,
@@ -67,3 +72,11 @@ def _context(alert: Alert) -> dict[str, Any]:
             {**boost, "at": datetime.fromisoformat(boost["at"])} for boost in data["expires"]
         ],
     }
+
+
+def _amounts(data: dict[str, Any]) -> Amounts | None:
+    """The week as it was, where the alert is about it; credits are told in words."""
+    if not data.get("cap"):
+        return None
+    used = min(data["used"], data["cap"])
+    return Amounts(spent=used, allowance=data["cap"] - used, boost=data["boost_left"])

@@ -109,6 +109,13 @@ class Strip:
         """Of the picture, as drawn."""
         return self.rows * CELL_HEIGHT
 
+    def by_row(self) -> list[list[str]]:
+        """The kind of every cell, for pictures that are not drawn."""
+        found: list[list[str]] = [[] for _ in range(self.rows)]
+        for run in self.runs:
+            found[run.row] += [run.kind] * run.length
+        return found
+
     def cut_to(self, at_least: int) -> "Strip":
         """A strip of one row without what is empty behind its cells, and of so many at least."""
         cells = sum(run.length for run in self.runs)

@@ -32,6 +32,9 @@ register = template.Library()
 # Cells of a row and rows at most: on a wide page, on a phone, and in a header.
 _WIDE, _NARROW, _COMPACT = (50, 4), (25, 8), (60, 1)
 _COMPACT_AT_LEAST = 25
+_MAIL = (25, 6)
+# Cells of a mail that is text.
+_SIGNS = {SPENT: "□", ALLOWANCE: "■", BOOST: "▨", CREDITS: "▩"}
 _NAMES = {
     SPENT: "Spent",
     ALLOWANCE: "Allowance",
@@ -64,6 +67,29 @@ def week_in_short(context: RequestContext) -> dict[str, Any]:
         "left": left,
         "drawn": amounts
         and drawn(strip_of(amounts, columns=columns, rows=rows).cut_to(_COMPACT_AT_LEAST), ""),
+    }
+
+
+@register.inclusion_tag("alerts/email/_cells.html")
+def cells_of_mail(amounts: Amounts) -> dict[str, Any]:
+    """The week as a table, which mail programs show that show no SVG."""
+    strip = strip_of(amounts, columns=_MAIL[0], rows=_MAIL[1])
+    return {**_key(strip), "rows": strip.by_row()}
+
+
+@register.inclusion_tag("alerts/email/_cells.txt")
+def cells_of_text(amounts: Amounts) -> dict[str, Any]:
+    """The week as text."""
+    strip = strip_of(amounts, columns=_MAIL[0], rows=_MAIL[1])
+    rows = ["".join(_SIGNS[kind] for kind in row) for row in strip.by_row()]
+    return {**_key(strip), "rows": rows}
+
+
+def _key(strip: Strip) -> dict[str, Any]:
+    there = {run.kind for run in strip.runs}
+    return {
+        "a_cell": strip.chats_a_cell,
+        "kinds": [(kind, _SIGNS[kind], name) for kind, name in _NAMES.items() if kind in there],
     }
 
 

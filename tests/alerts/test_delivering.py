@@ -406,6 +406,10 @@ def test_a_mail_has_text_and_a_page_and_one_message_id(account: Account) -> None
     ((page, media_type),) = [tuple(part) for part in first.alternatives]
     assert media_type == "text/html"
     assert "25 of 50 chats are used" in str(page)
+    # And both show it as cells.
+    assert f"{25 * '□'}\n{25 * '■'}\n" in str(first.body)
+    for kind in ("spent", "allowance"):
+        assert str(page).count(f'class="cell-{kind}"') == 25
 
 
 # --- two at once --------------------------------------------------------------------------------

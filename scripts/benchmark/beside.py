@@ -1,4 +1,4 @@
-"""Checks beside pages, and with and without the drain: what one job costs another.
+"""Checks beside pages and exports, and with and without the drain: what one job costs another.
 
 1,000 checks a second come to the gate's own door whatever was answered (`open_loop`), while
 somebody else, from a process of its own, reads pages by the front. Each state is measured in each
@@ -17,7 +17,7 @@ from typing import Any
 from benchmark.aims import Aim
 from benchmark.figures import columns
 from benchmark.generator import Generator
-from benchmark.pages import MIXED, PAGES
+from benchmark.pages import EXPORT, MIXED, PAGES
 from benchmark.sample import Sample
 from benchmark.stage import Site
 from benchmark.subjects import CHECK, Subject
@@ -29,7 +29,8 @@ BROWSERS = 8
 
 ALONE, QUIET = "nothing but the drain", "beat stopped"
 STEADY, BUSY = f"{PAGES_A_SECOND} pages a second", f"{BROWSERS} browsers without pause"
-STATES = (ALONE, QUIET, STEADY, BUSY)
+LARGE = "exports of 72,000 rows without pause"
+STATES = (ALONE, QUIET, STEADY, BUSY, LARGE)
 
 # A sample, once its charges and failures are counted.
 Count = Callable[[Subject, Sample], Sample]
@@ -73,6 +74,8 @@ def measure_beside(
                 return readers.measure_at(MIXED.name, target, rate=PAGES_A_SECOND, seconds=seconds)
             if state == BUSY:
                 return readers.measure(MIXED.name, target, connections=BROWSERS, seconds=seconds)
+            if state == LARGE:
+                return readers.measure(EXPORT.name, target, connections=1, seconds=seconds)
             return None
 
         for number in range(rounds):
@@ -86,7 +89,7 @@ def measure_beside(
                     pages = reading.result()
                 counted(CHECK, sample)
                 if pages:
-                    counted(MIXED, pages)
+                    counted(EXPORT if state == LARGE else MIXED, pages)
                 found[state].append(_as_found(sample, pages))
     return found
 
@@ -146,7 +149,7 @@ def aims_of(found: Mapping[str, Sequence[Beside]]) -> list[Aim]:
                 3,
                 at_most=True,
             )
-            for state in (STEADY, BUSY)
+            for state in (STEADY, BUSY, LARGE)
         ),
         Aim(
             "p99 of checks with the drain, of that without, in the median round",
@@ -171,7 +174,7 @@ def table(found: Mapping[str, Sequence[Beside]], pages: Sequence[PageRate]) -> s
                 " ".join(f"{one.p50_ms:.1f}" for one in runs),
                 " ".join(f"{one.p99_ms:.1f}" for one in runs),
                 " ".join(f"{ratio:.1f}" for ratio in _compared(found, state)),
-                f"{rate:.0f}" if rate else "",
+                f"{rate:.2g}" if 0 < rate < 10 else f"{rate:.0f}" if rate else "",
             ]
         )
     alone = [["", f"{BROWSERS} browsers, nothing else", "a second", "p99 ms"]]

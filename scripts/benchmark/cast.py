@@ -26,9 +26,12 @@ from quotas import catalogue  # noqa: E402
 from quotas.models.entitlements import Entitlement, PlanGrant  # noqa: E402
 from quotas.models.plans import Plan  # noqa: E402
 from quotas.models.used import UsageRollup  # noqa: E402
-from quotas.usage import drain, stream  # noqa: E402
+from quotas.usage import drain, fixtures, stream  # noqa: E402
 
 ACCOUNTS = 1_000
+# Hours of keys that an export has a row for: some seconds of one.
+_EXPORTED_KEYS, _EXPORTED_DAYS = 100, 30
+_EXPORTER = "exporter-"
 
 
 def make_cast(ports: dict[str, int], usual_keys: tuple[str, ...]) -> Target:
@@ -40,20 +43,33 @@ def make_cast(ports: dict[str, int], usual_keys: tuple[str, ...]) -> Target:
         keys=_make_keys(ACCOUNTS),
         service_token=issue_service_token(name="benchmark")[1],
         peppers=tuple(settings.KEY_PEPPERS),
-        session=_signed_in(),
+        session=_signed_in(_reader()),
+        exporting=_signed_in(_exporter()),
         usual_keys=usual_keys,
     )
 
 
-def _signed_in() -> str:
-    """The cookie of somebody with an account and a few keys of their own."""
+def _reader() -> User:
+    """Somebody with an account and a few keys of their own."""
     reader = User.objects.create_user(f"reader-{uuid4().hex}@example.com")
     for number in range(3):
         issue_api_key(
             account=reader.personal_account, name=f"key {number}", submission=uuid4(), by=reader
         )
+    return reader
+
+
+def _exporter() -> User:
+    """Somebody who used much, which no caller was told of."""
+    email = f"{_EXPORTER}{uuid4().hex}@example.com"
+    fixtures.seed(email, keys=_EXPORTED_KEYS, days=_EXPORTED_DAYS, at=timezone.now())
+    return User.objects.get(email=email)
+
+
+def _signed_in(user: User) -> str:
+    """The cookie of somebody."""
     browser = Client()
-    browser.force_login(reader)
+    browser.force_login(user)
     name = settings.SESSION_COOKIE_NAME
     return f"{name}={browser.cookies[name].value}"
 
@@ -68,7 +84,11 @@ def recorded_charges() -> tuple[int, int]:
     with transaction.atomic():
         # A drain takes these rows; while we hold them nothing moves from stream to rollup.
         partitions = list(Partition.objects.select_for_update())
-        drained = sum(UsageRollup.objects.values_list("chats", flat=True))
+        drained = sum(
+            UsageRollup.objects.exclude(
+                account__memberships__user__email__startswith=_EXPORTER
+            ).values_list("chats", flat=True)
+        )
         waiting = sum(
             len(stream.entries_after(partition.drained_id, index=partition.index, at_most=10**9))
             for partition in partitions

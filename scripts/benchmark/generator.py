@@ -11,7 +11,7 @@ from typing import Self
 import uvloop
 
 from benchmark.chats import CHATS
-from benchmark.pages import MIXED, PAGES
+from benchmark.pages import EXPORT, MIXED, PAGES
 from benchmark.sample import Sample
 from benchmark.subjects import SUBJECTS
 from benchmark.target import Target
@@ -36,7 +36,7 @@ class _Order:
     async def carry_out(self) -> Sample:
         """The sample that was ordered."""
         subject = next(
-            one for one in (*SUBJECTS, *CHATS, MIXED, *PAGES) if one.name == self.subject
+            one for one in (*SUBJECTS, *CHATS, EXPORT, MIXED, *PAGES) if one.name == self.subject
         )
         if self.rate:
             return await subject.measure_at(self.target, self.rate, self.seconds)

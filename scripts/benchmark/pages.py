@@ -27,5 +27,15 @@ def _of(name: str, *paths: str) -> Subject:
     )
 
 
+EXPORT = Subject(
+    "export",
+    "every hour of 100 keys in 30 days, as a file by the front",
+    lambda target: Load(
+        over_http(target.ports[FRONT]),
+        [get("/account/usage/export.csv?span=90days", cookie=target.exporting)],
+    ),
+    FRONT,
+    charges=False,
+)
 MIXED = _of("pages", *FOR_ANYBODY, *FOR_ONE)
 PAGES = tuple(_of(path, path) for path in (*FOR_ANYBODY, *FOR_ONE))

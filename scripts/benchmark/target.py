@@ -20,6 +20,7 @@ class Target:
     service_token: str
     peppers: tuple[key_text.Pepper, ...]
     session: str = ""  # the cookie of somebody who is signed in
+    exporting: str = ""  # the same of somebody who used much
     usual_keys: tuple[str, ...] = ()  # of the stack that we are compared with
 
     @property

@@ -28,6 +28,8 @@ BACK_WITHIN_SECONDS = 30.0
 # Longer than the slow pages here, and shorter than what the front is told in production.
 SITE_ANSWERS_IN_SECONDS = 14.0
 STALLED = 1_000
+# Hours of keys that an export has a row for.
+EXPORTED_KEYS, EXPORTED_DAYS = 200, 30
 # Bodies that stall are held by the front: the site never hears of them. The webhook is what reads
 # whatever anybody sends.
 HALF_A_BODY = (
@@ -407,6 +409,47 @@ def test_a_thousand_bodies_that_stall_keep_neither_checks_nor_pages(
     finally:
         for one in stalled:
             one.close()
+
+
+def test_a_large_export_keeps_neither_checks_nor_pages(
+    site: Site, figures: Callable[[str], None]
+) -> None:
+    site.running.manage(
+        *("seed_usage", "parts@example.com"),
+        *("--keys", str(EXPORTED_KEYS), "--days", str(EXPORTED_DAYS)),
+    )
+
+    async def export() -> int:
+        """Rows of the longest span, as quickly as they come."""
+        lines = 0
+        async with (
+            httpx.AsyncClient(
+                base_url=site.running.address, cookies=site.cookies, timeout=60
+            ) as browser,
+            browser.stream("GET", "/account/usage/export.csv?span=90days") as answer,
+        ):
+            assert answer.status_code == 200
+            async for part in answer.aiter_bytes():
+                lines += part.count(b"\n")
+        return lines - 1
+
+    async def story() -> None:
+        async with watching(site) as watched:
+            began = time.monotonic()
+            rows = await export()
+            seconds = time.monotonic() - began
+        watched.require_checks()
+        watched.require_pages()
+        slowest = max(taken for _, taken in watched.pages)
+        figures(
+            f"beside an export of {rows:,} rows in {seconds:.1f} s: {len(watched.checks)} checks, "
+            f"the slowest {watched.slowest_check_ms:.0f} ms; {len(watched.pages)} pages, the "
+            f"slowest {slowest:.2f} s"
+        )
+        assert rows >= EXPORTED_KEYS * EXPORTED_DAYS * 24
+        assert slowest < 3
+
+    asyncio.run(story())
 
 
 def _children(parent: int) -> list[int]:

@@ -99,13 +99,13 @@ class FacesFinder(BaseFinder):
 
     # `all` is how older releases of Django call `find_all`.
     def find(self, path: str, find_all: bool = False, **kwargs: Any) -> Any:
-        """Where a file is; with find_all a list of places."""
+        """Where a file is; with find_all, or where there is none, a list of places."""
         wants_all = find_all or kwargs.get("all", False)
         if not path.startswith(f"{_FOLDER}/"):
-            return [] if wants_all else None
+            return []
         found = self.storage.path(path)
         if not Path(found).is_file():
-            return [] if wants_all else None
+            return []
         return [found] if wants_all else found
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, Any]]:

@@ -30,9 +30,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if settings.IS_DEVELOPMENT:
     # Nothing of development is imported in production.
+    from config.styleguide import styleguide
     from dev import pages as dev_pages
 
     urlpatterns += [
         path("dev/inbox", dev_pages.inbox_page, name="dev_inbox"),
         path("dev/inbox/<str:name>", dev_pages.message_page, name="dev_inbox_message"),
+        path("styleguide", styleguide, name="styleguide"),
     ]

@@ -25,6 +25,7 @@ VISITOR_PAGES = [
     "/auth/password/reset/",
     "/auth/password/reset/done/",
     "/dev/inbox",
+    "/styleguide",
     "/no/such/page",
 ]
 OWN_PAGES = [

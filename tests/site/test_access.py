@@ -58,6 +58,7 @@ DECIDED = {
     "healthz": PUBLIC_PAGE,
     "readyz": PUBLIC_PAGE,
     "dev_inbox": PUBLIC_PAGE,
+    "styleguide": PUBLIC_PAGE,
     "dev_inbox_message": Access(get=everybody("404"), post=everybody("405")),
     "stripe_webhook": Access(get=everybody("405"), post=everybody("400")),
     "keys": OWN_PAGE,

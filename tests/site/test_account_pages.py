@@ -27,6 +27,7 @@ DOES = {
     "healthz": None,
     "readyz": None,
     "dev_inbox": None,
+    "styleguide": None,
     "dev_inbox_message": None,
     "stripe_webhook": None,
     "keys": Act.SEE_KEYS,

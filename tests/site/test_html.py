@@ -132,6 +132,7 @@ PUBLIC = (
     "account_email_verification_sent",
     "account_inactive",
     "dev_inbox",
+    "styleguide",
 )
 OWN = (
     "keys",

@@ -115,9 +115,7 @@ def test_pages_fit_narrow_windows_also_when_they_are_magnified(
     chromium: Browser, site: RunningSite, zoom: int
 ) -> None:
     # Twice as large in a window of 640 leaves as much room as half of that.
-    context = chromium.new_context(
-        viewport={"width": 320, "height": 640}, device_scale_factor=zoom
-    )
+    context = chromium.new_context(viewport={"width": 320, "height": 640}, device_scale_factor=zoom)
     page = context.new_page()
     too_wide = {}
     for path in every_page(page, site):

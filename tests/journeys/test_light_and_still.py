@@ -1,4 +1,4 @@
-"""Pages are light, do not move when their faces come, and stand in narrow windows and few colours."""
+"""Pages are light, stay still when faces come, and stand in narrow windows and few colours."""
 
 import re
 import time

@@ -95,6 +95,18 @@ def optional_address(name: str) -> str:
     return address(name) if optional(name) else ""
 
 
+def contact(name: str, default: str) -> str:
+    """Where people write to: an e-mail address, as a mailto link, or an https address."""
+    value = text(name, default)
+    if re.fullmatch(r"[^@\s<>?&]+@[^@\s<>?&]+", value):
+        return f"mailto:{value}"
+    if not value.startswith("https://"):
+        raise ImproperlyConfigured(
+            f"{name} is “{value}”; it must be an e-mail address, or an https address."
+        )
+    return address(name, value)
+
+
 def host_of(url: str) -> str:
     """The host of an address, as ALLOWED_HOSTS spells it: without a port, IPv6 in brackets."""
     host = urlsplit(url).hostname or ""

@@ -1,7 +1,10 @@
 """Public pages and the probes."""
 
+from typing import Any
+
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -9,21 +12,34 @@ from accounts.current import membership_of
 from accounts.site_address import site_address
 from billing.models import Product
 from config import readiness
+from config.estimate import estimate_of
+from config.example_week import example_days, example_week
 from config.public_pages import public_page
+from config.reference import Reference, of_public_api, of_quota_check
 from keys.models import ApiKey
-from quotas import catalogue
+from quotas import catalogue, entitlements
+from quotas.models.plans import Plan
 from quotas.offer import offered
+from quotas.usage.picture import cells_of
 
 
 @require_safe
 @public_page
 def home(request: HttpRequest) -> HttpResponse:
-    """What this is, and why one would want it."""
+    """What this is, what it costs, and what to do now: in pictures of the product."""
     products = Product.objects.filter(is_active=True)
+    boost = products.filter(kind=Product.Kind.BOOST).first()
+    plans = catalogue.public_plans()
+    credits_per_chat = catalogue.policy().credits_per_chat
+    week = example_week(plans, boost, credits_per_chat=credits_per_chat)
     context = {
         "base_url": site_address(),
-        "plans": catalogue.public_plans(),
-        "boost": products.filter(kind=Product.Kind.BOOST).first(),
+        "plans": plans,
+        "boost": boost,
+        "credits_per_chat": credits_per_chat,
+        "standing": week,
+        "cells": cells_of(week),
+        "days": example_days(week.used),
     }
     return render(request, "pages/home.html", context)
 
@@ -31,33 +47,90 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 @public_page
 def pricing(request: HttpRequest) -> HttpResponse:
-    """Plans, boosts and credits."""
-    products = list(Product.objects.filter(is_active=True))
+    """Plans, boosts and credits, and what they come to."""
     context = {
-        "plans": catalogue.public_plans(),
-        "boosts": [p for p in products if p.kind == Product.Kind.BOOST],
-        "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
-        "credits_per_chat": catalogue.policy().credits_per_chat,
+        **_prices(None),
         # What only plans have that are not public is nobody's business.
         "models": [model for model in offered() if model.plan_names],
+        "current_plan": _current_plan(request),
     }
     return render(request, "pages/pricing.html", context)
+
+
+@require_safe
+@never_cache
+def estimate(request: HttpRequest) -> HttpResponse:
+    """What so many chats a week come to: the answer to the form of the pricing page."""
+    return render(request, "pages/estimate.html", _prices(request.GET.get("chats")))
+
+
+def _prices(asked_chats: str | None) -> dict[str, Any]:
+    """What is sold, and an estimate."""
+    plans = catalogue.public_plans()
+    products = list(Product.objects.filter(is_active=True))
+    credits_per_chat = catalogue.policy().credits_per_chat
+    return {
+        "plans": plans,
+        "boosts": [p for p in products if p.kind == Product.Kind.BOOST],
+        # With the chats that they pay for.
+        "credit_products": [
+            (p, p.credits // credits_per_chat) for p in products if p.kind == Product.Kind.CREDITS
+        ],
+        "credits_per_chat": credits_per_chat,
+        "estimate": estimate_of(
+            asked_chats, plans=plans, products=products, credits_per_chat=credits_per_chat
+        ),
+    }
+
+
+def _newest_key(request: HttpRequest) -> ApiKey | None:
+    """The key that the visitor made last; what is shown of it opens nothing."""
+    membership = membership_of(request)
+    if membership is None:
+        return None
+    keys = ApiKey.objects.filter(account=membership.account, revoked_at=None)
+    return keys.select_related("account").first()
+
+
+def _current_plan(request: HttpRequest) -> Plan | None:
+    """The plan of the visitor's account."""
+    membership = membership_of(request)
+    if membership is None:
+        return None
+    return entitlements.plan_of(membership.account, at=timezone.now())
 
 
 @require_safe
 @public_page
 def quickstart(request: HttpRequest) -> HttpResponse:
     """From no key to a streamed reply."""
-    membership = membership_of(request)
+    key = _newest_key(request)
+    written = key.masked if key else "sk_your_api_key_here"
     context = {
         "base_url": site_address(),
-        "models_example": (
-            f'curl {site_address()}/api/v1/models \\\n  -H "Authorization: Bearer $SANSXEL_KEY"'
-        ),
-        "has_keys": membership is not None
-        and ApiKey.objects.filter(account=membership.account, revoked_at=None).exists(),
+        "key": key,
+        "export_line": f"export SANSXEL_KEY={written}",
+        "header_line": f"Authorization: Bearer {written}",
     }
     return render(request, "pages/quickstart.html", context)
+
+
+@require_safe
+@public_page
+def reference(request: HttpRequest) -> HttpResponse:
+    """Every path of the public API, from its OpenAPI document."""
+    return _reference(request, of_public_api(site_address()))
+
+
+@require_safe
+@public_page
+def quota_reference(request: HttpRequest) -> HttpResponse:
+    """Every path of the quota check, from its OpenAPI document."""
+    return _reference(request, of_quota_check(site_address()))
+
+
+def _reference(request: HttpRequest, of: Reference) -> HttpResponse:
+    return render(request, "pages/reference.html", {"base_url": site_address(), "reference": of})
 
 
 @require_safe

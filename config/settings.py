@@ -5,6 +5,7 @@ the secrets. ENVIRONMENT=production has no defaults for anything that matters.
 """
 
 import os
+from email.utils import parseaddr
 from pathlib import Path
 
 from celery.schedules import crontab
@@ -249,6 +250,9 @@ else:
         raise ImproperlyConfigured("EMAIL_HOST_USER and EMAIL_HOST_PASSWORD go together.")
     EMAIL_USE_TLS = environment.boolean("EMAIL_USE_TLS", True)
     EMAIL_TIMEOUT = 10
+
+# Where people ask for another plan: the sender of mails, unless another one answers.
+CONTACT_URL = environment.contact("CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])
 
 # Workers hand mails to this one.
 OUTBOX_SENDS_BY = (

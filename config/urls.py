@@ -17,7 +17,10 @@ handler500 = "config.outages.server_error"
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.home, name="home"),
     path("pricing", pages.pricing, name="pricing"),
+    path("pricing/estimate", pages.estimate, name="estimate"),
     path("docs/quickstart", pages.quickstart, name="quickstart"),
+    path("docs/reference", pages.reference, name="reference"),
+    path("docs/reference/quota", pages.quota_reference, name="quota_reference"),
     path("auth/", include("allauth.urls")),
     path("", include("keys.urls")),
     path("", include("quotas.urls")),

@@ -20,7 +20,7 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         50,
         0,
         "Try the API, build a first tool.",
-        ["50 chats a week", "As many keys as you need", "Boosts and credits as overflow"],
+        ["As many keys as you need", "Usage by key, model and tag", "Boosts and credits on top"],
     ),
     (
         "core",
@@ -28,7 +28,7 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         500,
         900,
         "For a tool that you use every day.",
-        ["500 chats a week", "Everything in Free"],
+        ["Everything in Free"],
     ),
     (
         "plus",
@@ -36,16 +36,23 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         1_500,
         1_900,
         "For people who build with it.",
-        ["1,500 chats a week", "Copilot Pro Pack: no weekly cap", "Everything in Core"],
+        ["Everything in Core"],
     ),
-    ("pro", "Pro", None, 4_900, "No weekly cap at all.", ["Unlimited chats"]),
+    (
+        "pro",
+        "Pro",
+        None,
+        4_900,
+        "No weekly cap at all.",
+        ["Everything in Plus", "No cap to think of, no pack to switch on", "For one person"],
+    ),
     (
         "teams",
         "Teams",
         None,
         9_900,
         "No weekly cap, for a team.",
-        ["Unlimited chats"],
+        ["Everything in Pro", "For a team that shares one account", "Usage by member"],
     ),
     (
         "enterprise",
@@ -53,7 +60,7 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         None,
         None,
         "For your own terms.",
-        ["Unlimited chats", "Terms to suit you"],
+        ["Everything in Teams", "Terms to suit you"],
     ),
 )
 

@@ -140,7 +140,57 @@
       htmx.ajax("GET", part.getAttribute("hx-get"), { source: part, target: part, swap: "outerHTML" });
   });
 
+  // --- public pages: the language of examples, and contents that show where one is ---
+  const LANGUAGES = ["curl", "python", "javascript"];
+  const nameLanguage = () => {
+    for (const button of document.querySelectorAll("[data-choose-language]"))
+      button.setAttribute("aria-pressed", button.dataset.chooseLanguage === root.dataset.language);
+  };
+
+  // Before the first paint, so that nothing jumps.
+  root.dataset.language = LANGUAGES[0];
+  try {
+    const stored = localStorage.getItem("language");
+    if (LANGUAGES.includes(stored)) root.dataset.language = stored;
+  } catch {
+    // The first one, then.
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-choose-language]");
+    if (!button) return;
+    const top = button.getBoundingClientRect().top;
+    root.dataset.language = button.dataset.chooseLanguage;
+    nameLanguage();
+    // Examples above change their height; what was clicked stays under the pointer.
+    scrollBy({ top: button.getBoundingClientRect().top - top, behavior: "instant" });
+    try {
+      localStorage.setItem("language", root.dataset.language);
+    } catch {
+      // The choice then lasts for this page only.
+    }
+  });
+
+  const follow = (contents) => {
+    const links = [...contents.querySelectorAll("a[href^='#']")];
+    const places = links.map((link) => document.getElementById(link.hash.slice(1)));
+    const show = () => {
+      const at = places.findLastIndex((place) => place?.getBoundingClientRect().top < innerHeight / 3);
+      for (const [number, link] of links.entries())
+        if (number === Math.max(at, 0)) {
+          link.setAttribute("aria-current", "location");
+          link.closest("details")?.setAttribute("open", "");
+        } else link.removeAttribute("aria-current");
+    };
+    const observer = new IntersectionObserver(show, { rootMargin: "0px 0px -66% 0px" });
+    for (const place of places) if (place) observer.observe(place);
+    show();
+  };
+  // --- end of public pages ---
+
   document.addEventListener("DOMContentLoaded", () => {
+    nameLanguage();
+    for (const contents of document.querySelectorAll("[data-follows]")) follow(contents);
     nameToggle();
     enrich(document);
     root.dataset.said = document.querySelector("[data-announce]")?.dataset.announce ?? "";

@@ -39,4 +39,6 @@ def coloured(code: str, language: str) -> SafeString:
 
 
 def _class_of(kind: _TokenType) -> str:
+    if kind in String.Escape:
+        return ""
     return next((name for wide, name in _CLASSES if kind in wide), "")

@@ -35,6 +35,8 @@ def home(request: HttpRequest) -> HttpResponse:
     context = {
         "base_url": site_address(),
         "plans": plans,
+        "first_plan": next((p for p in plans if p.monthly_price_cents == 0 and p.weekly_cap), None),
+        "paid_plan": next((plan for plan in plans if plan.monthly_price_cents), None),
         "boost": boost,
         "credits_per_chat": credits_per_chat,
         "standing": week,

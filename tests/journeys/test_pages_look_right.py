@@ -19,7 +19,11 @@ NARROW, WIDE = 390, 1280
 VISITOR_PAGES = [
     "/",
     "/pricing",
+    "/pricing/estimate?chats=600",
+    "/pricing/estimate?chats=none",
     "/docs/quickstart",
+    "/docs/reference",
+    "/docs/reference/quota",
     "/auth/login/",
     "/auth/signup/",
     "/auth/password/reset/",

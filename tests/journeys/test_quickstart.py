@@ -1,6 +1,8 @@
 """The quickstart's examples as they stand on the page, run as programs of their own."""
 
+import html
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -68,14 +70,10 @@ def _well_behaved(model_server: ModelServer) -> None:
 
 def example(site: RunningSite, code_id: str) -> str:
     """The text of one example, as a reader would copy it."""
-    html = httpx.get(f"{site.address}/docs/quickstart").text
-    start = html.index(f'id="{code_id}"')
-    body = html[html.index(">", start) + 1 : html.index("</code>", start)]
-    for tag in ('<span class="c">', "</span>"):
-        body = body.replace(tag, "")
-    return (
-        body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")
-    )
+    page = httpx.get(f"{site.address}/docs/quickstart").text
+    start = page.index(f'id="{code_id}"')
+    body = page[page.index(">", start) + 1 : page.index("</code>", start)]
+    return html.unescape(re.sub("<[^>]+>", "", body))
 
 
 def run(command: list[str], key: str) -> str:

@@ -1,6 +1,7 @@
 """Settings from the environment: typed, and loud about nonsense, by the variable's name."""
 
 import json
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -175,3 +176,27 @@ def test_two_that_start_at_once_agree(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(environment.generated_secrets, [tmp_path] * 2, [["A"]] * 2))
     assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "leads_to"),
+    [
+        ("sales@example.com", "mailto:sales@example.com"),
+        ("https://example.com/contact", "https://example.com/contact"),
+    ],
+)
+def test_a_contact_is_written_to_or_opened(
+    given: Callable[[str], None], value: str, leads_to: str
+) -> None:
+    assert environment.contact(NAME, "me@example.com") == "mailto:me@example.com"
+    given(value)
+    assert environment.contact(NAME, "me@example.com") == leads_to
+
+
+@pytest.mark.parametrize(
+    "value", ["sales", "http://example.com", "javascript:alert(1)", "a@b?cc=c@d", "a b@c"]
+)
+def test_a_contact_is_nothing_else(given: Callable[[str], None], value: str) -> None:
+    given(value)
+    with pytest.raises(ImproperlyConfigured, match=f"{NAME} is “{re.escape(value)}”"):
+        environment.contact(NAME, "me@example.com")

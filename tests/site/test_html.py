@@ -103,7 +103,7 @@ def pages(
 
     return {
         **{f"{name} as a visitor": get(visitor, name) for name in PUBLIC},
-        **{name: get(owner_client, name) for name in (*PUBLIC[:3], *OWN)},
+        **{name: get(owner_client, name) for name in (*PUBLIC[:6], *OWN)},
         "refused sign-in": post(visitor, "account_login"),
         "refused sign-up": post(visitor, "account_signup"),
         "revoke": get(owner_client, "key_revoke", key.pk),
@@ -125,6 +125,9 @@ PUBLIC = (
     "home",
     "pricing",
     "quickstart",
+    "estimate",
+    "reference",
+    "quota_reference",
     "account_login",
     "account_signup",
     "account_reset_password",

@@ -13,7 +13,7 @@ from config import public_pages
 from quotas.models.offer import AIModel
 from quotas.models.plans import Meter, Plan, QuotaPolicy
 
-PAGES = ("/", "/pricing", "/docs/quickstart")
+PAGES = ("/", "/pricing", "/docs/quickstart", "/docs/reference", "/docs/reference/quota")
 
 
 @pytest.fixture(autouse=True)

@@ -174,17 +174,18 @@
   const follow = (contents) => {
     const links = [...contents.querySelectorAll("a[href^='#']")];
     const places = links.map((link) => document.getElementById(link.hash.slice(1)));
-    const show = () => {
-      const at = places.findLastIndex((place) => place?.getBoundingClientRect().top < innerHeight / 3);
+    const passed = new Set();
+    const show = (entries) => {
+      for (const { target, isIntersecting } of entries)
+        isIntersecting ? passed.add(target) : passed.delete(target);
+      const at = Math.max(places.findLastIndex((place) => passed.has(place)), 0);
       for (const [number, link] of links.entries())
-        if (number === Math.max(at, 0)) {
-          link.setAttribute("aria-current", "location");
-          link.closest("details")?.setAttribute("open", "");
-        } else link.removeAttribute("aria-current");
+        if (number === at) link.setAttribute("aria-current", "location");
+        else link.removeAttribute("aria-current");
     };
-    const observer = new IntersectionObserver(show, { rootMargin: "0px 0px -66% 0px" });
+    // All that is above a line in the window counts as seen, however quickly it passed.
+    const observer = new IntersectionObserver(show, { rootMargin: "1000000px 0px -66% 0px" });
     for (const place of places) if (place) observer.observe(place);
-    show();
   };
   // --- end of public pages ---
 

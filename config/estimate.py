@@ -8,6 +8,7 @@ from django import forms
 from billing.estimating import CHATS_AT_MOST, Way, offers_of, ways
 from billing.models import Product
 from quotas.models.plans import Plan
+from quotas.strip import Amounts
 
 # Past the caps of small plans, so that the example has something to weigh.
 _EXAMPLE_CHATS = 600
@@ -40,6 +41,18 @@ class Estimate:
     def best(self) -> Way | None:
         """The cheapest."""
         return self.ways[0] if self.ways else None
+
+    @property
+    def week(self) -> Amounts | None:
+        """A week of it as cells; None where nothing is counted up to a cap, or not week by week."""
+        best = self.best
+        if best is None or best.plan.cap is None or best.every_weeks > 1:
+            return None
+        return Amounts(
+            allowance=best.plan.cap,
+            boost=best.boosts * best.boost.chats if best.boost else 0,
+            credits=best.chats_by_credits,
+        )
 
 
 def estimate_of(

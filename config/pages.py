@@ -13,14 +13,13 @@ from accounts.site_address import site_address
 from billing.models import Product
 from config import readiness
 from config.estimate import estimate_of
-from config.example_week import example_days, example_week
+from config.example_week import example_week
 from config.public_pages import public_page
 from config.reference import Reference, of_public_api, of_quota_check
 from keys.models import ApiKey
 from quotas import catalogue, entitlements
 from quotas.models.plans import Plan
 from quotas.offer import offered
-from quotas.usage.picture import cells_of
 
 
 @require_safe
@@ -31,7 +30,6 @@ def home(request: HttpRequest) -> HttpResponse:
     boost = products.filter(kind=Product.Kind.BOOST).first()
     plans = catalogue.public_plans()
     credits_per_chat = catalogue.policy().credits_per_chat
-    week = example_week(plans, boost, credits_per_chat=credits_per_chat)
     context = {
         "base_url": site_address(),
         "plans": plans,
@@ -39,9 +37,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "paid_plan": next((plan for plan in plans if plan.monthly_price_cents), None),
         "boost": boost,
         "credits_per_chat": credits_per_chat,
-        "standing": week,
-        "cells": cells_of(week),
-        "days": example_days(week.used),
+        "week": example_week(plans, boost, credits_per_chat=credits_per_chat),
     }
     return render(request, "pages/home.html", context)
 

@@ -11,26 +11,13 @@ from functools import lru_cache
 from typing import Any
 
 from api.openapi import DOCUMENT as PUBLIC
+from config.reference_examples import ANSWERED, ASKED
 from gate.service.openapi import DOCUMENT as GATE
 
 Schema = Mapping[str, Any]
 
 _SCHEMAS = "#/components/schemas/"
 _NULL = {"type": "null"}
-_HELLO = [{"role": "user", "content": "Hello!"}]
-_CHARGE = "c1.9f2c…"
-# What examples send, by the shape that is asked for.
-EXAMPLES: dict[str, dict[str, Any]] = {
-    "Chat": {"messages": _HELLO, "stream": True},
-    "Completion": {"model": "sansxel-chat", "messages": _HELLO},
-    "Image": {"prompt": "A lighthouse at dusk", "size": "1024x1024"},
-    "Voice": {"text": "Good morning!", "format": "mp3"},
-    "Check": {"key": "sk_…", "meter": "chat", "units": 1, "request_id": "your-own-id"},
-    "Batch": {"checks": [{"key": "sk_…"}, {"key": "sk_…", "units": 0}]},
-    "Settle": {"charge_id": _CHARGE, "units": 1, "model": "sansxel-chat", "tokens_out": 120},
-    "Extend": {"charge_id": _CHARGE, "hold_seconds": 60},
-    "Refund": {"charge_id": _CHARGE},
-}
 # Queries of what takes parameters.
 _QUERIES = {"/api/v1/usage": "?span=4weeks&by=model"}
 _OF_PATHS = {"{name}": "sansxel-chat"}
@@ -92,6 +79,7 @@ class Operation:
     body: tuple[Member, ...]
     answers: tuple[Answer, ...]
     request: str
+    answer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +161,7 @@ class _Reader:
         for path, method, item, one in self._each():
             asked = one.get("requestBody", {}).get("content", {}).get("application/json", {})
             shape = _name_of(asked.get("schema", {}))
+            answers = tuple(self._answers(one))
             both = all(other in item for other in ("get", "post"))
             yield Operation(
                 # What refers to the shape of a body finds it at its path.
@@ -192,10 +181,11 @@ class _Reader:
                 body=tuple(self._members(self._schemas[shape])) if shape else (),
                 answers=tuple(
                     answer
-                    for answer in self._answers(one)
+                    for answer in answers
                     if answer not in self.common and not (shape and answer in self.of_bodies)
                 ),
-                request=self._example(path, method, one, shape),
+                request=self._example(path, one, shape),
+                answer=_example_answer(answers),
             )
 
     def shapes(self) -> Iterator[Shape]:
@@ -271,7 +261,7 @@ class _Reader:
             says=schema.get("description", ""),
         )
 
-    def _example(self, path: str, method: str, operation: Mapping[str, Any], shape: str) -> str:
+    def _example(self, path: str, operation: Mapping[str, Any], shape: str) -> str:
         for name, value in _OF_PATHS.items():
             path = path.replace(name, value)
         security = operation.get("security", self._document["security"])
@@ -280,9 +270,15 @@ class _Reader:
             lines[0] = f"curl '{lines[0].removeprefix('curl ')}'"
         lines += [f'-H "{_SECURITY[kind]}"' for kind in security[0]]
         if shape:
-            body = json.dumps(EXAMPLES[shape], ensure_ascii=False)
+            body = json.dumps(ASKED[shape], ensure_ascii=False)
             lines += ['-H "Content-Type: application/json"', f"-d '{body}'"]
         return " \\\n  ".join(lines)
+
+
+def _example_answer(answers: Iterable[Answer]) -> str:
+    """What the first shape that is answered may look like; empty where there is none."""
+    names = [name for answer in answers for name in answer.shapes]
+    return json.dumps(ANSWERED[names[0]], ensure_ascii=False, indent=2) if names else ""
 
 
 def _name_of(schema: Schema) -> str:

@@ -7,11 +7,13 @@ from typing import Any
 import msgspec
 import pytest
 from django.test import Client
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from msgspec import Struct
 
 from api import shapes as api_shapes
 from api.openapi import DOCUMENT as PUBLIC
-from config.reference import EXAMPLES, of_public_api, of_quota_check
+from config.reference import of_public_api, of_quota_check
+from config.reference_examples import ANSWERED, ASKED
 from gate.service import shapes as gate_shapes
 from gate.service.openapi import DOCUMENT as GATE
 
@@ -61,11 +63,21 @@ def test_what_is_named_within_the_page_is_there(page: tuple[str, dict[str, Any]]
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_an_example_is_what_the_shape_reads(name: str) -> None:
-    msgspec.convert(EXAMPLES[name], SHAPES[name])
+    msgspec.convert(ASKED[name], SHAPES[name])
 
 
 def test_every_body_has_an_example() -> None:
-    assert set(EXAMPLES) == set(SHAPES)
+    assert set(ASKED) == set(SHAPES)
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_example_of_an_answer_is_what_its_document_says(name: str) -> None:
+    document = next(one for one in PAGES.values() if name in one["components"]["schemas"])
+    schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+    Draft202012Validator(schema).validate(ANSWERED[name])
+    # And it leaves nothing out that may be there.
+    members = document["components"]["schemas"][name]["properties"]
+    assert set(ANSWERED[name]) == set(members)
 
 
 def test_types_and_bounds_are_told_in_words() -> None:

@@ -1,0 +1,98 @@
+"""What the examples of the API reference send and get; tests hold them to the shapes."""
+
+from typing import Any
+
+_HELLO = [{"role": "user", "content": "Hello!"}]
+_REPLY = "Hello! What are you working on?"
+_CHARGE = "ch_9f2c…"
+_WEEK = {"starts_at": "2026-03-30T00:00:00Z", "resets_at": "2026-04-06T00:00:00Z"}
+_ONE = {"allowance": 1, "boost": 0, "credits": 0}
+_MODEL = {
+    "id": "sansxel-chat",
+    "object": "model",
+    "created": 1774828800,
+    "owned_by": "sansxel",
+    "endpoint": "chat",
+    "chats": 1,
+    "description": "Answers in words.",
+}
+_TOKENS = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
+_DECISION = {
+    "allowed": True,
+    "reason": "ok",
+    "charge_id": _CHARGE,
+    "account": "e5morGsQ",
+    "key_id": 17,
+    "plan": "core",
+    "paid_by": _ONE,
+    "remaining": {"allowance": 87, "boost": 500, "credits": 500},
+    "resets_at": _WEEK["resets_at"],
+    "retry_after": None,
+}
+
+# By the shape that is asked for.
+ASKED: dict[str, dict[str, Any]] = {
+    "Chat": {"messages": _HELLO},
+    "Completion": {"model": "sansxel-chat", "messages": _HELLO},
+    "Image": {"prompt": "A lighthouse at dusk", "size": "1024x1024"},
+    "Voice": {"text": "Good morning!", "format": "mp3"},
+    "Check": {"key": "sk_…", "meter": "chat", "units": 1, "request_id": "your-own-id"},
+    "Batch": {"checks": [{"key": "sk_…"}, {"key": "sk_…", "units": 0}]},
+    "Settle": {"charge_id": _CHARGE, "units": 1, "model": "sansxel-chat", "tokens_out": 120},
+    "Extend": {"charge_id": _CHARGE, "hold_seconds": 60},
+    "Refund": {"charge_id": _CHARGE},
+}
+# By the shape that is answered.
+ANSWERED: dict[str, dict[str, Any]] = {
+    "Answer": {"text": _REPLY, "usage": {**_TOKENS, "finish_reason": "stop"}},
+    "Media": {"media_type": "image/png", "data": "iVBORw0KGgo…", "usage": {}},
+    "ChatCompletion": {
+        "id": "chatcmpl-9f2c…",
+        "object": "chat.completion",
+        "created": 1774958400,
+        "model": "sansxel-chat",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": _REPLY},
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": _TOKENS,
+    },
+    "Models": {"object": "list", "data": [_MODEL]},
+    "Model": _MODEL,
+    "Quota": {
+        "account": "e5morGsQ",
+        "plan": "core",
+        "suspended": False,
+        "week": {**_WEEK, "cap": 500, "used": 413},
+        "remaining": {"allowance": 87, "boost": 500, "credits": 500, "chats": 837},
+        "credits_per_chat": 2,
+    },
+    "Usage": {
+        "object": "usage",
+        "account": "e5morGsQ",
+        "starts_at": "2026-03-09T00:00:00Z",
+        "ends_at": "2026-04-06T00:00:00Z",
+        "zone": "UTC",
+        "chats": 1412,
+        "credits": 0,
+        "bars": [{"starts_at": "2026-03-09T00:00:00Z", "chats": 74, "refused": 0}],
+        "by": "model",
+        "parts": [{"id": "sansxel-chat", "name": "sansxel-chat", "chats": 1412, "credits": 0}],
+        "others": 0,
+        "refused": {"quota_exhausted": 3},
+        "tokens": [
+            {"model": "sansxel-chat", "answers": 1412, "tokens_in": 21408, "tokens_out": 96310}
+        ],
+        "as_of": "2026-04-03T14:10:00Z",
+    },
+    "Decision": _DECISION,
+    "Decisions": {
+        "decisions": [_DECISION, {"allowed": False, "reason": "invalid_key", "charge_id": None}]
+    },
+    "Settled": {"settled": True, "already": False, "kept": _ONE},
+    "Extended": {"extended": True},
+    "Refunded": {"refunded": True, "already": False, "returned": _ONE},
+}

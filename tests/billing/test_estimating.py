@@ -93,6 +93,12 @@ def test_credits_are_counted_at_the_lowest_price_that_there_is() -> None:
     assert best(150, offers).cents_a_month == 694
 
 
+def test_what_is_no_whole_cent_is_rounded_up_and_never_down() -> None:
+    offers = Offers((FREE,), (), (CreditOffer(50, 433),), 2)
+    # 104 credits a year are 12.009 cents: 13, and so more than one a month.
+    assert best(51, offers).cents_a_month == 2
+
+
 def test_what_nothing_on_sale_pays_for_has_no_way() -> None:
     assert ways(51, only(FREE)) == ()
     assert ways(51, Offers((), (BOOST,), (CREDITS,), credits_per_chat=2)) == ()

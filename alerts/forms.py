@@ -28,7 +28,10 @@ class SettingsForm(forms.Form):
         help_text="1 credit is 1 US cent. 0: never.",
         error_messages={
             "required": "Give a number of credits, or 0.",
-            "invalid": "Give a whole number of credits.",
+            **dict.fromkeys(
+                ("invalid", "min_value", "max_value"),
+                "Give a whole number of credits, 0 to 1,000,000,000.",
+            ),
         },
     )
 

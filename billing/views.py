@@ -20,12 +20,13 @@ from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout, fulfilment
+from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
 from billing.stripe_client import StripeUnavailable, UnknownToStripe
-from quotas import entitlements, grants, projection, statement
+from quotas import catalogue, entitlements, grants, projection, statement
 from quotas.models.plans import Pack
-from quotas.standing import Outlook, outlook_of, standing_of
+from quotas.standing import Outlook, Standing, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +52,29 @@ def billing(request: AccountRequest) -> HttpResponse:
     plan = in_turn[0].plan
     products = list(Product.objects.filter(is_active=True))
     not_sold = _not_sold(account)
+    standing = standing_of(account, plan=plan)
+    credits_per_chat = _credits_per_chat(standing)
     context = {
-        "standing": standing_of(account, plan=plan),
+        "standing": standing,
+        "outlook": outlook_of(standing),
         "not_sold": not_sold,
         "can_buy": not not_sold,
         "plan": plan,
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
         "packs": list(entitlements.packs_of(plan, account=account)),
-        "boost_products": [p for p in products if p.kind == Product.Kind.BOOST],
-        "credit_products": [p for p in products if p.kind == Product.Kind.CREDITS],
+        "offers": coming_of(products, credits_per_chat=credits_per_chat),
+        "credits_per_chat": credits_per_chat,
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
         "credit_entries": statement.last_lines(account, at_most=_LINES),
         "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
     }
     return render(request, "billing/billing.html", context)
+
+
+def _credits_per_chat(standing: Standing | None) -> int:
+    """What a chat costs past allowance and boosts: by the gate, or as it is set if that is away."""
+    return standing.credits_per_chat if standing else catalogue.policy().credits_per_chat
 
 
 def _not_sold(account: Account) -> str:
@@ -129,14 +138,17 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     looks = _looks(request)
     context: dict[str, Any] = {
         "purchase": bought,
+        "is_paid": bought.status == Purchase.Status.PAID,
         "next_look": looks + 1,
         "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
     }
-    if bought.status == Purchase.Status.PAID:
+    standing = None
+    if context["is_paid"]:
         # A worker may have granted it this very moment.
         projection.push_if_behind(request.account)
         standing = standing_of(request.account)
         context |= {"standing": standing, "outlook": outlook_of(standing)}
+    ((_, context["coming"]),) = coming_of([bought], credits_per_chat=_credits_per_chat(standing))
     return render(request, "billing/purchase.html", context)
 
 

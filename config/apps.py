@@ -14,4 +14,7 @@ class SiteConfig(AppConfig):
         if apps.is_installed("django.contrib.admin"):
             import django_stubs_ext  # noqa: PLC0415 - it reads the admin itself
 
+            from config import plain_words  # noqa: PLC0415 - it reads forms
+
             django_stubs_ext.monkeypatch()
+            plain_words.speak_plainly()

@@ -202,6 +202,7 @@ TEMPLATES = [
         },
     }
 ]
+FORM_RENDERER = "config.form_fields.SiteRenderer"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- people ---------------------------------------------------------------------------------

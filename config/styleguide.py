@@ -37,6 +37,9 @@ COLOURS = (
 class _Example(forms.Form):
     """One field of every kind."""
 
+    # The page is looked at from its head, whatever is wrong further down.
+    bound_field_class = forms.BoundField
+
     name = forms.CharField(help_text="Where will you use it? For example “production”.")
     cap = forms.IntegerField(min_value=1, required=False)
     meters = forms.ChoiceField(choices=[("", "All"), ("chat", "Chat")], required=False)

@@ -26,7 +26,7 @@ class NewKeyForm(forms.Form):
     )
     expires_in = forms.TypedChoiceField(
         choices=[
-            ("", "Not by itself"),
+            ("", "Never"),
             ("7", "In 7 days"),
             ("30", "In 30 days"),
             ("90", "In 90 days"),
@@ -44,7 +44,10 @@ class NewKeyForm(forms.Form):
         max_value=1_000_000_000,
         label="Chats a week",
         help_text="Empty: as many as the account has.",
-        error_messages={"invalid": "Give a whole number of chats, or leave it empty."},
+        error_messages=dict.fromkeys(
+            ("invalid", "min_value", "max_value"),
+            "Give a whole number of chats, 0 to 1,000,000,000, or leave it empty.",
+        ),
     )
     addresses = forms.CharField(
         required=False,

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
 from accounts.roles import Act
-from accounts.site_address import site_address
 from keys.forms import NewKeyForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
 from keys.listing import KeyFilter, people_of
 from keys.models import ApiKey
 from keys.revoke import CannotRevoke, revoke_api_key
+from keys.snippets import snippets_for
 
 
 @require_GET
@@ -39,7 +39,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
 
     @sensitive_variables("plaintext")
     def show(key: ApiKey, plaintext: str) -> None:
-        context = {"key": key, "plaintext": plaintext, "curl": _curl(plaintext)}
+        context = {"key": key, "plaintext": plaintext, "snippets": snippets_for(plaintext)}
         shown.append(render(request, "keys/created.html", context, status=201))
 
     try:
@@ -93,12 +93,3 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
         keys = page_of(rows, request.GET, kept=asked.kept)
     context = {"keys": keys, "form": form, "asked": asked, "is_team": len(people) > 1}
     return render(request, "keys/list.html", context, status=status)
-
-
-def _curl(plaintext: str) -> str:
-    return (
-        f"curl -N {site_address('/api/v1/chat')} \\\n"
-        f'  -H "Authorization: Bearer {plaintext}" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        """  -d '{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'"""
-    )

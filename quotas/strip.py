@@ -143,7 +143,7 @@ def strip_of(amounts: Amounts, *, columns: int, rows: int) -> Strip:
     """
     a_cell = next(
         a_cell
-        for a_cell in _round_numbers()
+        for a_cell in round_numbers()
         if sum(cells for block in _blocks(amounts, a_cell) for _, cells, _ in block)
         <= columns * rows
     )
@@ -204,7 +204,7 @@ def _marks(amounts: Amounts, a_cell: int, columns: int) -> Iterator[Mark]:
         yield Mark(kind, columns, row - 1) if cell and not column else Mark(kind, column, row)
 
 
-def _round_numbers() -> Iterator[int]:
+def round_numbers() -> Iterator[int]:
     """1, 10, 50, 100, 500, …"""
     yield 1
     power = 10

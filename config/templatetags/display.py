@@ -1,7 +1,15 @@
-"""How amounts read."""
+"""How amounts and moments read."""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django import template
+from django.template.defaultfilters import date as formatted
 from django.template.defaultfilters import pluralize
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
 
 register = template.Library()
 
@@ -42,3 +50,58 @@ def or_unlimited(cap: int | None) -> str:
 def or_contact_us(price_cents: int | None) -> str:
     """A price as “$5”; a plan without one has to be asked for."""
     return "Contact us" if price_cents is None else dollars(price_cents)
+
+
+@register.simple_tag
+def ago(moment: datetime, now: datetime | None = None) -> SafeString:
+    """A moment as seen from now: “3 hours ago”, “in 2 days”; the day itself when that is far off.
+
+    The exact moment is in the title. Not for pages that are kept: it is true when it is made.
+    """
+    exact = formatted(moment, "j M Y, H:i")
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        formatted(moment, "c"),
+        exact,
+        in_words(moment, now=now or timezone.now()),
+    )
+
+
+class _Unit(NamedTuple):
+    """A unit of time, until how much of it one speaks in it, and how many seconds it has."""
+
+    below: timedelta
+    seconds: int
+    name: str
+
+
+_UNITS = (
+    _Unit(timedelta(hours=1), 60, "minute"),
+    _Unit(timedelta(days=1), 3600, "hour"),
+    _Unit(timedelta(days=31), 86400, "day"),
+)
+
+
+def in_words(moment: datetime, *, now: datetime) -> str:
+    """How long ago a moment was or how soon it is, in whole units; beyond a month, which day."""
+    away = moment - now
+    distance = abs(away)
+    if distance < timedelta(minutes=1):
+        return gettext("just now") if away <= timedelta() else gettext("in a moment")
+    for below, seconds, unit in _UNITS:
+        if distance < below:
+            count = int(distance.total_seconds()) // seconds
+            return (_SOON if away > timedelta() else _AGO)[unit](count)
+    return formatted(moment, "j M Y")
+
+
+_AGO = {
+    "minute": lambda n: ngettext("%(n)d minute ago", "%(n)d minutes ago", n) % {"n": n},
+    "hour": lambda n: ngettext("%(n)d hour ago", "%(n)d hours ago", n) % {"n": n},
+    "day": lambda n: ngettext("%(n)d day ago", "%(n)d days ago", n) % {"n": n},
+}
+_SOON = {
+    "minute": lambda n: ngettext("in %(n)d minute", "in %(n)d minutes", n) % {"n": n},
+    "hour": lambda n: ngettext("in %(n)d hour", "in %(n)d hours", n) % {"n": n},
+    "day": lambda n: ngettext("in %(n)d day", "in %(n)d days", n) % {"n": n},
+}

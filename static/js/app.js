@@ -38,6 +38,23 @@
     nameToggle();
   };
 
+  // What is shown once: the way on opens when it was copied, by the button or by hand.
+  const wayOn = (button) => button.dataset.letsGo && document.querySelector(button.dataset.letsGo);
+  const holdBack = (button) => wayOn(button)?.setAttribute("aria-disabled", "true");
+  const letGo = (button) => wayOn(button)?.removeAttribute("aria-disabled");
+
+  document.addEventListener("copy", () => {
+    for (const button of document.querySelectorAll("[data-lets-go]"))
+      if (getSelection().containsNode(document.querySelector(button.dataset.copy), true)) letGo(button);
+  });
+
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest("a[aria-disabled=true]")) return;
+    event.preventDefault();
+    announce("Copy it first");
+    document.querySelector("[data-lets-go]")?.focus();
+  });
+
   const copy = async (button) => {
     const source = document.querySelector(button.dataset.copy);
     if (!source) return;
@@ -49,6 +66,7 @@
       getSelection().selectAllChildren(source);
       copied = document.execCommand("copy");
     }
+    if (copied) letGo(button);
     button.dataset.label ||= button.textContent;
     button.textContent = copied ? "Copied" : "Press Ctrl+C";
     announce(copied ? "Copied" : "Selected. Press Control C to copy.");
@@ -61,8 +79,10 @@
   const enrich = (part) => {
     for (const time of part.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
-      if (!isNaN(at) && time.dateTime.includes("T"))
-        time.title = `${at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })} your time`;
+      if (isNaN(at) || !time.dateTime.includes("T")) continue;
+      const here = `${at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })} your time`;
+      // A time that is told as “3 hours ago” has the exact one there already.
+      time.title = time.title.endsWith("UTC") ? `${time.title}, ${here}` : here;
     }
   };
 
@@ -194,6 +214,7 @@
     for (const contents of document.querySelectorAll("[data-follows]")) follow(contents);
     nameToggle();
     enrich(document);
+    document.querySelectorAll("[data-lets-go]").forEach(holdBack);
     root.dataset.said = document.querySelector("[data-announce]")?.dataset.announce ?? "";
   });
 })();

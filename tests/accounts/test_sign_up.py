@@ -67,9 +67,9 @@ def test_the_database_itself_refuses_the_same_address_in_another_case(owner: Use
 @pytest.mark.parametrize(
     ("email", "password", "sentence"),
     [
-        ("", PASSWORD, "This field is required."),
+        ("", PASSWORD, "Fill this in."),
         ("no address", PASSWORD, "Enter a valid email address."),
-        ("new@example.com", "", "This field is required."),
+        ("new@example.com", "", "Fill this in."),
         ("new@example.com", "short", "This password is too short."),
         ("new@example.com", "password123", "This password is too common."),
         ("new@example.com", "8461379046", "This password is entirely numeric."),

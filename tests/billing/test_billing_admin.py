@@ -61,7 +61,7 @@ def test_a_new_price_holds_for_the_next_order(buyer: Buyer, admin_client: Client
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"price_cents": 49}, "greater than or equal to 50"),
+        ({"price_cents": 49}, "Give 50 or more."),
         ({"chats": 0}, "A boost needs chats and days"),
         ({"credits": 5}, "A boost needs chats and days"),
         ({"kind": "credits"}, "A boost needs chats and days"),

@@ -156,7 +156,7 @@ def test_what_it_says_is_what_programs_are_told(page: Page, site: RunningSite) -
     sign_up(page, site)
     page.goto(f"{site.address}/account/keys")
     page.get_by_label("Name", exact=True).fill("dashboard")
-    page.get_by_text("What the key may do").click()
+    page.get_by_text("Limits:").click()
     page.get_by_label("May read this account’s usage").check()
     page.get_by_role("button", name="Create key").click()
     key = page.locator("code").filter(has_text="sk_").first.inner_text().strip()

@@ -18,7 +18,7 @@ def refused_key(page: Page, site: RunningSite) -> str:
     """A key that may use nothing."""
     page.goto(f"{site.address}/account/keys")
     page.get_by_label("Name", exact=True).fill("website")
-    page.get_by_text("What the key may do").click()
+    page.get_by_text("Limits:").click()
     page.get_by_label("Chats a week").fill("0")
     page.get_by_role("button", name="Create key").click()
     return page.locator("code").filter(has_text="sk_").first.inner_text().strip()

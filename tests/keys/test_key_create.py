@@ -14,6 +14,7 @@ from gate.terms import key_text
 from keys.issue import ACTIVE_KEYS_LIMIT
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
+from keys.snippets import snippets_for
 from keys.tasks import push_pending
 from tests.keys.acts import KEY, UNREACHABLE, ask_gate, shown_key, submit_key
 
@@ -49,6 +50,38 @@ def test_the_page_shows_a_ready_curl_line(owner_client: Client) -> None:
     page = response.content.decode()
     assert "curl -N http://testserver/api/v1/chat" in page
     assert f"Authorization: Bearer {shown_key(response)}" in page
+
+
+def test_programs_are_shown_to_read_the_key_from_where_it_is_kept(owner_client: Client) -> None:
+    key = shown_key(submit_key(owner_client))
+    snippets = {snippet.name: snippet.code for snippet in snippets_for(key)}
+    assert list(snippets) == ["curl", "dotenv", "javascript", "python"]
+    assert snippets["dotenv"] == f"SANSXEL_KEY={key}"
+    assert key in snippets["curl"]
+    for name, reading in (
+        ("javascript", "process.env.SANSXEL_KEY"),
+        ("python", "os.environ['SANSXEL_KEY']"),
+    ):
+        assert key not in snippets[name]
+        assert reading in snippets[name]
+    compile(snippets["python"], "hello.py", "exec")
+
+
+def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
+    owner_client: Client,
+) -> None:
+    page = owner_client.get(reverse("keys")).content.decode()
+    form = page[page.index(reverse("key_create")) :].partition("</form>")[0]
+    asked = re.findall(r'name="(\w+)"|(?<=>)\s*(Create key)\s*<', form)
+    assert [name or button for name, button in asked if name != "csrfmiddlewaretoken"] == [
+        "submission",
+        "name",
+        "expires_in",
+        "weekly_cap",
+        "addresses",
+        "reads_usage",
+        "Create key",
+    ]
 
 
 def test_no_later_page_shows_the_key(owner_client: Client) -> None:

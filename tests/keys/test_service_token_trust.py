@@ -112,9 +112,9 @@ def test_the_form_says_the_danger_and_issues_with_trust(admin_client: Client) ->
     ("form", "message"),
     [
         ({"trusts_client_ip": "on", "forwarded_hops": "1"}, "Choose one way to know the address"),
-        ({"forwarded_hops": "11"}, "less than or equal to 10"),
-        ({"forwarded_hops": "-1"}, "greater than or equal to 0"),
-        ({"forwarded_hops": "many"}, "Enter a whole number"),
+        ({"forwarded_hops": "11"}, "Give 10 or less."),
+        ({"forwarded_hops": "-1"}, "Give 0 or more."),
+        ({"forwarded_hops": "many"}, "Write a whole number"),
         ({"meter": "no slug"}, "Enter a valid “slug”"),
     ],
 )

@@ -152,8 +152,8 @@ def test_a_plan_can_be_given_for_later(
         ({"note": ""}, "Say why"),
         ({"ends_at_0": "2020-01-01"}, "must end in the future"),
         ({"starts_at_0": "2100-01-01"}, "must end after it begins"),
-        ({"plan": ""}, "This field is required"),
-        ({"account": "0"}, "valid choice"),
+        ({"plan": ""}, "Fill this in."),
+        ({"account": "0"}, "none of the choices"),
     ],
 )
 def test_a_grant_that_makes_no_sense_names_the_field(

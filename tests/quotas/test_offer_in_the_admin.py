@@ -213,10 +213,10 @@ def test_a_second_model_of_the_same_name_is_refused_with_words(admin_client: Cli
     ("field", "value", "words"),
     [
         ("name", "two words", "A name begins with a letter or digit"),
-        ("units", 0, "greater than or equal to 1"),
-        ("units", 10_001, "less than or equal to 10000"),
-        ("provider", "", "This field is required."),
-        ("position", -1, "greater than or equal to 0"),
+        ("units", 0, "Give 1 or more."),
+        ("units", 10_001, "Give 10000 or less."),
+        ("provider", "", "Fill this in."),
+        ("position", -1, "Give 0 or more."),
     ],
 )
 def test_a_model_out_of_bounds_is_refused_with_words(
@@ -231,7 +231,7 @@ def test_a_model_out_of_bounds_is_refused_with_words(
         ("key_variable", "SECRET_KEY", "It must begin with MODEL_"),
         ("base_url", "ftp://there.example", "An address begins with http://"),
         ("base_url", "http://there:0", "An address begins with http://"),
-        ("name", "", "This field is required."),
+        ("name", "", "Fill this in."),
     ],
 )
 def test_a_provider_out_of_bounds_is_refused_with_words(

@@ -77,8 +77,8 @@ def test_the_form_opened_again_gives_another_boost(
     ("chats", "ends_in", "words"),
     [
         (3, timedelta(minutes=-1), "A boost must end in the future."),
-        (0, timedelta(days=1), "greater than or equal to 1"),
-        (-5, timedelta(days=1), "greater than or equal to"),
+        (0, timedelta(days=1), "Give 1 or more."),
+        (-5, timedelta(days=1), "Give 0 or more."),
     ],
 )
 def test_a_boost_that_cannot_pay_is_refused_with_words(

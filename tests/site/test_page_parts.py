@@ -1,6 +1,7 @@
 """Parts that pages share: each is written once, and what is put into it is escaped."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.template import Context, Template
@@ -58,3 +59,31 @@ def test_what_people_wrote_is_escaped_in_every_part(part: str) -> None:
 )
 def test_chats_and_money_read_alike_everywhere(text: str, words: str) -> None:
     assert rendered(text) == words
+
+
+NOW = datetime(2031, 3, 5, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [
+        (timedelta(), "just now"),
+        (timedelta(seconds=-59), "just now"),
+        (timedelta(seconds=59), "in a moment"),
+        (timedelta(minutes=-1), "1 minute ago"),
+        (timedelta(minutes=-59, seconds=-59), "59 minutes ago"),
+        (timedelta(hours=-3), "3 hours ago"),
+        (timedelta(hours=1), "in 1 hour"),
+        (timedelta(days=2, hours=5), "in 2 days"),
+        (timedelta(days=-30), "30 days ago"),
+        (timedelta(days=-31), "2 Feb 2031"),
+        (timedelta(days=400), "8 Apr 2032"),
+    ],
+)
+def test_a_moment_is_told_from_now_with_the_exact_one_in_the_title(
+    away: timedelta, words: str
+) -> None:
+    moment = NOW + away
+    html = rendered("{% ago moment now %}", moment=moment, now=NOW)
+    exact = f"{moment:%-d %b %Y, %H:%M} UTC"
+    assert html == f'<time datetime="{moment.isoformat()}" title="{exact}">{words}</time>'

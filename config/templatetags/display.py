@@ -11,15 +11,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from accounts.money import dollars
+
 register = template.Library()
-
-
-@register.filter
-def dollars(cents: int) -> str:
-    """Cents as “$5” or “$5.50”."""
-    sign = "-" if cents < 0 else ""
-    whole, rest = divmod(abs(cents), 100)
-    return f"{sign}${whole:,}.{rest:02d}" if rest else f"{sign}${whole:,}"
+register.filter(dollars)
 
 
 @register.filter

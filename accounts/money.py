@@ -1,0 +1,61 @@
+"""Money as people read and type it, in dollars; stored are cents, whole numbers."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+# “5”, “5.5”, “5.50”, “$1,200”: a comma is of thousands only, so that “5,50” is not 550 dollars.
+_AMOUNT = re.compile(r"\$?\s?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]{1,2}))?")
+_DIGITS_AT_MOST = 12
+
+
+def dollars(cents: int) -> str:
+    """Cents as “$5” or “$5.50”."""
+    sign = "-" if cents < 0 else ""
+    whole, rest = divmod(abs(cents), 100)
+    return f"{sign}${whole:,}.{rest:02d}" if rest else f"{sign}${whole:,}"
+
+
+class DollarField(forms.Field):
+    """An amount typed in dollars, which is a number of cents; None when nothing was typed.
+
+    least, most: in cents.
+    """
+
+    def __init__(self, *, least: int = 0, most: int = 100_000_00, **kwargs: Any) -> None:
+        self.least, self.most = least, most
+        attrs = {"inputmode": "decimal", "size": 10, "autocomplete": "off", "maxlength": 20}
+        kwargs.setdefault("widget", forms.TextInput(attrs=attrs))
+        super().__init__(**kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        """Cents as they are typed: “5.50”; what cannot be cents as it came."""
+        return f"{value // 100}.{value % 100:02d}" if isinstance(value, int) else value
+
+    def to_python(self, value: Any) -> int | None:
+        text = str(value or "").strip()
+        if not text:
+            return None
+        found = _AMOUNT.fullmatch(text)
+        if found is None or len(text) > _DIGITS_AT_MOST:
+            raise ValidationError("Write an amount in dollars, as 5 or 5.50.", code="invalid")
+        whole, rest = found[1].replace(",", ""), (found[2] or "").ljust(2, "0")
+        return int(whole) * 100 + int(rest)
+
+    def validate(self, value: int | None) -> None:
+        super().validate(value)
+        if value is None:
+            return
+        if value < self.least:
+            raise ValidationError(f"It must be at least {dollars(self.least)}.", code="min_value")
+        if value > self.most:
+            raise ValidationError(f"It may be at most {dollars(self.most)}.", code="max_value")
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        """“5” is what “5.00” was."""
+        try:
+            return bool(self.to_python(data) != initial)
+        except ValidationError:
+            return True

@@ -140,6 +140,9 @@ class Purchase(models.Model):
                 name="purchase_alarm",
             ),
             models.Index(fields=["-created_at", "-id"], name="purchase_newest"),
+            models.Index(
+                fields=["paid_at"], condition=Q(paid_at__isnull=False), name="purchase_paid"
+            ),
             models.Index(fields=["status", "-created_at", "-id"], name="purchase_of_status"),
             models.Index(
                 fields=["-created_at", "-id"],

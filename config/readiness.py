@@ -86,14 +86,19 @@ class State:
 
 def look() -> list[str]:
     """The words of what is lost now; what is new among it is logged."""
+    problems = problems_now()
+    alarms.hear(problems)
+    return [problem.word for problem in problems]
+
+
+def problems_now() -> list[Problem]:
+    """What is lost now, for people who look; nothing is logged."""
     problems = [*_of_database(), *_of_valkey()]
     if all(problem.word != "valkey" for problem in problems):
         problems += _of_signs()
     problems += _of_parts_without_signs()
     # Several may have wrong clocks: one word.
-    problems = list({problem.word: problem for problem in problems}.values())
-    alarms.hear(problems)
-    return [problem.word for problem in problems]
+    return list({problem.word: problem for problem in problems}.values())
 
 
 def _of_database() -> list[Problem]:

@@ -36,6 +36,11 @@ def push_key(key: ApiKey) -> bool:
     return True
 
 
+def count_pending_keys(*, at_most: int) -> int:
+    """How many keys the gate does not know as they are; counted no further than `at_most`."""
+    return ApiKey.objects.filter(pushed_version__lt=F("version"))[:at_most].count()
+
+
 def push_pending_keys() -> int:
     """Repeat what did not reach the gate; answers how many keys did now."""
     pending = (

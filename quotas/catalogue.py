@@ -93,8 +93,13 @@ def push() -> bool:
     return True
 
 
+def is_pending() -> bool:
+    """Whether the gate does not know the catalogue as it is."""
+    return QuotaPolicy.objects.filter(pushed_version__lt=F("version")).exists()
+
+
 def push_if_pending() -> bool:
     """Repeat a catalogue change that did not reach the gate; True when there was one."""
-    if not QuotaPolicy.objects.filter(pushed_version__lt=F("version")).exists():
+    if not is_pending():
         return False
     return push()

@@ -70,6 +70,12 @@ def suspension_of(account: Account) -> Suspension | None:
     return suspensions.select_related("by").first()
 
 
+def suspensions_now(*, at_most: int) -> list[Suspension]:
+    """The newest suspensions that last, with their accounts."""
+    lasting = Suspension.objects.filter(ended_at=None).select_related("account", "by")
+    return list(lasting.order_by("-created_at", "-pk")[:at_most])
+
+
 def plan_counting(at: datetime) -> Coalesce:
     """The id of the plan that counts, for a query of accounts that lists or filters by it."""
     live = PlanGrant.objects.filter(

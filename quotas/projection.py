@@ -283,6 +283,11 @@ def _put(
     return Outcome(status.decode()), pushes
 
 
+def count_pending_accounts(*, at_most: int) -> int:
+    """How many accounts the gate does not know as they are; counted no further than `at_most`."""
+    return Entitlement.objects.filter(pushed_version__lt=F("version"))[:at_most].count()
+
+
 def push_pending_accounts() -> int:
     """Repeat what did not reach the gate; answers how many accounts did now."""
     pending = (

@@ -1,0 +1,64 @@
+"""What was sold, for people who run the business."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Coalesce
+
+from billing.models import Purchase
+
+# Days that are told, today among them.
+SPANS = (1, 7, 28)
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What was paid for one product, or for all: cents and purchases by span, as in `SPANS`."""
+
+    name: str
+    cents: tuple[int, ...]
+    purchases: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sales:
+    """The products that sold in the longest span, what they brought most first, and their sum."""
+
+    products: tuple[Sold, ...]
+    total: Sold
+
+
+def sales(*, at: datetime) -> Sales:
+    """What was paid today, in 7 and in 28 days of UTC; one query.
+
+    At the prices of the orders, by when they were paid. What was returned later still counts.
+    """
+    midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
+    begins = [midnight - timedelta(days=days - 1) for days in SPANS]
+    paid = Purchase.objects.filter(status=Purchase.Status.PAID, paid_at__gte=min(begins))
+    told: dict[str, Any] = {}
+    for days, since in zip(SPANS, begins, strict=True):
+        within = Q(paid_at__gte=since)
+        told[f"cents_{days}"] = Coalesce(Sum("amount_cents", filter=within), 0)
+        told[f"purchases_{days}"] = Count("pk", filter=within)
+    rows: Any = paid.values("product_id", "product__name").annotate(**told).order_by()
+    products = [
+        Sold(
+            row["product__name"],
+            tuple(row[f"cents_{days}"] for days in SPANS),
+            tuple(row[f"purchases_{days}"] for days in SPANS),
+        )
+        for row in rows
+    ]
+    products.sort(key=lambda sold: (-sold.cents[-1], sold.name))
+    return Sales(tuple(products), _sum(products))
+
+
+def _sum(products: list[Sold]) -> Sold:
+    return Sold(
+        "Together",
+        tuple(sum(sold.cents[at] for sold in products) for at in range(len(SPANS))),
+        tuple(sum(sold.purchases[at] for sold in products) for at in range(len(SPANS))),
+    )

@@ -6,11 +6,14 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.models import Group
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
 
+from accounts.admin_fields import ManyAsBoxes
 from accounts.large_lists import LargeListAdmin, in_period
 from accounts.models import Membership, User
 
@@ -40,13 +43,20 @@ class MembershipForm(forms.ModelForm[Membership]):
                 widget.known = getattr(self.instance, name)
 
 
-class MembershipInline(admin.TabularInline[Membership, Any]):
-    """The members of an account, or the accounts of a person: one query, however many."""
+class MembershipInline(admin.StackedInline[Membership, Any]):
+    """The members of an account, or the accounts of a person: one query, however many.
+
+    Not as a table: its boxes would have no names for whoever hears them.
+    """
 
     model = Membership
     form = MembershipForm
     extra = 0
     readonly_fields = ("created_at",)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """A row of fields for each."""
+        return [(None, {"fields": (tuple(self.get_fields(request, obj)),)})]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
         return super().get_queryset(request).select_related("account", "user")
@@ -75,7 +85,7 @@ class NewUserForm(AdminUserCreationForm[User]):
         fields = ("email",)
 
 
-class UserAdmin(LargeListAdmin[User], DjangoUserAdmin[User]):
+class UserAdmin(LargeListAdmin[User], ManyAsBoxes, DjangoUserAdmin[User]):
     """People who sign in. A new one gets a personal account.
 
     Registered where it can say what becomes of their keys: `quotas.admin.people`.
@@ -111,6 +121,14 @@ class UserAdmin(LargeListAdmin[User], DjangoUserAdmin[User]):
     def get_inlines(self, request: HttpRequest, obj: User | None = None) -> Any:
         """A membership needs a saved user."""
         return self.inlines if obj else []
+
+
+admin.site.unregister(Group)
+
+
+@admin.register(Group)
+class GroupAdmin(ManyAsBoxes, DjangoGroupAdmin):
+    """Rights that several people share."""
 
 
 # The admin of the package counts them all, and looks for a part of an address in every one.

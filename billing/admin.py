@@ -10,23 +10,55 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
 
+from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.models import User
+from accounts.money import DollarField, dollars
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing import resolving
-from billing.models import Product, Purchase, StripeEvent
+from billing.models import LEAST_PRICE_CENTS, Product, Purchase, StripeEvent
+
+
+class ProductForm(forms.ModelForm[Product]):
+    price_cents = DollarField(
+        least=LEAST_PRICE_CENTS,
+        most=100_000_00,
+        label="Price",
+        help_text=f"In dollars. Stripe takes no less than {dollars(LEAST_PRICE_CENTS)}.",
+    )
+
+    class Meta:
+        model = Product
+        fields = (
+            *("slug", "name", "summary", "kind", "price_cents", "chats", "valid_days", "credits"),
+            *("position", "is_active"),
+        )
 
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin[Product]):
     """What is on sale. A change holds for later purchases only."""
 
-    list_display = ("name", "kind", "price_cents", "chats", "valid_days", "credits", "is_active")
+    form = ProductForm
+    list_display = ("name", "gives", "price", "is_active")
     list_filter = ("kind", "is_active")
     list_editable = ("is_active",)
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar = {"slug": ("name",)}
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
+
+    @admin.display(description="gives")
+    def gives(self, product: Product) -> str:
+        if product.kind == Product.Kind.BOOST:
+            return f"{product.chats:,} chats for {product.valid_days} days"
+        return f"{product.credits:,} credits"
+
+    @admin.display(description="price", ordering="price_cents")
+    def price(self, product: Product) -> str:
+        return dollars(product.price_cents)
 
 
 class AlarmFilter(admin.SimpleListFilter):
@@ -70,7 +102,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
     list_display = (
         "product_name",
         "account",
-        "amount_cents",
+        "amount",
         "status",
         "problem",
         "created_at",
@@ -83,7 +115,25 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         "A purchase’s number, the id of its session at Stripe, or an account: "
         f"{HOW_ACCOUNTS_ARE_FOUND}"
     )
-    exclude = ("checkout_url",)
+    fields = (
+        *("id", "account", "user", "product_name", "amount", "status", "problem", "received"),
+        *("chats", "valid_days", "credits", "created_at", "paid_at", "opened_at", "looked_at"),
+        *("stripe_session_id", "resolved_at", "resolved_by", "resolution"),
+    )
+
+    @admin.display(description="amount")
+    def amount(self, purchase: Purchase) -> str:
+        return dollars(purchase.amount_cents)
+
+    @admin.display(description="received")
+    def received(self, purchase: Purchase) -> str | None:
+        """What arrived, where it is not what was ordered; other currencies count as they do."""
+        if purchase.received_cents is None:
+            return None
+        if purchase.received_currency == "usd":
+            return dollars(purchase.received_cents)
+        unit = f"of the smallest unit of {purchase.received_currency.upper()}"
+        return f"{purchase.received_cents:,} {unit}"
 
     def get_urls(self) -> list[Any]:
         own = path(

@@ -156,7 +156,7 @@ INSTALLED_APPS = [
     "quotas.apps.QuotasConfig",
     "billing.apps.BillingConfig",
     "alerts.apps.AlertsConfig",
-    "django.contrib.admin",
+    "config.administration.apps.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -417,6 +417,7 @@ CELERY_BEAT_SCHEDULE = {
 
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
 USE_I18N = False
 STATIC_URL = "/static/"

@@ -1,16 +1,9 @@
-from allauth.account.decorators import secure_admin_login
 from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
 from billing.webhook import webhook
 from config import pages
-
-# One door: the sign-in page has throttles, the admin's own has none.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.site.site_header = "sansxel account"
-admin.site.site_title = "sansxel account"
-admin.site.index_title = "Administration"
 
 handler500 = "config.outages.server_error"
 

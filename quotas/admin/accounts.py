@@ -1,15 +1,13 @@
-"""The page of an account: where it stands, and what staff may change about it."""
+"""Accounts: finding them, and the page of one, where it stands and what may be done about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
-from django import forms
 from django.contrib import admin
-from django.contrib.admin.widgets import AdminSplitDateTime
 from django.db.models import OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -17,76 +15,21 @@ from django.utils.html import format_html
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import in_period
 from accounts.models import Account
-from quotas import entitlements, grants
-from quotas.admin.forms import OnceForm, person
+from quotas import entitlements
+from quotas.admin import account_acts
+from quotas.admin.account_page import overview_of
 from quotas.admin.people import AccessFilter, AccountPeople
 from quotas.entitlements import Span
 from quotas.models.entitlements import Suspension
 from quotas.models.plans import Plan
-from quotas.standing import standing_of
 
 
 @dataclass(frozen=True, slots=True)
 class _Now:
-    """What counts for an account from now on; read once for a page and the form on it."""
+    """What counts for an account from now on; read once for a page."""
 
     spans: Sequence[Span]
     suspension: Suspension | None
-
-
-class AccountForm(OnceForm):
-    """Moves an account to another plan, suspends it or lets it work again; each with a reason."""
-
-    plan = forms.ModelChoiceField(Plan.objects.all(), empty_label=None)
-    plan_ends_at = forms.SplitDateTimeField(
-        label="Plan until",
-        required=False,
-        widget=AdminSplitDateTime,
-        help_text="When the plan ends by itself (UTC); its default plan counts then. "
-        "Empty is for good.",
-    )
-    suspended = forms.BooleanField(
-        required=False, help_text="Every request of the account is refused with 403."
-    )
-    reason = forms.CharField(
-        required=False,
-        max_length=200,
-        help_text="Why its plan or suspension is changed. Kept with your name.",
-    )
-
-    class Meta:
-        model = Account
-        fields = ("name",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if self.instance.pk is None:
-            return
-        now = _now(self.instance)
-        counts = now.spans[0]
-        self.fields["plan"].initial = counts.plan
-        self.fields["plan_ends_at"].initial = counts.ends_at
-        self.fields["suspended"].initial = now.suspension is not None
-        # A queryset would be asked twice: whether it begins with an empty choice, and for all.
-        plan = cast("forms.ModelChoiceField[Plan]", self.fields["plan"])
-        plan.choices = [(plan.pk, str(plan)) for plan in Plan.objects.all()]
-
-    @property
-    def moves(self) -> bool:
-        """Whether the account is moved to a plan, or the end of its plan is moved."""
-        return not {"plan", "plan_ends_at"}.isdisjoint(self.changed_data)
-
-    def clean_plan_ends_at(self) -> datetime | None:
-        ends_at: datetime | None = self.cleaned_data["plan_ends_at"]
-        if "plan_ends_at" in self.changed_data and ends_at and ends_at <= timezone.now():
-            raise forms.ValidationError("A plan must end in the future.")
-        return ends_at
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or self.cleaned_data
-        if (self.moves or "suspended" in self.changed_data) and not data.get("reason"):
-            self.add_error("reason", "Say why: it is kept with the change.")
-        return data
 
 
 class PlanFilter(admin.SimpleListFilter):
@@ -128,9 +71,8 @@ class SuspendedFilter(admin.SimpleListFilter):
 
 @admin.register(Account)
 class AccountAdmin(AccountPeople):
-    """Move an account to another plan, suspend it, see where it stands."""
+    """Find accounts, see where one stands, and act on it: grant, move, suspend."""
 
-    form = AccountForm
     list_display = (
         "name",
         "handle",
@@ -146,27 +88,36 @@ class AccountAdmin(AccountPeople):
     )
     search_fields = ("^name", "handle")
     search_help_text = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
-    readonly_fields = (
-        *("handle", "is_personal", "created_at", "standing_now", "access"),
-        *("plans_in_turn", "packs", "suspension"),
-    )
-    fieldsets = (
-        (None, {"fields": ("name", "handle", "is_personal", "created_at")}),
-        ("Now", {"fields": ("standing_now", "access", "plans_in_turn", "packs", "suspension")}),
-        ("Change", {"fields": ("plan", "plan_ends_at", "suspended", "reason", "submission")}),
-    )
+    readonly_fields = ("handle", "is_personal", "created_at", "access")
+    fieldsets = ((None, {"fields": ("name", "handle", "is_personal", "created_at", "access")}),)
     add_fieldsets = ((None, {"fields": ("name",)}),)
 
-    def get_form(
-        self, request: HttpRequest, obj: Account | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """A new account begins with the default plan."""
-        if obj is None:
-            kwargs["form"] = forms.ModelForm
-        return super().get_form(request, obj, change, **kwargs)
+    def get_urls(self) -> list[Any]:
+        return [*account_acts.addresses(self), *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        """A new account begins with the default plan; there is nothing to say about it yet."""
         return self.add_fieldsets if obj is None else super().get_fieldsets(request, obj)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Above what can be changed stands what is so, and what may be done."""
+        account = context.get("original")
+        if isinstance(account, Account):
+            now = _now(account)
+            context |= overview_of(account, request, plan=now.spans[0].plan)
+            context |= {
+                "title": account.name,
+                "subtitle": None,
+                "facts": [
+                    ("Plan", self.plans_in_turn(account)),
+                    ("Packs", self.packs(account)),
+                    ("Suspension", self.suspension(account)),
+                ],
+                "acts": account_acts.offered(request, is_suspended=now.suspension is not None),
+            }
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return (
@@ -183,23 +134,11 @@ class AccountAdmin(AccountPeople):
     def plan(self, account: Any) -> str:
         return str(account.plan_name)
 
-    @admin.display(boolean=True, description="suspended")
-    def is_suspended(self, account: Any) -> bool:
-        return bool(account.suspended_now)
+    @admin.display(description="suspended")
+    def is_suspended(self, account: Any) -> str:
+        """In words: a sign for “no” would look like a fault."""
+        return "Suspended" if account.suspended_now else "No"
 
-    @admin.display(description="standing now")
-    def standing_now(self, account: Account) -> str:
-        """What the gate says, for people who answer questions."""
-        standing = standing_of(account, plan=_now(account).spans[0].plan)
-        if standing is None:
-            return "The gate gives no answer at the moment."
-        cap = "unlimited" if standing.cap is None else f"{standing.cap:,}"
-        return (
-            f"{standing.used:,} of {cap} chats used this week, {standing.boost_left:,} left in "
-            f"boosts, {standing.credits_left:,} credits. Resets {_moment(standing.resets_at)}."
-        )
-
-    @admin.display(description="plan")
     def plans_in_turn(self, account: Account) -> str:
         """What counts and what follows, with the way to who gave it and why."""
         spans = _now(account).spans
@@ -209,12 +148,10 @@ class AccountAdmin(AccountPeople):
         )
         return _with_history(sentence, "quotas_plangrant", account)
 
-    @admin.display(description="packs")
     def packs(self, account: Account) -> str:
         names = ", ".join(pack.name for pack in entitlements.packs_on(account))
         return _with_history(f"{names or 'None'} on", "quotas_packswitch", account)
 
-    @admin.display(description="suspension")
     def suspension(self, account: Account) -> str:
         """Since when, by whom and why."""
         suspension = _now(account).suspension
@@ -228,25 +165,6 @@ class AccountAdmin(AccountPeople):
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         """Accounts own ledgers; suspend instead."""
         return False
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Plan and suspension go through the seam, like every change of quota."""
-        super().save_related(request, form, formsets, change)
-        if not isinstance(form, AccountForm):
-            return
-        data = form.cleaned_data
-        told = {"at": timezone.now(), "by": person(request), "note": data["reason"]}
-        if form.moves:
-            grants.move_to_plan(
-                account=form.instance,
-                plan=data["plan"],
-                ends_at=data["plan_ends_at"],
-                source_ref=f"admin:{data['submission']}",
-                **told,
-            )
-        if "suspended" in form.changed_data:
-            change_access = grants.suspend if data["suspended"] else grants.reinstate
-            change_access(account=form.instance, **told)
 
 
 def _now(account: Account) -> _Now:

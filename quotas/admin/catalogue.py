@@ -7,7 +7,10 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from accounts.admin_fields import ManyAsBoxes
+from accounts.money import DollarField, dollars
 from quotas import catalogue, grants
+from quotas.admin.forms import LinesField
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
 
 
@@ -46,8 +49,24 @@ class CatalogueAdmin(StayingAdmin):
         catalogue.changed()
 
 
+def say_unlimited(form: forms.BaseForm) -> None:
+    """An empty cap says what it means."""
+    cap = form.fields["weekly_cap"]
+    cap.label = "Chats a week"
+    cap.widget.attrs["placeholder"] = "Unlimited"
+
+
 class PlanForm(forms.ModelForm[Plan]):
     """Choosing another plan as the default moves the mark; it cannot be taken away."""
+
+    monthly_price_cents = DollarField(
+        required=False,
+        label="Price a month",
+        help_text="In dollars, as 20 or 19.50. Empty shows “Contact us”.",
+    )
+    features = LinesField(
+        longest=120, most=20, required=False, help_text="What the pricing page lists, one a line."
+    )
 
     class Meta:
         model = Plan
@@ -58,6 +77,7 @@ class PlanForm(forms.ModelForm[Plan]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        say_unlimited(self)
         mark = self.fields["is_default"]
         if self.instance.why_it_stays_default:
             mark.disabled = True
@@ -70,18 +90,43 @@ class PlanForm(forms.ModelForm[Plan]):
         return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]
 
 
+class CappedAdmin(CatalogueAdmin):
+    """Of what has a weekly cap, or none."""
+
+    @admin.display(description="chats a week", ordering="weekly_cap", empty_value="Unlimited")
+    def cap(self, capped: Any) -> str | None:
+        return None if capped.weekly_cap is None else f"{capped.weekly_cap:,}"
+
+
 @admin.register(Plan)
-class PlanAdmin(CatalogueAdmin):
+class PlanAdmin(ManyAsBoxes, CappedAdmin):
     form = PlanForm
-    list_display = ("name", "weekly_cap", "monthly_price_cents", "is_public", "is_default")
+    list_display = ("name", "cap", "price", "is_public", "is_default")
     list_filter = ("is_public",)
     search_fields = ("name", "slug")
-    filter_horizontal = ("packs",)
+
+    @admin.display(
+        description="price a month", ordering="monthly_price_cents", empty_value="Contact us"
+    )
+    def price(self, plan: Plan) -> str | None:
+        price = plan.monthly_price_cents
+        return None if price is None else dollars(price)
+
+
+class PackForm(forms.ModelForm[Pack]):
+    class Meta:
+        model = Pack
+        fields = ("slug", "name", "summary", "weekly_cap")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        say_unlimited(self)
 
 
 @admin.register(Pack)
-class PackAdmin(CatalogueAdmin):
-    list_display = ("name", "slug", "weekly_cap")
+class PackAdmin(CappedAdmin):
+    form = PackForm
+    list_display = ("name", "slug", "cap")
     search_fields = ("name", "slug")
 
 
@@ -91,9 +136,30 @@ class MeterAdmin(CatalogueAdmin):
     search_fields = ("name", "slug")
 
 
+class PriceForm(forms.ModelForm[QuotaPolicy]):
+    """What a chat costs that neither allowance nor boosts pay."""
+
+    credits_per_chat = DollarField(
+        least=1,
+        most=1_000_000,
+        label="Price of a chat",
+        help_text="Of each chat past allowance and boosts, in dollars. It is paid from credits, "
+        "and a credit is one US cent: 0.02 takes 2 credits.",
+    )
+
+    class Meta:
+        model = QuotaPolicy
+        fields = ("credits_per_chat",)
+
+
 @admin.register(QuotaPolicy)
 class QuotaPolicyAdmin(CatalogueAdmin):
-    list_display = ("__str__", "credits_per_chat")
+    form = PriceForm
+    list_display = ("price", "credits_per_chat")
+
+    @admin.display(description="price of a chat past allowance and boosts")
+    def price(self, policy: QuotaPolicy) -> str:
+        return dollars(policy.credits_per_chat)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import HttpRequest
 
 from accounts.models import User
@@ -12,6 +13,50 @@ from accounts.models import User
 def person(request: HttpRequest) -> User | None:
     """Who sent a form, to be kept with what it changes."""
     return request.user if isinstance(request.user, User) else None
+
+
+class SplitMoment(AdminSplitDateTime):
+    """A moment as Django's admin asks for it; each half says what it is when it is read out."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        super().__init__(attrs)
+        for half, name in zip(self.widgets, ("Date", "Time, UTC"), strict=True):
+            half.attrs["aria-label"] = name
+
+
+class LinesField(forms.CharField):
+    """Short texts, one a line; a list of them, without empty ones.
+
+    longest: of a line, in characters. most: lines.
+    """
+
+    def __init__(self, *, longest: int, most: int, **kwargs: Any) -> None:
+        self.longest, self.most = longest, most
+        kwargs.setdefault("widget", forms.Textarea(attrs={"rows": 6, "cols": 60}))
+        super().__init__(**kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        text = super().to_python(value) or ""
+        return [line for line in map(str.strip, text.splitlines()) if line]
+
+    def validate(self, value: Any) -> None:
+        super().validate(value)
+        if len(value) > self.most:
+            raise forms.ValidationError(f"Write at most {self.most} lines, not {len(value)}.")
+        for number, line in enumerate(value, start=1):
+            if len(line) > self.longest:
+                raise forms.ValidationError(
+                    f"Line {number} has {len(line)} characters; {self.longest} fit."
+                )
+
+    def run_validators(self, value: Any) -> None:
+        """Those of texts say nothing about a list."""
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool((initial or []) != self.to_python(data))
 
 
 class OnceForm(forms.ModelForm[Any]):

@@ -1,17 +1,17 @@
 """What staff give: boosts, credits and plans for a time."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
-from django.db.models import Model
+from django.db.models import DateTimeField, Model
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts.large_lists import OfAccountsAdmin, in_period
 from quotas import grants
-from quotas.admin.forms import OnceForm, person
+from quotas.admin.forms import OnceForm, SplitMoment, person
 from quotas.models.entitlements import PlanGrant
 from quotas.models.ledger import Boost, CreditEntry
 
@@ -31,6 +31,9 @@ class GrantAdmin(OfAccountsAdmin[Any]):
 
     form = OnceForm
     autocomplete_fields = ("account",)
+    formfield_overrides: ClassVar = {
+        DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": SplitMoment}
+    }
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

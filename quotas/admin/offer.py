@@ -10,6 +10,7 @@ from django.db.models import Count, F, QuerySet
 from django.db.models.expressions import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 
+from accounts.admin_fields import ManyAsBoxes, RowForm
 from quotas import offer
 from quotas.admin.catalogue import StayingAdmin
 from quotas.models.offer import AIModel, Provider
@@ -118,7 +119,7 @@ class WhoMayUseFilter(admin.SimpleListFilter):
 
 
 @admin.register(AIModel)
-class AIModelAdmin(admin.ModelAdmin[AIModel]):
+class AIModelAdmin(ManyAsBoxes):
     """What customers may name. A change counts for the calls that come after it."""
 
     form = AIModelForm
@@ -131,7 +132,6 @@ class AIModelAdmin(admin.ModelAdmin[AIModel]):
     search_fields = ("name", "name_at_provider", "description", "provider__name")
     # How many there are without the filters is a count that nobody asks for.
     show_full_result_count = False
-    filter_horizontal = ("plans",)
     readonly_fields = ("asked_as", "cost")
     actions = ("start_offering", "stop_offering")
     fieldsets = (
@@ -143,13 +143,17 @@ class AIModelAdmin(admin.ModelAdmin[AIModel]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AIModel]:
         meter = Meter.objects.filter(slug=OuterRef("endpoint")).values("chats")[:1]
-        return (
+        models: QuerySet[AIModel] = (
             super()
             .get_queryset(request)
             .annotate(meter_chats=Subquery(meter))
             .annotate(cost_chats=F("meter_chats") * F("units"))
             .prefetch_related("plans")
         )
+        return models
+
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
     @admin.display(description="cost in chats", ordering="cost_chats")
     def cost(self, model: Any) -> str:

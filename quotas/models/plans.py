@@ -172,8 +172,8 @@ class QuotaPolicy(models.Model):
     has_first_models = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
-        verbose_name = "quota policy"
-        verbose_name_plural = "quota policy"
+        verbose_name = "price of a chat"
+        verbose_name_plural = "price of a chat"
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(pk=1), name="quota_policy_one_row"),
             models.CheckConstraint(

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.utils.html import strip_tags
 
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
@@ -42,14 +43,15 @@ def test_a_second_start_brings_back_nothing_that_an_admin_removed(products: None
 
 def form_of(product: Product, **changes: object) -> dict[str, object]:
     fields = {name: getattr(product, name) for name in FIELDS}
-    return {**fields, "is_active": "on", **changes}
+    price = f"{product.price_cents / 100:.2f}"
+    return {**fields, "price_cents": price, "is_active": "on", **changes}
 
 
 def test_a_new_price_holds_for_the_next_order(buyer: Buyer, admin_client: Client) -> None:
     before = buyer.order()
     product = Product.objects.get(slug="weekly-boost")
     url = f"/admin/billing/product/{product.pk}/change/"
-    answer = admin_client.post(url, form_of(product, price_cents=700, chats=600))
+    answer = admin_client.post(url, form_of(product, price_cents="7", chats=600))
     assert answer.status_code == 302
     after = buyer.order()
     before.refresh_from_db()
@@ -61,7 +63,10 @@ def test_a_new_price_holds_for_the_next_order(buyer: Buyer, admin_client: Client
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"price_cents": 49}, "Give 50 or more."),
+        ({"price_cents": "0.49"}, "It must be at least $0.50."),
+        ({"price_cents": "5,50"}, "Write an amount in dollars, as 5 or 5.50."),
+        ({"price_cents": ""}, "Fill this in."),
+        ({"price_cents": "100000.01"}, "It may be at most $100,000."),
         ({"chats": 0}, "A boost needs chats and days"),
         ({"credits": 5}, "A boost needs chats and days"),
         ({"kind": "credits"}, "A boost needs chats and days"),
@@ -100,3 +105,33 @@ def test_a_purchase_with_a_problem_can_be_found(buyer: Buyer, admin_client: Clie
     buyer.order()
     page = admin_client.get("/admin/billing/purchase/?alarm=open")
     assert [row.pk for row in page.context["cl"].result_list] == [purchase.pk]
+
+
+def test_the_page_of_an_account_has_its_purchases_with_the_way_to_all(
+    buyer: Buyer, admin_client: Client
+) -> None:
+    purchase = buyer.order()
+    account = f"/admin/accounts/account/{purchase.account_id}/change/"
+    page = " ".join(strip_tags(admin_client.get(account).content.decode()).split())
+    assert "Weekly Boost $5 Waiting for payment" in page
+    assert f"/admin/billing/purchase/?account={purchase.account_id}" in (
+        admin_client.get(account).content.decode()
+    )
+
+
+def test_amounts_of_purchases_read_as_dollars(buyer: Buyer, admin_client: Client) -> None:
+    purchase = buyer.order()
+    Purchase.objects.update(received_cents=450, received_currency="eur", problem="other money")
+    assert ">$5</td>" in admin_client.get("/admin/billing/purchase/").content.decode()
+    page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
+    assert "450 of the smallest unit of EUR" in page
+    Purchase.objects.update(received_currency="usd")
+    page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
+    assert "$4.50" in page
+
+
+def test_a_product_says_in_words_what_it_gives(products: None, admin_client: Client) -> None:
+    page = admin_client.get("/admin/billing/product/").content.decode()
+    assert "500 chats for 7 days" in page
+    assert "2,000 credits" in page
+    assert ">$20</td>" in page

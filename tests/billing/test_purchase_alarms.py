@@ -63,7 +63,7 @@ def test_the_admin_sees_the_alarm_until_it_is_dealt_with(
     buyer: Buyer, mismatched: Purchase, admin_client: Client
 ) -> None:
     buyer.order()
-    assert "1 purchase needs a person" in admin_client.get("/admin/").content.decode()
+    assert "One purchase needs a person" in admin_client.get("/admin/").content.decode()
     listed = "/admin/billing/purchase/?alarm=open"
     assert list(admin_client.get(listed).context["cl"].result_list) == [mismatched]
     one = admin_client.get(f"/admin/billing/purchase/{mismatched.pk}/change/")

@@ -67,7 +67,7 @@ def sign_in_admin(page: Page, site: RunningSite) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
     page.get_by_role("main").get_by_role("button", name="Sign in").first.click()
-    expect(page.get_by_role("heading", name="Administration")).to_be_visible()
+    expect(page.get_by_role("heading", name="How things stand")).to_be_visible()
 
 
 def test_from_sign_up_to_a_paid_chat(page: Page, site: RunningSite) -> None:
@@ -149,13 +149,13 @@ def test_what_an_admin_changes_counts_for_the_next_chat(page: Page, site: Runnin
     # The cap of everybody on Free.
     page.goto(f"{site.address}/admin/quotas/plan/?slug=free")
     page.get_by_role("link", name="Free", exact=True).click()
-    page.get_by_label("Weekly cap").fill("51")
+    page.get_by_label("Chats a week").fill("51")
     page.get_by_role("button", name="Save", exact=True).click()
     assert chat(site, key).status_code == 200
     assert chat(site, key).status_code == 429
     page.goto(f"{site.address}/admin/quotas/plan/?slug=free")
     page.get_by_role("link", name="Free", exact=True).click()
-    page.get_by_label("Weekly cap").fill("50")
+    page.get_by_label("Chats a week").fill("50")
     page.get_by_role("button", name="Save", exact=True).click()
 
     # A free boost.
@@ -174,9 +174,10 @@ def test_what_an_admin_changes_counts_for_the_next_chat(page: Page, site: Runnin
     # Another plan.
     page.goto(f"{site.address}/admin/accounts/account/?q={email}")
     page.locator("#result_list tbody th a").click()
-    page.locator("#id_plan").select_option("Core")
+    page.get_by_role("link", name="Move to plan").click()
+    page.get_by_label("Plan").select_option("Core")
     page.get_by_label("Reason").fill("Paid by invoice")
-    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Move to plan").click()
     assert chat(site, key).status_code == 200
 
 

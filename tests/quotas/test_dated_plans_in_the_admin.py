@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Account, User
 from quotas import entitlements, grants, projection
 from quotas.models.entitlements import PlanGrant, Suspension
+from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Plan
 from tests import entitled
 from tests.quotas.forms_of_the_admin import filled_in, refused, saved
@@ -26,8 +27,8 @@ def plan(slug: str) -> Plan:
     return Plan.objects.get(slug=slug)
 
 
-def page_of(account: Account) -> str:
-    return f"/admin/accounts/account/{account.pk}/change/"
+def page_of(account: Account, act: str = "change") -> str:
+    return f"/admin/accounts/account/{account.pk}/{act}/"
 
 
 def page_of_grant(grant: PlanGrant) -> str:
@@ -40,8 +41,7 @@ def page_of_grant(grant: PlanGrant) -> str:
 def test_a_move_may_have_an_end(
     account: Account, key: str, gate: LiveGate, admin_client: Client, admin_user: User
 ) -> None:
-    end = {f"plan_{name}": value for name, value in UNTIL.items()}
-    saved(admin_client, page_of(account), plan=plan("core").pk, reason="A trial", **end)
+    saved(admin_client, page_of(account, "plan"), plan=plan("core").pk, reason="A trial", **UNTIL)
     spans = entitlements.spans_of([account], since=timezone.now())[account.pk]
     assert [(span.plan.slug, span.ends_at) for span in spans] == [("core", LATER), ("free", None)]
     granted = PlanGrant.objects.get(source="admin")
@@ -55,34 +55,40 @@ def test_another_end_of_the_same_plan_takes_the_place_of_the_first(
     account: Account, admin_client: Client
 ) -> None:
     entitled.move_to_plan(account, "core", ends_at=LATER)
-    without = {"plan_ends_at_0": "", "plan_ends_at_1": "", "reason": "They stay"}
-    saved(admin_client, page_of(account), **without)
+    without = {"ends_at_0": "", "ends_at_1": "", "reason": "They stay"}
+    saved(admin_client, page_of(account, "plan"), **without)
     spans = entitlements.spans_of([account], since=timezone.now())[account.pk]
     assert [(span.plan.slug, span.ends_at) for span in spans] == [("core", None)]
 
 
-@pytest.mark.parametrize("changes", [{"plan": "core"}, {"suspended": "on"}])
-def test_a_change_without_a_reason_is_refused(
-    account: Account, admin_client: Client, changes: dict[str, Any]
+@pytest.mark.parametrize("act", ["plan", "suspend", "reinstate", "boost", "credits"])
+def test_an_act_without_a_reason_is_refused(
+    account: Account, admin_client: Client, act: str
 ) -> None:
-    if "plan" in changes:
-        changes = {"plan": plan("core").pk}
-    assert "Say why" in refused(admin_client, page_of(account), **changes)
+    told = {"plan": plan("core").pk, "credits": 5}
+    assert "Say why" in refused(admin_client, page_of(account, act), **told)
     assert not PlanGrant.objects.filter(source="admin").exists()
     assert not Suspension.objects.exists()
+    assert not Boost.objects.exists()
+    assert not CreditEntry.objects.exists()
 
 
 def test_an_end_in_the_past_is_refused(account: Account, admin_client: Client) -> None:
-    past = {"plan_ends_at_0": "2020-01-01", "plan_ends_at_1": "10:00:00", "reason": "x"}
-    answer = refused(admin_client, page_of(account), plan=plan("core").pk, **past)
+    past = {"ends_at_0": "2020-01-01", "ends_at_1": "10:00:00", "reason": "x"}
+    answer = refused(admin_client, page_of(account, "plan"), plan=plan("core").pk, **past)
     assert "must end in the future" in answer
 
 
+def test_a_move_that_changes_nothing_is_refused(account: Account, admin_client: Client) -> None:
+    assert "nothing would change" in refused(admin_client, page_of(account, "plan"), reason="x")
+
+
 def test_a_form_that_is_sent_twice_moves_once(account: Account, admin_client: Client) -> None:
-    form = {**filled_in(admin_client, page_of(account)), "plan": plan("core").pk, "reason": "x"}
-    admin_client.post(page_of(account), form)
+    page = page_of(account, "plan")
+    form = {**filled_in(admin_client, page), "plan": plan("core").pk, "reason": "x"}
+    admin_client.post(page, form)
     entitled.move_to_plan(account, "pro")
-    admin_client.post(page_of(account), form)
+    admin_client.post(page, form)
     assert entitlements.plan_of(account, at=timezone.now()).slug == "pro"
 
 

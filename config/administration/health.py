@@ -1,0 +1,155 @@
+"""Whether the parts of the site do what they are there for, in words for people."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from redis.exceptions import RedisError
+
+from accounts.models import OutgoingMail
+from alerts.models import Delivery
+from billing.models import StripeEvent
+from config import readiness, signs_of_life
+from config.readiness import Problem
+from keys.projection import count_pending_keys
+from quotas import catalogue
+from quotas.projection import count_pending_accounts
+from quotas.usage import backlog
+
+logger = logging.getLogger(__name__)
+
+# The drain and the sweeps run every second, webhooks are handled at once: these are long.
+_DRAIN_SECONDS = 30
+_WAITS = timedelta(minutes=5)
+COUNTED_AT_MOST = 1_000
+
+# Which of the words of `readiness` a part answers for; processes answer for their own.
+_POSTGRESQL = ("database", "default_plan")
+_VALKEY = ("valkey", "forgetful_valkey", "records_lost", "cache", "clock")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part, whether it is well, and what is so. is_well: None is not known."""
+
+    name: str
+    is_well: bool | None
+    says: str
+
+    @property
+    def in_a_word(self) -> str:
+        """Well or not, for whoever sees no colours."""
+        return {True: "Well", False: "Look at it", None: "Not known"}[self.is_well]
+
+
+def parts(*, at: datetime) -> list[Part]:
+    """Every part, in eight queries; Valkey, when it is away, is asked once."""
+    problems = {problem.word: problem for problem in readiness.problems_now()}
+    has_valkey = not {"valkey", "cache"} & problems.keys()
+    return [
+        _of_problems("PostgreSQL", "Answers.", problems, _POSTGRESQL),
+        _of_problems("Valkey", "Answers, and forgets nothing.", problems, _VALKEY),
+        *_processes(problems, has_signs=has_valkey),
+        _drain(has_valkey=has_valkey),
+        _projection(),
+        _stripe_events(at),
+        _mail(at),
+        _alerts(at),
+    ]
+
+
+def _of_problems(name: str, well: str, problems: dict[str, Problem], words: Iterable[str]) -> Part:
+    """A part that is well when nothing is the matter with it."""
+    said = [problems[word].sentence for word in words if word in problems]
+    return Part(name, not said, " ".join(f"{_capital(text)}." for text in said) or well)
+
+
+def _processes(problems: dict[str, Problem], *, has_signs: bool) -> list[Part]:
+    """Beat alone, since without it nothing happens by itself; then everybody else."""
+    if not has_signs:
+        unknown = "Signs of life are in Valkey."
+        return [Part("Beat", None, unknown), Part("Processes", None, unknown)]
+    others = [name for name in signs_of_life.expected() if name != signs_of_life.BEAT]
+    well = f"Each gave a sign in the last {signs_of_life.KEPT_SECONDS} s: {', '.join(others)}."
+    return [
+        _of_problems("Beat", "Sends tasks on time.", problems, (signs_of_life.BEAT,)),
+        _of_problems("Processes", well, problems, (*others, "front", "sandbox")),
+    ]
+
+
+def _drain(*, has_valkey: bool) -> Part:
+    name = "Drain"
+    try:
+        waiting = backlog.measure() if has_valkey else None
+    except (RedisError, OSError) as error:
+        logger.warning("the drain's backlog is not known: %s", type(error).__name__)
+        waiting = None
+    if waiting is None:
+        return Part(name, None, "What waits is in Valkey.")
+    if not waiting.entries:
+        return Part(name, True, "Every charge is in PostgreSQL.")
+    charges = _counted(waiting.entries, "charge")
+    says = f"Not in PostgreSQL yet: {charges}, the oldest for {waiting.oldest_seconds:.0f} s."
+    return Part(name, waiting.oldest_seconds <= _DRAIN_SECONDS, says)
+
+
+def _projection() -> Part:
+    """What is committed and not at the gate: normally for milliseconds."""
+    name = "Projection"
+    accounts = count_pending_accounts(at_most=COUNTED_AT_MOST)
+    keys = count_pending_keys(at_most=COUNTED_AT_MOST)
+    behind = catalogue.is_pending()
+    if not (accounts or keys or behind):
+        return Part(name, True, "The gate knows every change.")
+    said = [
+        *([_counted(accounts, "account")] if accounts else []),
+        *([_counted(keys, "key")] if keys else []),
+        *(["the plans and prices"] if behind else []),
+    ]
+    return Part(name, False, f"Not at the gate yet: {', '.join(said)}. It is tried every second.")
+
+
+def _stripe_events(at: datetime) -> Part:
+    name = "Stripe’s webhooks"
+    waiting = StripeEvent.objects.filter(handled_at=None).order_by("retry_at")
+    since = list(waiting.values_list("received_at", flat=True)[:COUNTED_AT_MOST])
+    if not since:
+        return Part(name, True, "Every event is handled.")
+    return Part(name, at - min(since) <= _WAITS, f"Not handled: {_since(since, 'event')}.")
+
+
+def _mail(at: datetime) -> Part:
+    """Mails are deleted once they are sent."""
+    name = "Mail"
+    waiting = OutgoingMail.objects.order_by("retry_at").values_list("written_at", flat=True)
+    since = list(waiting[:COUNTED_AT_MOST])
+    if not since:
+        return Part(name, True, "Every mail is sent.")
+    return Part(name, at - min(since) <= _WAITS, f"Not sent: {_since(since, 'mail')}.")
+
+
+def _alerts(at: datetime) -> Part:
+    """What customers are told by mail and their webhooks. That they do not answer is no fault."""
+    name = "Customers’ alerts"
+    overdue = Delivery.objects.filter(state=Delivery.State.WAITING, next_try_at__lte=at - _WAITS)
+    since = list(
+        overdue.order_by("next_try_at").values_list("next_try_at", flat=True)[:COUNTED_AT_MOST]
+    )
+    if not since:
+        return Part(name, True, "Every alert is sent when it is due.")
+    return Part(name, False, f"Overdue: {_since(since, 'alert')}.")
+
+
+def _since(moments: Sequence[datetime], what: str) -> str:
+    return f"{_counted(len(moments), what)}, the oldest since {min(moments):%-d %b %H:%M}"
+
+
+def _counted(number: int, what: str) -> str:
+    """So many in words; those that were counted no further have a plus."""
+    more = "+" if number == COUNTED_AT_MOST else ""
+    return f"{number:,}{more} {what}{'' if number == 1 else 's'}"
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]

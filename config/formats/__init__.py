@@ -1,0 +1,1 @@
+"""How moments are told where nothing else is said, by language: the admin says nothing else."""

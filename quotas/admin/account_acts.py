@@ -1,0 +1,319 @@
+"""What staff do to an account: each act a page that says what it does and asks why.
+
+An act needs its own right, happens once however often its form is sent, and is kept in the history
+of the account with its reason. Quota changes through the seam, as everywhere.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils import timezone
+
+from accounts.models import Account, User
+from accounts.money import dollars
+from quotas import entitlements, grants
+from quotas.admin.forms import SplitMoment, person
+from quotas.models.plans import Plan
+
+_CHATS_AT_MOST = 1_000_000_000
+_DAYS_AT_MOST = 3_660
+_CREDITS_AT_MOST = 100_000_000
+_LAST = ("reason", "submission")
+_DONE_ALREADY = "It was done already, and is not done twice."
+
+
+class ActForm(forms.Form):
+    """What every act asks. The account is given; a page has no other."""
+
+    reason = forms.CharField(
+        max_length=200,
+        help_text="Kept with your name, for whoever asks later.",
+        error_messages={"required": "Say why: it is kept with the change."},
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
+    )
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.account = account
+        # Why comes last, after what.
+        self.order_fields([*(name for name in self.fields if name not in _LAST), *_LAST])
+
+    @property
+    def mark(self) -> str:
+        """How the history of the account ends what this very form did; "" of no form of ours."""
+        try:
+            return f"Form {UUID(str(self.data.get('submission')))}."
+        except ValueError:
+            return ""
+
+    def was_done(self) -> bool:
+        """Whether this very form was sent before, and did what it says."""
+        if not self.mark:
+            return False
+        kept = LogEntry.objects.filter(
+            content_type=ContentType.objects.get_for_model(Account),
+            object_id=str(self.account.pk),
+            change_message__endswith=self.mark,
+        )
+        return kept.exists()
+
+
+class BoostForm(ActForm):
+    chats = forms.IntegerField(min_value=1, max_value=_CHATS_AT_MOST, initial=500)
+    days = forms.IntegerField(
+        label="Valid for days",
+        min_value=1,
+        max_value=_DAYS_AT_MOST,
+        initial=7,
+        help_text="Of 24 hours, from now on.",
+    )
+
+
+class CreditsForm(ActForm):
+    credits = forms.IntegerField(
+        min_value=-_CREDITS_AT_MOST,
+        max_value=_CREDITS_AT_MOST,
+        help_text="1 credit is 1 US cent: 500 are worth $5. A number below zero takes credits.",
+    )
+
+    def clean_credits(self) -> int:
+        credits: int = self.cleaned_data["credits"]
+        if credits == 0:
+            raise forms.ValidationError("Write how many credits: 0 changes nothing.")
+        return credits
+
+
+class MoveForm(ActForm):
+    plan = forms.ModelChoiceField(Plan.objects.all(), empty_label=None)
+    ends_at = forms.SplitDateTimeField(
+        label="Until",
+        required=False,
+        widget=SplitMoment,
+        help_text="When the plan ends by itself (UTC); its default plan counts then. "
+        "Empty is for good.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        now = entitlements.spans_of([self.account], since=timezone.now())[self.account.pk][0]
+        self.plan_now, self.ends_now = now.plan, now.ends_at
+        self.fields["plan"].initial, self.fields["ends_at"].initial = now.plan, now.ends_at
+        # A queryset would be asked twice: whether it begins with an empty choice, and for all.
+        plan = cast("forms.ModelChoiceField[Plan]", self.fields["plan"])
+        plan.choices = [(plan.pk, str(plan)) for plan in Plan.objects.all()]
+
+    def clean_ends_at(self) -> datetime | None:
+        ends_at: datetime | None = self.cleaned_data["ends_at"]
+        if ends_at and ends_at <= timezone.now():
+            raise forms.ValidationError("A plan must end in the future.")
+        return ends_at
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or self.cleaned_data
+        if not self.errors and (data["plan"], data["ends_at"]) == (self.plan_now, self.ends_now):
+            self.add_error("plan", "The account has this plan, until then: nothing would change.")
+        return data
+
+
+def _grant_boost(form: BoostForm, by: User | None, at: datetime) -> str:
+    data = form.cleaned_data
+    boost = grants.grant_boost(
+        account=form.account,
+        chats=data["chats"],
+        at=at,
+        expires_at=at + timedelta(days=data["days"]),
+        source_ref=_source_ref(form),
+        by=by,
+        note=data["reason"],
+    )
+    return f"A boost of {boost.chats:,} chats until {boost.expires_at:%-d %b %Y %H:%M} is granted."
+
+
+def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
+    credits = form.cleaned_data["credits"]
+    grants.grant_credits(
+        account=form.account,
+        credits=credits,
+        kind=grants.CreditKind.GRANT,
+        at=at,
+        source_ref=_source_ref(form),
+        # The ledger has no place for who it was but this; customers read the reason there.
+        note=form.cleaned_data["reason"],
+    )
+    if credits < 0:
+        return f"{-credits:,} credits ({dollars(-credits)}) are taken."
+    return f"{credits:,} credits ({dollars(credits)}) are granted."
+
+
+def _move(form: MoveForm, by: User | None, at: datetime) -> str:
+    data = form.cleaned_data
+    grants.move_to_plan(
+        account=form.account,
+        plan=data["plan"],
+        at=at,
+        ends_at=data["ends_at"],
+        source_ref=_source_ref(form),
+        by=by,
+        note=data["reason"],
+    )
+    until = f" until {data['ends_at']:%-d %b %Y %H:%M}" if data["ends_at"] else ""
+    return f"The account is on {data['plan']}{until}."
+
+
+def _suspend(form: ActForm, by: User | None, at: datetime) -> str:
+    grants.suspend(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
+    return "The account is suspended: every request is refused."
+
+
+def _reinstate(form: ActForm, by: User | None, at: datetime) -> str:
+    grants.reinstate(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
+    return "The account may work again."
+
+
+def _source_ref(form: ActForm) -> str:
+    return f"admin:{form.cleaned_data['submission']}"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act: its address below the account's, what it is called, what it does and needs."""
+
+    slug: str
+    label: str
+    explains: str
+    needs: str
+    form: type[ActForm]
+    do: Callable[[Any, User | None, datetime], str]
+
+    @property
+    def url_name(self) -> str:
+        """In the admin's name space."""
+        return f"accounts_account_{self.slug}"
+
+
+ACTS = (
+    Act(
+        "boost",
+        "Grant boost",
+        "Chats on top of the week’s allowance, until they expire. They count for the next chat.",
+        "quotas.add_boost",
+        BoostForm,
+        _grant_boost,
+    ),
+    Act(
+        "credits",
+        "Grant credits",
+        "A line in the ledger, which customers see with its reason. It counts for the next chat "
+        "and is never changed: a mistake is mended by another line.",
+        "quotas.add_creditentry",
+        CreditsForm,
+        _grant_credits,
+    ),
+    Act(
+        "plan",
+        "Move to plan",
+        "The plan counts from the next chat on, and every other plan but the default ends. Packs "
+        "that the plan does not include are switched off.",
+        "quotas.add_plangrant",
+        MoveForm,
+        _move,
+    ),
+    Act(
+        "suspend",
+        "Suspend",
+        "Every request of every key is refused with 403 from the next one on, whatever the account "
+        "holds. Nothing is lost, and it can be lifted.",
+        "quotas.add_suspension",
+        ActForm,
+        _suspend,
+    ),
+    Act(
+        "reinstate",
+        "Lift suspension",
+        "Its keys work again from the next request on.",
+        "quotas.change_suspension",
+        ActForm,
+        _reinstate,
+    ),
+)
+
+
+def offered(request: HttpRequest, *, is_suspended: bool) -> list[Act]:
+    """The acts that make sense for an account now and that whoever asks may do."""
+    senseless = "suspend" if is_suspended else "reinstate"
+    return [act for act in ACTS if act.slug != senseless and request.user.has_perm(act.needs)]
+
+
+def addresses(model_admin: admin.ModelAdmin[Account]) -> list[URLPattern]:
+    """A page for each act, below the page of the account."""
+
+    def page(act: Act) -> Callable[..., HttpResponse]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            return _page(model_admin, request, object_id, act)
+
+        return model_admin.admin_site.admin_view(view)
+
+    return [path(f"<path:object_id>/{act.slug}/", page(act), name=act.url_name) for act in ACTS]
+
+
+def _page(
+    model_admin: admin.ModelAdmin[Account], request: HttpRequest, object_id: str, act: Act
+) -> HttpResponse:
+    if not (request.user.has_perm("accounts.view_account") and request.user.has_perm(act.needs)):
+        raise PermissionDenied
+    account = get_object_or_404(Account, pk=object_id if object_id.isdecimal() else 0)
+    form = act.form(request.POST or None, account=account)
+    # First: what is done already may make no sense any more.
+    done = _DONE_ALREADY if form.was_done() else ""
+    if not done and form.is_valid():
+        done = _done_once(request, form, act)
+    if done:
+        messages.success(request, done)
+        return redirect("admin:accounts_account_change", account.pk)
+    context = {
+        **model_admin.admin_site.each_context(request),
+        "title": act.label,
+        "subtitle": str(account),
+        "act": act,
+        "account": account,
+        "opts": model_admin.opts,
+        "adminform": AdminForm(cast("Any", form), [(None, {"fields": list(form.fields)})], {}),
+        "inline_admin_formsets": [],
+        "errors": form.errors,
+        "media": model_admin.media + form.media,
+    }
+    return render(request, "admin/accounts/account/act.html", context)
+
+
+def _done_once(request: HttpRequest, form: ActForm, act: Act) -> str:
+    """Do it and keep it in the history, in one transaction, unless this form did it before."""
+    by = person(request)
+    assert request.user.pk is not None
+    with transaction.atomic():
+        # Whoever sends the same form at the same moment comes after us, and sees what we kept.
+        Account.objects.select_for_update(no_key=True).get(pk=form.account.pk)
+        if form.was_done():
+            return _DONE_ALREADY
+        done = act.do(form, by, timezone.now())
+        LogEntry.objects.log_actions(
+            request.user.pk,
+            [form.account],
+            CHANGE,
+            f"{act.label}. {done} Reason: {form.cleaned_data['reason']}. {form.mark}",
+            single_object=True,
+        )
+    return done

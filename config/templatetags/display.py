@@ -41,12 +41,6 @@ def or_unlimited(cap: int | None) -> str:
     return "Unlimited" if cap is None else thousands(cap)
 
 
-@register.filter
-def or_contact_us(price_cents: int | None) -> str:
-    """A price as “$5”; a plan without one has to be asked for."""
-    return "Contact us" if price_cents is None else dollars(price_cents)
-
-
 @register.simple_tag
 def ago(moment: datetime, now: datetime | None = None) -> SafeString:
     """A moment as seen from now: “3 hours ago”, “in 2 days”; the day itself when that is far off.

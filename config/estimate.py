@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django import forms
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from billing.estimating import CHATS_AT_MOST, Way, offers_of, ways
 from billing.models import Product
@@ -18,12 +20,15 @@ class EstimateForm(forms.Form):
     """How many chats a week."""
 
     chats = forms.IntegerField(
-        label="Chats a week",
+        label=_("Chats a week"),
         min_value=1,
         max_value=CHATS_AT_MOST,
         error_messages=dict.fromkeys(
             ("required", "invalid", "min_value", "max_value"),
-            f"Chats a week must be a whole number from 1 to {CHATS_AT_MOST:,}.",
+            format_lazy(
+                _("Chats a week must be a whole number from 1 to {most}."),
+                most=f"{CHATS_AT_MOST:,}",
+            ),
         ),
         widget=forms.NumberInput(attrs={"inputmode": "numeric"}),
     )

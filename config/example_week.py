@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from django.utils.dates import WEEKDAYS_ABBR
+
 from billing.models import Product
 from quotas.models.plans import Plan
 from quotas.strip import Amounts
@@ -11,8 +13,7 @@ from quotas.strip import Amounts
 _DAY, _ELAPSED = 4, 0.66
 _LEFT_IN_PERCENT = 18
 _CREDITS = 500
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-# Of what is used, in percent; the days to come have none.
+# Of what is used, in percent, from Monday on; the days to come have none.
 _SHARES = (18, 23, 21, 25, 13, 0, 0)
 
 
@@ -59,6 +60,11 @@ def example_week(plans: Sequence[Plan], boost: Product | None, *, credits_per_ch
 def _days(used: int) -> list[Day]:
     peak = max(_SHARES)
     return [
-        Day(name, used * share // 100, 100 * share // peak, is_now=number == _DAY)
-        for number, (name, share) in enumerate(zip(_DAYS, _SHARES, strict=True))
+        Day(
+            str(WEEKDAYS_ABBR[number]),
+            used * share // 100,
+            100 * share // peak,
+            is_now=number == _DAY,
+        )
+        for number, share in enumerate(_SHARES)
     ]

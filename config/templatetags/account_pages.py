@@ -6,6 +6,8 @@ from typing import Any
 from django import template
 from django.template.context import RequestContext
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 register = template.Library()
 
@@ -15,17 +17,17 @@ class AccountPage:
     """A page of the account area, by the name of its URL."""
 
     name: str
-    label: str
+    label: StrOrPromise
     in_menu: bool = True
 
 
 PAGES = (
-    AccountPage(name="keys", label="API keys"),
-    AccountPage(name="usage", label="Usage"),
-    AccountPage(name="billing", label="Billing"),
-    AccountPage(name="alerts", label="Alerts"),
-    AccountPage(name="account_email", label="Email", in_menu=False),
-    AccountPage(name="account_change_password", label="Password"),
+    AccountPage(name="keys", label=_("API keys")),
+    AccountPage(name="usage", label=_("Usage")),
+    AccountPage(name="billing", label=_("Billing")),
+    AccountPage(name="alerts", label=_("Alerts")),
+    AccountPage(name="account_email", label=_("Email"), in_menu=False),
+    AccountPage(name="account_change_password", label=_("Password")),
 )
 
 

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 from django import template
 from django.template.defaultfilters import date as formatted
-from django.template.defaultfilters import pluralize
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -26,19 +25,19 @@ def thousands(number: int) -> str:
 @register.filter
 def chats(number: int) -> str:
     """So many chats in words: “1,500 chats”, “1 chat”."""
-    return f"{number:,} chat{pluralize(number)}"
+    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": thousands(number)}
 
 
 @register.filter
 def credits(number: int) -> str:
     """So many credits in words: “1,500 credits”, “1 credit”."""
-    return f"{number:,} credit{pluralize(number)}"
+    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
 
 
 @register.filter
 def or_unlimited(cap: int | None) -> str:
     """A cap as “1,500”; None is “Unlimited”."""
-    return "Unlimited" if cap is None else thousands(cap)
+    return gettext("Unlimited") if cap is None else thousands(cap)
 
 
 @register.simple_tag

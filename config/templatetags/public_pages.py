@@ -7,6 +7,7 @@ from django import template
 from django.template.loader import render_to_string
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 
 from accounts.site_address import site_address
 from config.coloured import coloured
@@ -18,9 +19,11 @@ _LANGUAGES = {"curl": "curl", "python": "Python", "javascript": "JavaScript"}
 
 
 @register.simple_tag
-def ask_for(plan_name: str) -> str:
-    """Where one asks for a plan."""
-    return contact_about(f"{plan_name} plan")
+def ask_for(plan_name: str = "") -> str:
+    """Where one asks for a plan, or for another one than one has."""
+    if not plan_name:
+        return contact_about(_("Another plan"))
+    return contact_about(_("%(name)s plan") % {"name": plan_name})
 
 
 @register.filter

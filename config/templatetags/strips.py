@@ -9,6 +9,9 @@ from django.template.context import RequestContext
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from accounts.current import membership_of
 from config.templatetags.display import chats, thousands
@@ -35,11 +38,11 @@ _COMPACT_AT_LEAST = 25
 _MAIL = (25, 6)
 # Cells of a mail that is text.
 _SIGNS = {SPENT: "□", ALLOWANCE: "■", BOOST: "▨", CREDITS: "▩"}
-_NAMES = {
-    SPENT: "Spent",
-    ALLOWANCE: "Allowance",
-    BOOST: "Weekly Boost",
-    CREDITS: "Credits",
+_NAMES: Mapping[str, StrOrPromise] = {
+    SPENT: _("Spent"),
+    ALLOWANCE: _("Allowance"),
+    BOOST: _("Weekly Boost"),
+    CREDITS: _("Credits"),
 }
 
 
@@ -120,13 +123,16 @@ def _figure(amounts: Amounts | None) -> dict[str, Any]:
 
 def in_words(amounts: Amounts) -> str:
     """All of the picture in a sentence."""
-    parts = [f"{thousands(amounts.spent)} of {chats(amounts.week)} of this week are spent"]
+    parts = [
+        gettext("%(spent)s of %(chats)s of this week are spent")
+        % {"spent": thousands(amounts.spent), "chats": chats(amounts.week)}
+    ]
     parts += [
-        f"{words}: {chats(number)}"
+        words % {"chats": chats(number)}
         for words, number in (
-            ("from boosts", amounts.boost),
-            ("from credits", amounts.credits),
-            ("to come", sum(amounts.coming.values())),
+            (gettext("from boosts: %(chats)s"), amounts.boost),
+            (gettext("from credits: %(chats)s"), amounts.credits),
+            (gettext("to come: %(chats)s"), sum(amounts.coming.values())),
         )
         if number
     ]

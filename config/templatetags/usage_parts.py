@@ -6,9 +6,11 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.utils.dateformat import format as formatted
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from config.templatetags.display import chats
 from quotas.strip import BOOST, CREDITS
 from quotas.usage.picture import DrawnBar, DrawnCell, Row
 from quotas.usage.reading import Question
@@ -58,8 +60,7 @@ def by_words(cuts: Iterable[tuple[str, str]], by: str) -> str:
 @register.simple_tag
 def here(moment: datetime, zone: ZoneInfo) -> SafeString:
     """A moment as the reader's clock shows it."""
-    there = moment.astimezone(zone)
-    shown = f"{there:%a} {there.day} {there:%b %Y, %H:%M}"
+    shown = formatted(moment.astimezone(zone), "D j M Y, H:i")
     ends = " UTC" if zone.key == "UTC" else ""
     return format_html('<time datetime="{}">{}{}</time>', moment.isoformat(), shown, ends)
 
@@ -108,13 +109,13 @@ def cells_of_row(row: Row, question: Question) -> SafeString:
 def _cell(cell: DrawnCell | None, question: Question) -> SafeString:
     if cell is None:
         return SafeString("<td></td>")
-    chats = f"{cell.total:,} chat{'' if cell.total == 1 else 's'}"
+    words = chats(cell.total)
     return format_html(
         '<td><a class="l{}" href="{}" title="{}"><span class="visually-hidden">{}</span></a></td>',
         cell.level,
         day_address(question, cell.day),
-        f"{cell.day:%a} {cell.day.day} {cell.day:%b}: {chats}",
-        chats,
+        f"{formatted(cell.day, 'D j M')}: {words}",
+        words,
     )
 
 

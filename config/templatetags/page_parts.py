@@ -41,20 +41,22 @@ def nothing_here(content: SafeString, heading: str, *, level: int = 3) -> SafeSt
 def table(
     content: SafeString,
     *columns: str,
-    end: str = "",
+    end: str | int = "",
     unseen: str = "",
     caption: str = "",
     stacked: bool = False,
 ) -> SafeString:
     """A table with these columns around its rows.
 
-    end: the columns of numbers, with commas between; they end at the right. unseen: those whose
-    name is only read out. caption: read out, too. stacked: on a phone each row becomes a block, in
-    which cells are named by their `data-label`.
+    end: the column of numbers by its name, or by its place the first of some, up to the last; they
+    end at the right. unseen: the column whose name is only read out. caption: read out, too.
+    stacked: on a phone each row becomes a block, in which cells are named by their `data-label`.
     """
-    ends, unseens = _names(end), _names(unseen)
     context = {
-        "columns": [(name, name in ends, name in unseens) for name in columns],
+        "columns": [
+            (name, place >= end if isinstance(end, int) else name == end, name == unseen)
+            for place, name in enumerate(columns, start=1)
+        ],
         "caption": caption,
         "stacked": stacked,
         "content": content,
@@ -70,7 +72,3 @@ def list_pages(page: ListPage[object], *, url: str, label: str, level: int = 3) 
     of the heading of a lost page.
     """
     return {"page": page, "url": url, "label": label, "level": level}
-
-
-def _names(text: str) -> set[str]:
-    return {name.strip() for name in text.split(",")} - {""}

@@ -3,6 +3,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from accounts.names import NameFormField
 from gate.terms import addresses
@@ -17,56 +18,58 @@ class NewKeyForm(forms.Form):
 
     name = NameFormField(
         longest=80,
-        label="Name",
-        help_text="Where will you use it? For example “production” or “laptop”.",
+        label=_("Name"),
+        help_text=_("Where will you use it? For example “production” or “laptop”."),
         error_messages={
-            "required": "Give the key a name, so that you recognise it later.",
+            "required": _("Give the key a name, so that you recognise it later."),
         },
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "production"}),
     )
     expires_in = forms.TypedChoiceField(
         choices=[
-            ("", "Never"),
-            ("7", "In 7 days"),
-            ("30", "In 30 days"),
-            ("90", "In 90 days"),
-            ("365", "In a year"),
+            ("", _("Never")),
+            ("7", _("In 7 days")),
+            ("30", _("In 30 days")),
+            ("90", _("In 90 days")),
+            ("365", _("In a year")),
         ],
         coerce=int,
         empty_value=None,
         required=False,
-        label="Expires",
-        error_messages={"invalid_choice": "Choose one of the times."},
+        label=_("Expires"),
+        error_messages={"invalid_choice": _("Choose one of the times.")},
     )
     weekly_cap = forms.IntegerField(
         required=False,
         min_value=0,
         max_value=1_000_000_000,
-        label="Chats a week",
-        help_text="Empty: as many as the account has.",
+        label=_("Chats a week"),
+        help_text=_("Empty: as many as the account has."),
         error_messages=dict.fromkeys(
             ("invalid", "min_value", "max_value"),
-            "Give a whole number of chats, 0 to 1,000,000,000, or leave it empty.",
+            _("Give a whole number of chats, 0 to 1,000,000,000, or leave it empty."),
         ),
     )
     addresses = forms.CharField(
         required=False,
         max_length=2_000,
-        label="Addresses",
-        help_text="One to a line, as 192.0.2.7 or 2001:db8::/32. Empty: anywhere.",
+        label=_("Addresses"),
+        help_text=_("One to a line, as 192.0.2.7 or 2001:db8::/32. Empty: anywhere."),
         widget=forms.Textarea(attrs={"rows": 2}),
     )
     reads_usage = forms.BooleanField(
         required=False,
-        label="May read this account’s usage",
-        help_text="By GET /api/v1/usage (scope usage:read). With 0 chats a week it can do no more.",
+        label=_("May read this account’s usage"),
+        help_text=_(
+            "By GET /api/v1/usage (scope usage:read). With 0 chats a week it can do no more."
+        ),
     )
     submission = forms.UUIDField(
         widget=forms.HiddenInput,
         initial=uuid4,
         error_messages={
-            "required": "The form was incomplete. Nothing was created; try again.",
-            "invalid": "The form was damaged. Nothing was created; try again.",
+            "required": _("The form was incomplete. Nothing was created; try again."),
+            "invalid": _("The form was damaged. Nothing was created; try again."),
         },
     )
 
@@ -79,7 +82,9 @@ class NewKeyForm(forms.Form):
         except addresses.CannotReadNetwork as error:
             raise forms.ValidationError(str(error)) from None
         if len(networks) > ADDRESSES_AT_MOST:
-            raise forms.ValidationError(f"A key may name {ADDRESSES_AT_MOST} networks at most.")
+            raise forms.ValidationError(
+                _("A key may name %(count)s networks at most."), params={"count": ADDRESSES_AT_MOST}
+            )
         return tuple(networks)
 
     def limits(self, *, at: datetime) -> KeyLimits:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account, User
@@ -31,7 +32,7 @@ class AlreadyIssued(CannotIssueKey):
     """The same form was submitted before; its key was shown then."""
 
     def __init__(self, key: ApiKey) -> None:
-        super().__init__("This key was made and shown already.")
+        super().__init__(_("This key was made and shown already."))
         self.key = key
 
 
@@ -86,7 +87,8 @@ def issue_api_key(
         active = ApiKey.objects.filter(account=account, revoked_at=None).count()
         if active >= ACTIVE_KEYS_LIMIT:
             raise CannotIssueKey(
-                f"You have {ACTIVE_KEYS_LIMIT:,} active keys. Revoke one that you no longer use."
+                _("You have %(count)s active keys. Revoke one that you no longer use.")
+                % {"count": f"{ACTIVE_KEYS_LIMIT:,}"}
             )
         key = ApiKey.objects.create(
             account=account,

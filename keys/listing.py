@@ -9,6 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from accounts.paging import FilterForm
@@ -33,34 +34,34 @@ class KeyFilter(FilterForm):
     q = forms.CharField(
         required=False,
         max_length=80,
-        label="Name or last four",
+        label=_("Name or last four"),
         widget=forms.TextInput(
             attrs={
                 "type": "search",
                 "autocomplete": "off",
                 # What is searched for stands in an address, where no key belongs.
                 "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
-                "title": "Not the key itself: its last four characters are enough.",
+                "title": _("Not the key itself: its last four characters are enough."),
             }
         ),
     )
     state = forms.ChoiceField(
         required=False,
         choices=[
-            ("", "Any"),
-            ("active", "Active"),
-            ("expired", "Expired"),
-            ("revoked", "Revoked"),
+            ("", _("Any")),
+            ("active", _("Active")),
+            ("expired", _("Expired")),
+            ("revoked", _("Revoked")),
         ],
-        label="State",
-        error_messages={"invalid_choice": "Choose one of the states."},
+        label=_("State"),
+        error_messages={"invalid_choice": _("Choose one of the states.")},
     )
     by = forms.TypedChoiceField(
         required=False,
         coerce=int,
         empty_value=None,
-        label="Made by",
-        error_messages={"invalid_choice": "Choose one of the people of this account."},
+        label=_("Made by"),
+        error_messages={"invalid_choice": _("Choose one of the people of this account.")},
     )
 
     def __init__(self, asked: QueryDict, *, people: Sequence[User]) -> None:
@@ -69,7 +70,7 @@ class KeyFilter(FilterForm):
         if len(people) > 1:
             named = [(str(person.pk), person.get_full_name()) for person in people]
             by = cast("forms.ChoiceField", self.fields["by"])
-            by.choices = [("", "Anybody"), *named]
+            by.choices = [("", _("Anybody")), *named]
         else:
             del self.fields["by"]
 
@@ -78,7 +79,7 @@ class KeyFilter(FilterForm):
         words: str = self.cleaned_data["q"]
         if holds_secret(words):
             self.data = {**self.data, "q": ""}
-            raise ValidationError("That is a key. Search for its last four characters instead.")
+            raise ValidationError(_("That is a key. Search for its last four characters instead."))
         return words
 
     def narrow(self, keys: QuerySet[ApiKey], *, at: datetime) -> QuerySet[ApiKey]:

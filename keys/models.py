@@ -11,6 +11,9 @@ from django.core.validators import MaxValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.beginnings import beginnings_index
 from accounts.models import Account
@@ -123,18 +126,27 @@ class ApiKey(models.Model):
         """What the key may do less than its account, or more than send requests; or empty."""
         limits = []
         if self.expires_at is not None:
-            limits.append(f"until {self.expires_at:%-d %b %Y}")
+            day = date_format(self.expires_at, "j M Y")
+            limits.append(_("until %(day)s") % {"day": day})
         if self.weekly_cap is not None:
-            limits.append(f"{self.weekly_cap:,} chats a week")
+            cap = ngettext("%(count)s chat a week", "%(count)s chats a week", self.weekly_cap)
+            limits.append(cap % {"count": f"{self.weekly_cap:,}"})
         if self.meters:
-            limits.append(f"for {', '.join(self.meters)}")
+            limits.append(_("for %(meters)s") % {"meters": ", ".join(self.meters)})
         if self.addresses:
             # A list of keys stays a list, however many networks each is bound to.
-            shown, others = self.addresses[:3], len(self.addresses) - 3
-            more = f" and {others} more" if others > 0 else ""
-            limits.append(f"from {', '.join(shown)}{more}")
+            shown, others = ", ".join(self.addresses[:3]), len(self.addresses) - 3
+            if others > 0:
+                bound = ngettext(
+                    "from %(networks)s and %(count)s more",
+                    "from %(networks)s and %(count)s more",
+                    others,
+                )
+                limits.append(bound % {"networks": shown, "count": others})
+            else:
+                limits.append(_("from %(networks)s") % {"networks": shown})
         if self.reads_usage:
-            limits.append("may read usage")
+            limits.append(_("may read usage"))
         return " · ".join(limits)
 
     def state(self, *, used: int = 0) -> KeyState:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.site_address import site_address
@@ -29,21 +30,22 @@ class Snippet:
 def snippets_for(key: str) -> tuple[Snippet, ...]:
     """For a shell with the key in it; for a file of settings; for programs that read that."""
     url = site_address("/api/v1/chat")
+    run_it = _("Run it with: %(command)s")
     return (
         Snippet(
             "curl",
             "curl",
-            "Paste it into a terminal",
+            _("Paste it into a terminal"),
             f"curl -N {url} \\\n"
             f'  -H "Authorization: Bearer {key}" \\\n'
             '  -H "Content-Type: application/json" \\\n'
             """  -d '{"messages": [{"role": "user", "content": "Hello!"}], "stream": true}'""",
         ),
-        Snippet("dotenv", ".env", "Add it to the file .env", f"{VARIABLE}={key}"),
+        Snippet("dotenv", ".env", _("Add it to the file .env"), f"{VARIABLE}={key}"),
         Snippet(
             "javascript",
             "JavaScript",
-            "Run it with: node --env-file=.env hello.mjs",
+            run_it % {"command": "node --env-file=.env hello.mjs"},
             f'const response = await fetch("{url}", {{\n'
             '  method: "POST",\n'
             "  headers: {\n"
@@ -60,7 +62,7 @@ def snippets_for(key: str) -> tuple[Snippet, ...]:
         Snippet(
             "python",
             "Python",
-            "Run it with: uv run --env-file .env --with requests hello.py",
+            run_it % {"command": "uv run --env-file .env --with requests hello.py"},
             "import os\n\n"
             "import requests\n\n"
             "response = requests.post(\n"

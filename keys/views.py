@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -74,11 +75,15 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
     except CannotRevoke:
         messages.warning(
             request,
-            f"“{key.name}” is being revoked, but the gate has not confirmed it yet. "
-            "It is repeated every second; until then the key may still work.",
+            _(
+                "“%(name)s” is being revoked, but the gate has not confirmed it yet. "
+                "It is repeated every second; until then the key may still work."
+            )
+            % {"name": key.name},
         )
     else:
-        messages.success(request, f"“{key.name}” is revoked. Requests with it are refused.")
+        revoked = _("“%(name)s” is revoked. Requests with it are refused.") % {"name": key.name}
+        messages.success(request, revoked)
     return redirect("keys")
 
 

@@ -6,14 +6,15 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from billing import stripe_client
 from billing.models import Product, Purchase
 from quotas import entitlements
 
-SUSPENDED = "This account is suspended: chats would be refused, so nothing can be bought for it."
-ENDED = "This order was completed or has expired. Start a new one."
+SUSPENDED = _("This account is suspended: chats would be refused, so nothing can be bought for it.")
+ENDED = _("This order was completed or has expired. Start a new one.")
 
 
 class CannotCheckout(Exception):
@@ -28,7 +29,7 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
     require_sellable(account)
     try:
         with transaction.atomic():
-            purchase, _ = Purchase.objects.get_or_create(
+            purchase, _is_new = Purchase.objects.get_or_create(
                 account=account,
                 submission=submission,
                 defaults={
@@ -43,7 +44,7 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
                 },
             )
     except IntegrityError as error:
-        raise CannotCheckout("The order could not be written down. Try again.") from error
+        raise CannotCheckout(_("The order could not be written down. Try again.")) from error
     return purchase
 
 
@@ -69,8 +70,10 @@ def payment_page(
         )
     except (stripe_client.StripeUnavailable, stripe_client.UnknownToStripe) as error:
         raise CannotCheckout(
-            "The payment page cannot be opened at the moment. Nothing was charged; "
-            "try again in a minute."
+            _(
+                "The payment page cannot be opened at the moment. Nothing was charged; "
+                "try again in a minute."
+            )
         ) from error
     purchase.stripe_session_id = session.session_id
     purchase.checkout_url = session.url or ""

@@ -7,6 +7,8 @@ from typing import Any, cast
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from accounts.paging import FilterForm
 
@@ -16,17 +18,20 @@ _YEARS = range(2000, 2101)
 
 def _check_year(day: date) -> None:
     if day.year not in _YEARS:
-        raise ValidationError(f"Choose a year between {_YEARS[0]} and {_YEARS[-1]}.")
+        raise ValidationError(
+            _("Choose a year between %(first)s and %(last)s."),
+            params={"first": _YEARS[0], "last": _YEARS[-1]},
+        )
 
 
-def _day_field(label: str) -> forms.DateField:
+def _day_field(label: StrOrPromise) -> forms.DateField:
     return forms.DateField(
         required=False,
         label=label,
         input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
         validators=[_check_year],
-        error_messages={"invalid": "Write a day that exists, as 2026-11-29."},
+        error_messages={"invalid": _("Write a day that exists, as 2026-11-29.")},
     )
 
 
@@ -35,16 +40,16 @@ class KindAndDays(FilterForm):
 
     kind = forms.ChoiceField(
         required=False,
-        label="Kind",
-        error_messages={"invalid_choice": "Choose one of the kinds."},
+        label=_("Kind"),
+        error_messages={"invalid_choice": _("Choose one of the kinds.")},
     )
-    since = _day_field("From")
-    until = _day_field("To")
+    since = _day_field(_("From"))
+    until = _day_field(_("To"))
 
-    def __init__(self, asked: QueryDict, *, kinds: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, asked: QueryDict, *, kinds: Iterable[tuple[str, StrOrPromise]]) -> None:
         super().__init__(asked.dict())
         kind = cast("forms.ChoiceField", self.fields["kind"])
-        kind.choices = [("", "Any"), *kinds]
+        kind.choices = [("", _("Any")), *kinds]
 
     def add_prefix(self, field_name: str) -> str:
         """Addresses say what people would, of which Python has one word for itself."""
@@ -53,7 +58,7 @@ class KindAndDays(FilterForm):
     def clean(self) -> dict[str, Any]:
         since, until = self.cleaned_data.get("since"), self.cleaned_data.get("until")
         if since and until and until < since:
-            self.add_error("until", "This day is before the first one.")
+            self.add_error("until", _("This day is before the first one."))
         return self.cleaned_data
 
     @property

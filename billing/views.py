@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -93,9 +94,9 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
     form = CheckoutForm(request.POST)
     if not form.is_valid():
         if "product" in form.errors:
-            messages.error(request, "This product is not on sale. Choose one of these.")
+            messages.error(request, _("This product is not on sale. Choose one of these."))
         else:
-            messages.error(request, "The form was incomplete. Choose again.")
+            messages.error(request, _("The form was incomplete. Choose again."))
         return redirect("billing")
     try:
         purchase = checkout.begin(
@@ -148,7 +149,9 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
         projection.push_if_behind(request.account)
         standing = standing_of(request.account)
         context |= {"standing": standing, "outlook": outlook_of(standing)}
-    ((_, context["coming"]),) = coming_of([bought], credits_per_chat=_credits_per_chat(standing))
+    ((_bought, context["coming"]),) = coming_of(
+        [bought], credits_per_chat=_credits_per_chat(standing)
+    )
     return render(request, "billing/purchase.html", context)
 
 
@@ -157,7 +160,7 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
 @never_cache
 def purchase_list(request: AccountRequest) -> HttpResponse:
     """Everything that the account ever ordered, by pages."""
-    asked = KindAndDays(request.GET, kinds=[("boost", "Boosts"), ("credits", "Credits")])
+    asked = KindAndDays(request.GET, kinds=[("boost", _("Boosts")), ("credits", _("Credits"))])
     page = None
     if asked.is_valid():
         rows = of_kind_between(
@@ -199,7 +202,7 @@ def _looks(request: AccountRequest) -> int:
 @account_page(Act.SEE_MONEY)
 def cancelled(request: AccountRequest) -> HttpResponse:
     """Back from the payment page without paying."""
-    messages.info(request, "The payment was cancelled. Nothing was charged.")
+    messages.info(request, _("The payment was cancelled. Nothing was charged."))
     return redirect("billing")
 
 
@@ -210,7 +213,7 @@ def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
     pack = get_object_or_404(Pack, slug=slug)
     wanted = request.POST.get("on")
     if wanted not in {"true", "false"}:
-        messages.error(request, "The form was incomplete. Try again.")
+        messages.error(request, _("The form was incomplete. Try again."))
         return redirect("billing")
     try:
         grants.switch_pack(
@@ -221,10 +224,14 @@ def pack_switch(request: AccountRequest, slug: str) -> HttpResponse:
             by=request.user,
         )
     except grants.CannotSwitchPack:
-        messages.error(request, f"Your plan does not include the {pack.name}.")
+        refused = _("Your plan does not include the %(pack)s.") % {"pack": pack.name}
+        messages.error(request, refused)
     else:
-        outlook = outlook_of(standing_of(request.account))
-        counts = " It counts for the very next chat." if outlook is Outlook.ACCEPTED else ""
-        state = f"on.{counts}" if wanted == "true" else "off."
-        messages.success(request, f"{pack.name} is {state}")
+        if wanted != "true":
+            switched = _("%(pack)s is off.")
+        elif outlook_of(standing_of(request.account)) is Outlook.ACCEPTED:
+            switched = _("%(pack)s is on. It counts for the very next chat.")
+        else:
+            switched = _("%(pack)s is on.")
+        messages.success(request, switched % {"pack": pack.name})
     return redirect("billing")

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django_stubs_ext import StrOrPromise
+
 from accounts.models import Account
 from accounts.paging import ListPage, of_kind_between, page_of
 from quotas.models.ledger import Boost, CreditEntry
 
 # What lines are about, with what it is called.
-KINDS: list[tuple[str, str]] = [(kind.value, str(kind.label)) for kind in CreditEntry.Kind]
+KINDS: list[tuple[str, StrOrPromise]] = [(kind.value, kind.label) for kind in CreditEntry.Kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 
@@ -56,9 +57,9 @@ class CreditEntry(models.Model):
     """
 
     class Kind(models.TextChoices):
-        PURCHASE = "purchase", "Bought"
-        GRANT = "grant", "Granted"
-        SPEND = "spend", "Used for chats"
+        PURCHASE = "purchase", _("Bought")
+        GRANT = "grant", _("Granted")
+        SPEND = "spend", _("Used for chats")
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     credits = models.BigIntegerField(help_text="1 credit is 1 US cent; negative when used.")

@@ -10,8 +10,10 @@ from django import forms
 from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
+from django_stubs_ext import StrOrPromise
 from redis.exceptions import RedisError
 
 from accounts.current import AccountRequest, account_page
@@ -48,29 +50,31 @@ class Filter(forms.Form):
     request_id = forms.CharField(
         required=False,
         max_length=MAX_REQUEST_ID,
-        label="Request id",
-        help_text="The whole X-Request-Id of an answer, or the request_id that your server sent.",
+        label=_("Request id"),
+        help_text=_(
+            "The whole X-Request-Id of an answer, or the request_id that your server sent."
+        ),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     outcome = forms.ChoiceField(
         required=False,
-        choices=[("", "All"), (_ACCEPTED, "Passed"), (_REFUSED, "Refused")],
-        label="Outcome",
-        error_messages={"invalid_choice": "Choose passed, refused or all."},
+        choices=[("", _("All")), (_ACCEPTED, _("Passed")), (_REFUSED, _("Refused"))],
+        label=_("Outcome"),
+        error_messages={"invalid_choice": _("Choose passed, refused or all.")},
     )
     reason = forms.ChoiceField(
         required=False,
-        label="Why refused",
-        error_messages={"invalid_choice": "No request here was refused for that."},
+        label=_("Why refused"),
+        error_messages={"invalid_choice": _("No request here was refused for that.")},
     )
     key = forms.TypedChoiceField(
         required=False,
         coerce=int,
         empty_value=None,
-        label="Key",
-        error_messages={"invalid_choice": "No request here was made with that key."},
+        label=_("Key"),
+        error_messages={"invalid_choice": _("No request here was made with that key.")},
     )
-    tag = forms.CharField(required=False, max_length=tags.AT_MOST, label="Tag")
+    tag = forms.CharField(required=False, max_length=tags.AT_MOST, label=_("Tag"))
 
     def __init__(self, asked: Any, *, decisions: Iterable[Decided], keys: Iterable[ApiKey]) -> None:
         super().__init__(asked)
@@ -78,10 +82,10 @@ class Filter(forms.Form):
         self._choices("reason", [(reason, explained(reason).name) for reason in reasons])
         self._choices("key", [(key.pk, f"{key.name} ({key.masked})") for key in keys])
 
-    def _choices(self, name: str, choices: Sequence[tuple[Any, str]]) -> None:
+    def _choices(self, name: str, choices: Sequence[tuple[Any, StrOrPromise]]) -> None:
         field = self.fields[name]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "Any"), *choices]
+        field.choices = [("", _("Any")), *choices]
 
     def of(self, decisions: Iterable[Decided]) -> list[Decided]:
         """Those that were asked for; none where something is asked that cannot be."""

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from redis.exceptions import RedisError
@@ -45,13 +46,15 @@ logger = logging.getLogger(__name__)
 @never_cache
 def usage(request: HttpRequest) -> HttpResponse:
     """The report of a span, as JSON. Problems as every address of the API answers them."""
-    try:
-        return JsonResponse(_answer(request))
-    except Problem as problem:
-        return _refused(problem)
-    except (RedisError, OperationalError, InterfaceError) as error:
-        logger.warning("no usage for a program: %s", type(error).__name__)
-        return _refused(unavailable())
+    # The words for people are the page's; the API says everything in English.
+    with override("en"):
+        try:
+            return JsonResponse(_answer(request))
+        except Problem as problem:
+            return _refused(problem)
+        except (RedisError, OperationalError, InterfaceError) as error:
+            logger.warning("no usage for a program: %s", type(error).__name__)
+            return _refused(unavailable())
 
 
 def _answer(request: HttpRequest) -> dict[str, Any]:

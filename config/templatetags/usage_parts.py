@@ -1,7 +1,6 @@
 """What the usage page says: addresses of other views, and times by the reader’s clock."""
 
 import json
-from collections.abc import Iterable
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -49,12 +48,6 @@ def by_address(question: Question, by: str) -> str:
 def page_address(question: Question, step: int) -> str:
     """The page of the list so many before or behind."""
     return question.address(page=question.page + step)
-
-
-@register.simple_tag
-def by_words(cuts: Iterable[tuple[str, str]], by: str) -> str:
-    """What a list is by, within a heading."""
-    return dict(cuts)[by].lower()
 
 
 @register.simple_tag

@@ -6,6 +6,9 @@ Whoever sent the request is told less: see `gate.terms.reasons`.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
 from gate.terms.reasons import Outcome, Reason
 
 
@@ -13,69 +16,73 @@ from gate.terms.reasons import Outcome, Reason
 class Explained:
     """What a reason is called, what was so, what to do, and on which page ("" for none)."""
 
-    name: str
-    why: str
-    advice: str
+    name: StrOrPromise
+    why: StrOrPromise
+    advice: StrOrPromise
     page: str = ""
 
 
 REFUSALS: Mapping[str, Explained] = {
     Reason.QUOTA_EXHAUSTED: Explained(
-        "Used up",
-        "This week’s allowance, boosts and credits were used up.",
-        "Add a Weekly Boost or credits, or wait until Monday 00:00 UTC.",
+        _("Used up"),
+        _("This week’s allowance, boosts and credits were used up."),
+        _("Add a Weekly Boost or credits, or wait until Monday 00:00 UTC."),
         "billing",
     ),
     Reason.ABOVE_PLAN_CAP: Explained(
-        "Above the plan",
-        "It takes more than the account can pay in any week.",
-        "Waiting does not help: add a Weekly Boost or credits.",
+        _("Above the plan"),
+        _("It takes more than the account can pay in any week."),
+        _("Waiting does not help: add a Weekly Boost or credits."),
         "billing",
     ),
     Reason.KEY_CAP_REACHED: Explained(
-        "Key’s week used up",
-        "The key had used up its own chats of the week.",
-        "Use another key, or wait until Monday 00:00 UTC.",
+        _("Key’s week used up"),
+        _("The key had used up its own chats of the week."),
+        _("Use another key, or wait until Monday 00:00 UTC."),
         "keys",
     ),
     Reason.ABOVE_KEY_CAP: Explained(
-        "Above the key",
-        "It takes more than this key may ever use in a week.",
-        "Waiting does not help: use another key.",
+        _("Above the key"),
+        _("It takes more than this key may ever use in a week."),
+        _("Waiting does not help: use another key."),
         "keys",
     ),
     Reason.NOT_PERMITTED: Explained(
-        "Not permitted",
-        "The key may not be used for this.",
-        "Use a key that may.",
+        _("Not permitted"),
+        _("The key may not be used for this."),
+        _("Use a key that may."),
         "keys",
     ),
     Reason.INVALID_KEY: Explained(
-        "Key ended",
-        "The key was revoked, or had expired.",
-        "Create another key and use that.",
+        _("Key ended"),
+        _("The key was revoked, or had expired."),
+        _("Create another key and use that."),
         "keys",
     ),
     Reason.WRONG_ADDRESS: Explained(
-        "Wrong address",
-        "It came from an address that the key is not bound to. The caller was told that the key is "
-        "invalid.",
-        "If it was not you, revoke the key. If it was, create one for that address.",
+        _("Wrong address"),
+        _(
+            "It came from an address that the key is not bound to. The caller was told that the "
+            "key is invalid."
+        ),
+        _("If it was not you, revoke the key. If it was, create one for that address."),
         "keys",
     ),
     Reason.SUSPENDED: Explained(
-        "Suspended",
-        "The account was suspended.",
-        "Write to us to have it looked at.",
+        _("Suspended"),
+        _("The account was suspended."),
+        _("Write to us to have it looked at."),
     ),
     Outcome.TOO_MANY_HOLDS: Explained(
-        "Too many at once",
-        "1,000 answers were being made for the account.",
-        "Wait until some are done, or settle what is held.",
+        _("Too many at once"),
+        _("1,000 answers were being made for the account."),
+        _("Wait until some are done, or settle what is held."),
     ),
 }
 
 
 def explained(reason: str) -> Explained:
     """The words for a reason; of one that a later release knows, the reason itself."""
-    return REFUSALS.get(reason) or Explained(reason, f"The reason is {reason}.", "")
+    return REFUSALS.get(reason) or Explained(
+        reason, _("The reason is %(reason)s.") % {"reason": reason}, ""
+    )

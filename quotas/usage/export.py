@@ -16,6 +16,7 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection as database
+from django.utils.translation import gettext
 
 from accounts.models import Account
 from gate.terms.week import utc_text
@@ -61,7 +62,7 @@ _After = tuple[datetime, int, str, str]
 def rows(account: Account, span: Span, *, only: Only, at: datetime) -> Iterator[list[Row]]:
     """All rows of a span, some at a time. CannotExport for what is not kept by key."""
     if only.tag is not None or only.model is not None:
-        raise CannotExport("What is exported is kept by key: take tag and model away.")
+        raise CannotExport(gettext("What is exported is kept by key: take tag and model away."))
     return _rows(account, span, only=only, at=at)
 
 
@@ -246,7 +247,9 @@ def alone(account: Account, parts: Iterator[str]) -> Iterator[str]:
     """
     name = f"export:{account.handle}"
     if not cache.add(name, 1, timeout=_SILENT_SECONDS):
-        raise CannotExport("Another export of this account is under way. Try again when it ended.")
+        raise CannotExport(
+            gettext("Another export of this account is under way. Try again when it ended.")
+        )
     return _alone(name, parts)
 
 

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from quotas.standing import Standing
 
 # Before this nobody can tell a pace from an accident.
@@ -53,14 +57,24 @@ def forecast(standing: Standing, *, total: int, at: datetime) -> Forecast | None
 def part_of_day(moment: datetime, *, at: datetime) -> str:
     """When a moment of the coming days is, roughly, as people say it; both in the reader's zone."""
     if moment - at < timedelta(minutes=90):
-        return "within the next hour or so"
-    hour, days = moment.hour, (moment.date() - at.date()).days
-    part = ("night", "morning", "afternoon", "evening")[hour // 6]
+        return _("within the next hour or so")
+    quarter, days = moment.hour // 6, (moment.date() - at.date()).days
     if days == 0:
-        return "tonight" if part == "night" else f"this {part}"
+        return (_("tonight"), _("this morning"), _("this afternoon"), _("this evening"))[quarter]
     if days == 1:
-        return f"tomorrow {part}" if part != "night" else "in the coming night"
-    return f"on {moment:%A} {part}" if part != "night" else f"in the night to {moment:%A}"
+        return (
+            _("in the coming night"),
+            _("tomorrow morning"),
+            _("tomorrow afternoon"),
+            _("tomorrow evening"),
+        )[quarter]
+    words = (
+        _("in the night to %(weekday)s"),
+        _("on %(weekday)s morning"),
+        _("on %(weekday)s afternoon"),
+        _("on %(weekday)s evening"),
+    )[quarter]
+    return words % {"weekday": date_format(moment, "l")}
 
 
 def in_words(left: timedelta) -> str:
@@ -68,5 +82,7 @@ def in_words(left: timedelta) -> str:
     minutes = max(0, int(left.total_seconds())) // 60
     days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
     if days:
-        return f"in {days} day{'s' if days > 1 else ''} {hours} h"
-    return f"in {hours} h {minutes} min" if hours else f"in {minutes} min"
+        words = ngettext("in %(days)s day %(hours)s h", "in %(days)s days %(hours)s h", days)
+    else:
+        words = _("in %(hours)s h %(minutes)s min") if hours else _("in %(minutes)s min")
+    return words % {"days": days, "hours": hours, "minutes": minutes}

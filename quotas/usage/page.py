@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from accounts.models import Account, User
 from keys.models import ApiKey
 from quotas import statement
@@ -23,20 +25,32 @@ ROWS_OF_A_PAGE = 20
 _EVENTS_AT_MOST = 50
 
 SPANS = (
-    (Named.WEEK, "This week"),
-    (Named.FOUR_WEEKS, "4 weeks"),
-    (Named.NINETY_DAYS, "90 days"),
-    (Named.YEAR, "A year"),
+    (Named.WEEK, _("This week")),
+    (Named.FOUR_WEEKS, _("4 weeks")),
+    (Named.NINETY_DAYS, _("90 days")),
+    (Named.YEAR, _("A year")),
 )
 CUTS = (
-    (By.KEY, "Key"),
-    (By.SOURCE, "What paid"),
-    (By.METER, "Endpoint"),
-    (By.MODEL, "Model"),
-    (By.TAG, "Tag"),
-    (By.MEMBER, "Member"),
+    (By.KEY, _("Key")),
+    (By.SOURCE, _("What paid")),
+    (By.METER, _("Endpoint")),
+    (By.MODEL, _("Model")),
+    (By.TAG, _("Tag")),
+    (By.MEMBER, _("Member")),
 )
-SOURCES = {Source.ALLOWANCE: "Allowance", Source.BOOST: "Weekly Boost", Source.CREDITS: "Credits"}
+_HEADINGS = {
+    By.KEY: _("By key"),
+    By.SOURCE: _("By what paid"),
+    By.METER: _("By endpoint"),
+    By.MODEL: _("By model"),
+    By.TAG: _("By tag"),
+    By.MEMBER: _("By member"),
+}
+SOURCES = {
+    Source.ALLOWANCE: _("Allowance"),
+    Source.BOOST: _("Weekly Boost"),
+    Source.CREDITS: _("Credits"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,7 @@ def page_of(account: Account, question: Question, *, at: datetime) -> dict[str, 
         **_events(account, question),
         "spans": SPANS,
         "cuts": CUTS,
+        "by_heading": _HEADINGS[question.by],
     }
 
 
@@ -212,26 +227,30 @@ def _names(
             return {
                 part: (people[part].name or people[part].email, people[part].email)
                 if part in people
-                else ("Somebody who is gone", "")
+                else (str(_("Somebody who is gone")), "")
                 for part in parts
             }
         case By.SOURCE:
-            return {part: (SOURCES[Source(str(part))], "") for part in parts}
+            return {part: (str(SOURCES[Source(str(part))]), "") for part in parts}
         case By.METER:
             # One that was taken out of the catalogue keeps its slug.
             return {part: (meters.get(str(part), str(part)), "") for part in parts}
         case By.TAG:
-            return {part: (str(part) or "Other tags", "") for part in parts}
+            return {part: (str(part) or str(_("Other tags")), "") for part in parts}
         case By.MODEL:
-            return {part: (str(part) or "Not told", "") for part in parts}
+            return {part: (str(part) or str(_("Not told")), "") for part in parts}
 
 
 def _key_names(account: Account, parts: Iterable[int | str]) -> _Names:
     keys = ApiKey.objects.filter(pk__in=[*parts], account=account).select_related("account")
-    names: _Names = {part: (f"Key {part}", "") for part in parts}
+    names: _Names = {part: (_("Key %(id)s") % {"id": part}, "") for part in parts}
     for key in keys:
-        ended = " · revoked" if key.revoked_at else " · expired" if key.is_expired else ""
-        names[key.pk] = (key.name, key.masked + ended)
+        if key.is_active:
+            detail = key.masked
+        else:
+            ended = _("revoked") if key.revoked_at else _("expired")
+            detail = f"{key.masked} · {ended}"
+        names[key.pk] = (key.name, detail)
     return names
 
 
@@ -256,7 +275,7 @@ def _only_lines(account: Account, question: Question, meters: Mapping[str, str])
     }
     return [
         OnlyLine(
-            words[by],
+            str(words[by]),
             _names(account, by, [part], meters)[part][0],
             question.address(**{by: None, "by": None if only.part is by else question.by}),
         )

@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
 from quotas.models.used import Source
 from quotas.standing import Standing
 from quotas.usage.forecast import Forecast
@@ -46,8 +50,16 @@ class DrawnBar:
     @property
     def says(self) -> str:
         """All of it in words."""
-        refused = f", {self.refused:,} refused" if self.refused else ""
-        return f"{self.name}: {self.total:,} chat{'' if self.total == 1 else 's'}{refused}"
+        if self.refused:
+            words = ngettext(
+                "%(when)s: %(count)s chat, %(refused)s refused",
+                "%(when)s: %(count)s chats, %(refused)s refused",
+                self.total,
+            )
+        else:
+            words = ngettext("%(when)s: %(count)s chat", "%(when)s: %(count)s chats", self.total)
+        told = {"when": self.name, "count": f"{self.total:,}", "refused": f"{self.refused:,}"}
+        return words % told
 
     def of(self, kind: str) -> int:
         """Chats that one source paid."""
@@ -103,22 +115,27 @@ def _parts(sources: Mapping[str, int], peak: int) -> Iterator[Part]:
 
 def _name(bar: Bar, span: Span) -> str:
     if span.shape is Shape.HOURS:
-        return f"{bar.local:%a} {bar.local.day} {bar.local:%b, %H:%M}"
-    name = f"{bar.local:%a} {bar.local.day} {bar.local:%b}"
-    if bar.local.time() != datetime.min.time() and bar is span.bars[0]:
-        name += f", from {bar.local:%H:%M}"
+        return date_format(bar.local, "D j M, H:i")
+    day = date_format(bar.local, "D j M")
     ends = bar.ends_at.astimezone(span.zone)
-    if ends.time() != datetime.min.time() and bar is span.bars[-1]:
-        name += f", until {ends:%H:%M}"
-    return name
+    since, until = f"{bar.local:%H:%M}", f"{ends:%H:%M}"
+    is_first = bar is span.bars[0] and since != "00:00"
+    is_last = bar is span.bars[-1] and until != "00:00"
+    if is_first and is_last:
+        words = _("%(day)s, from %(since)s, until %(until)s")
+    elif is_first:
+        words = _("%(day)s, from %(since)s")
+    elif is_last:
+        words = _("%(day)s, until %(until)s")
+    else:
+        return day
+    return words % {"day": day, "since": since, "until": until}
 
 
 def _label(bar: Bar, span: Span) -> str:
     if span.shape is Shape.HOURS:
         return f"{bar.local:%H:%M}"
-    if len(span.bars) <= 8:
-        return f"{bar.local:%a} {bar.local.day}"
-    return f"{bar.local.day} {bar.local:%b}"
+    return date_format(bar.local, "D j" if len(span.bars) <= 8 else "j M")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from accounts.models import Account
 from keys.models import ApiKey
 from quotas.models.used import Source, UsageTag
@@ -65,14 +67,15 @@ def read(params: Mapping[str, str], *, account: Account, zone: ZoneInfo, at: dat
     only = _only(said, account=account, errors=errors)
     by = _one_of(By, said.get("by"), "by", errors) or (By.SOURCE if only.part else By.KEY)
     if only.part is not None and by in _PARTS:
-        errors["by"] = f"Of one {only.part} use is told apart by source or meter."
+        words = _("Of one %(part)s use is told apart by source or meter.")
+        errors["by"] = words % {"part": only.part}
         by = By.SOURCE
     page = 1
     if "page" in said:
         if _NUMBER.fullmatch(said["page"]) and int(said["page"]) > 0:
             page = int(said["page"])
         else:
-            errors["page"] = "“page” is a whole number from 1."
+            errors["page"] = _("“page” is a whole number from 1.")
     kept = {name: value for name, value in said.items() if name not in errors}
     return Question(span=span, by=by, only=only, page=page, said=kept, errors=errors)
 
@@ -88,7 +91,7 @@ def zone_of(name: str) -> ZoneInfo | None:
 def _zone(name: str, errors: dict[str, str]) -> ZoneInfo | None:
     zone = zone_of(name)
     if zone is None:
-        errors["zone"] = "There is no such time zone. They are called as Europe/Berlin."
+        errors["zone"] = _("There is no such time zone. They are called as Europe/Berlin.")
     return zone
 
 
@@ -98,7 +101,8 @@ def _one_of(kind: Any, value: str | None, name: str, errors: dict[str, str]) -> 
     try:
         return kind(value)
     except ValueError:
-        errors[name] = f"“{name}” is one of {', '.join(kind)}."
+        words = _("“%(field)s” is one of %(choices)s.")
+        errors[name] = words % {"field": name, "choices": ", ".join(kind)}
         return None
 
 
@@ -112,9 +116,9 @@ def _span(said: Mapping[str, str], *, zone: ZoneInfo, at: datetime, errors: dict
         if monday is not None:
             begins = datetime.combine(monday, time.min, UTC)
             if monday.weekday():
-                errors["week"] = "“week” is the Monday that a quota week begins on."
+                errors["week"] = _("“week” is the Monday that a quota week begins on.")
             elif not _is_within(monday, at):
-                errors["week"] = _NOT_KEPT
+                errors["week"] = _not_kept()
             else:
                 return spans.quota_weeks(1, zone=zone, at=begins)
     which = _one_of(Named, said.get("span"), "span", errors) or Named.WEEK
@@ -128,21 +132,24 @@ def _days(
     last = _date(said["to"], "to", errors) if "to" in said else None
     for name, day in (("from", first), ("to", last)):
         if day is not None and not _is_within(day, at):
-            errors[name] = _NOT_KEPT
+            errors[name] = _not_kept()
     if errors.keys() & {"from", "to"}:
         return None
     last = last or max(at.astimezone(zone).date(), first or date.min)
     first = first or last
     if last < first:
-        errors["to"] = "“to” is before “from”. Turn them round."
+        errors["to"] = _("“to” is before “from”. Turn them round.")
         return None
     if (last - first).days >= spans.LONGEST_DAYS:
-        errors["to"] = f"A span has {spans.LONGEST_DAYS} days at most. Choose a shorter one."
+        words = _("A span has %(days)s days at most. Choose a shorter one.")
+        errors["to"] = words % {"days": spans.LONGEST_DAYS}
         return None
     return spans.days(first, last, zone=zone)
 
 
-_NOT_KEPT = f"Choose a day from {spans.FIRST_DATE:%Y} to the end of next year."
+def _not_kept() -> str:
+    words = _("Choose a day from %(year)s to the end of next year.")
+    return words % {"year": spans.FIRST_DATE.year}
 
 
 def _is_within(day: date, at: datetime) -> bool:
@@ -153,7 +160,8 @@ def _date(value: str, name: str, errors: dict[str, str]) -> date | None:
     try:
         return date.fromisoformat(value) if _DATE.fullmatch(value) else _no_date()
     except ValueError:
-        errors[name] = f"“{name}” is a day as {date(2026, 3, 29).isoformat()}."
+        words = _("“%(field)s” is a day as %(example)s.")
+        errors[name] = words % {"field": name, "example": date(2026, 3, 29).isoformat()}
         return None
 
 
@@ -165,16 +173,18 @@ def _only(said: Mapping[str, str], *, account: Account, errors: dict[str, str]) 
     source = _one_of(Source, said.get("source"), "source", errors)
     for by, longest in _LONGEST.items():
         if len(said.get(by, "")) > longest or "\0" in said.get(by, ""):
-            errors[by] = f"“{by}” has {longest} characters at most, and no signs that are unseen."
+            words = _("“%(field)s” has %(count)s characters at most, and no signs that are unseen.")
+            errors[by] = words % {"field": by, "count": longest}
     asked = [by for by in _PARTS if by in said and by not in errors]
     if len(asked) > 1:
-        errors[asked[1]] = f"Choose one of {', '.join(asked)}: use is not kept by both."
+        words = _("Choose one of %(fields)s: use is not kept by both.")
+        errors[asked[1]] = words % {"fields": ", ".join(asked)}
     only = Only(source=source, meter=None if By.METER in errors else said.get(By.METER))
     if not asked:
         return only
     by = asked[0]
     if by is By.MODEL and source is not None:
-        errors["source"] = "What paid is not kept by model. Take one of both away."
+        errors["source"] = _("What paid is not kept by model. Take one of both away.")
         only = replace(only, source=None)
     try:
         return replace(only, **_READ[by](account, said[by]))
@@ -190,13 +200,13 @@ class _NotThere(LookupError):
 def _key(account: Account, value: str) -> dict[str, Any]:
     if _NUMBER.fullmatch(value) and ApiKey.objects.filter(pk=value, account=account).exists():
         return {"key": int(value)}
-    raise _NotThere("This account has no such key.")
+    raise _NotThere(_("This account has no such key."))
 
 
 def _member(account: Account, value: str) -> dict[str, Any]:
     if _NUMBER.fullmatch(value):
         return {"member": int(value)}
-    raise _NotThere("“member” is the number of a member of this account.")
+    raise _NotThere(_("“member” is the number of a member of this account."))
 
 
 def _tag(account: Account, value: str) -> dict[str, Any]:
@@ -204,7 +214,7 @@ def _tag(account: Account, value: str) -> dict[str, Any]:
         return {"tag": "", "tag_id": 0}
     tag = UsageTag.objects.filter(account=account, name=value).first()
     if tag is None:
-        raise _NotThere("No request of this account had this tag.")
+        raise _NotThere(_("No request of this account had this tag."))
     return {"tag": tag.name, "tag_id": tag.pk}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import OuterRef, Subquery
+from django.utils.translation import gettext
 
 from quotas.models.offer import AIModel, Provider
 from quotas.models.plans import Meter
@@ -90,7 +91,7 @@ def why_unanswered(model: AIModel) -> str:
 
 def _plan_names(model: AIModel) -> str:
     if model.for_all_plans:
-        return "All"
+        return gettext("All")
     return ", ".join(plan.name for plan in model.plans.all() if plan.is_public)
 
 

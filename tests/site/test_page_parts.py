@@ -33,6 +33,14 @@ def test_a_table_names_its_columns_once() -> None:
     )
 
 
+def test_numbers_of_a_table_may_begin_at_a_column() -> None:
+    html = squeezed(rendered('{% table _("Name") _("In") _("Out") end=2 %}{% endtable %}'))
+    assert (
+        '<th scope="col">Name</th><th class="end" scope="col">In</th>'
+        '<th class="end" scope="col">Out</th>'
+    ) in html
+
+
 @pytest.mark.parametrize(
     "part",
     [

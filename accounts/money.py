@@ -5,6 +5,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 # “5”, “5.5”, “5.50”, “$1,200”: a comma is of thousands only, so that “5,50” is not 550 dollars.
 _AMOUNT = re.compile(r"\$?\s?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]{1,2}))?")
@@ -40,7 +41,7 @@ class DollarField(forms.Field):
             return None
         found = _AMOUNT.fullmatch(text)
         if found is None or len(text) > _DIGITS_AT_MOST:
-            raise ValidationError("Write an amount in dollars, as 5 or 5.50.", code="invalid")
+            raise ValidationError(_("Write an amount in dollars, as 5 or 5.50."), code="invalid")
         whole, rest = found[1].replace(",", ""), (found[2] or "").ljust(2, "0")
         return int(whole) * 100 + int(rest)
 
@@ -49,9 +50,11 @@ class DollarField(forms.Field):
         if value is None:
             return
         if value < self.least:
-            raise ValidationError(f"It must be at least {dollars(self.least)}.", code="min_value")
+            at_least = _("It must be at least %(amount)s.") % {"amount": dollars(self.least)}
+            raise ValidationError(at_least, code="min_value")
         if value > self.most:
-            raise ValidationError(f"It may be at most {dollars(self.most)}.", code="max_value")
+            at_most = _("It may be at most %(amount)s.") % {"amount": dollars(self.most)}
+            raise ValidationError(at_most, code="max_value")
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         """“5” is what “5.00” was."""

@@ -20,6 +20,7 @@ from accounts.outside import CannotCall, TooManyCalls
 from alerts import endpoints, mails, posting, signing
 from alerts.models import Delivery, Kind, WebhookEndpoint
 from alerts.posting import Message, Outcome
+from alerts.reasons import Reason
 from gate.terms import week
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ _POSTS_AT_ONCE = 32
 _ROUNDS_AT_MOST = 5
 # In a row; then the mail server is taken to be away, and the next turn is soon enough.
 _FAILURES_AT_MOST = 3
-_DIED = "The worker ended while it was sent: it may have arrived."
 
 
 # What time it is, in a turn that began at some moment.
@@ -42,7 +42,7 @@ _Clock = Callable[[], datetime]
 def send_mails(*, at: datetime) -> int:
     """Send the mails that are due, oldest first; answers how many were tried."""
     lost = Delivery.objects.filter(state=_State.SENDING, claimed_until__lte=at)
-    lost.update(state=_State.UNKNOWN, error=_DIED, done_at=at, claimed_until=None)
+    lost.update(state=_State.UNKNOWN, error=Reason.WORKER_DIED, done_at=at, claimed_until=None)
     due = Delivery.objects.filter(endpoint=None, state=_State.WAITING, next_try_at__lte=at)
     now = _clock(at)
     tried = failures = 0
@@ -89,7 +89,7 @@ def _clock(at: datetime) -> _Clock:
 def _send(delivery: Delivery, *, now: _Clock) -> bool:
     """Send one mail, unless another worker does; False when the mail server did not take it."""
     if not mails.may_have(delivery):
-        delivery.mark_dropped(why="No longer a member of the account.", at=now())
+        delivery.mark_dropped(why=Reason.NO_MEMBER, at=now())
         return True
     message = mails.write(delivery)
     if not _claim_mail(delivery, at=now()):
@@ -102,9 +102,9 @@ def _send(delivery: Delivery, *, now: _Clock) -> bool:
     except outbox.CannotSend as error:
         logger.warning("delivery %s was not sent: %s", delivery.pk, error)
         if error.may_have_arrived:
-            delivery.mark_unknown(why=f"It may have arrived ({error}).", at=now())
+            delivery.mark_unknown(why=Reason.MAY_HAVE_ARRIVED % {"error": error}, at=now())
         else:
-            delivery.mark_failed(error=f"The mail server did not take it ({error}).", at=now())
+            delivery.mark_failed(error=Reason.MAIL_NOT_TAKEN % {"error": error}, at=now())
         return False
     delivery.mark_delivered(at=now())
     return True
@@ -167,7 +167,7 @@ def _post(claimed: Sequence[Delivery], *, now: _Clock) -> None:
     for delivery in claimed:
         endpoint = _endpoint_of(delivery)
         if not endpoint.takes:
-            delivery.mark_dropped(why="The webhook was switched off or removed.", at=now())
+            delivery.mark_dropped(why=Reason.IS_OFF, at=now())
             continue
         try:
             ready.append((delivery, _message(delivery, endpoint, at=now())))
@@ -182,7 +182,7 @@ def _post(claimed: Sequence[Delivery], *, now: _Clock) -> None:
     except CannotCall as error:
         # Each has a bound of its own, so this is our own fault, and no server's.
         logger.error("webhooks were given up: %s", error)
-        outcomes = [Outcome(error="it took us too long")] * len(ready)
+        outcomes = [Outcome(error=Reason.OURS_TOOK_LONG)] * len(ready)
     for (delivery, _), outcome in zip(ready, outcomes, strict=True):
         _conclude(delivery, outcome, at=now())
 

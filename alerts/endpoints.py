@@ -6,10 +6,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.models import Account, User
 from accounts.outside import CannotCall
-from alerts import posting, raising, signing
+from alerts import posting, raising, reasons, signing
 from alerts.models import Delivery, Kind, WebhookEndpoint
 from alerts.public_addresses import CannotLeadThere
 from gate.terms import week
@@ -45,13 +47,11 @@ def add(*, account: Account, url: str, submission: UUID, by: User, at: datetime)
         # Two forms at once must not make more than there may be.
         Account.objects.select_for_update(no_key=True).get(pk=account.pk)
         if of_account(account).count() >= AT_MOST:
-            raise CannotChangeWebhook(
-                f"An account has {AT_MOST} webhooks at most. Remove one that is no longer needed."
-            )
+            raise CannotChangeWebhook(_too_many())
         if made := _made_by(submission, account=account):
             return made
         if of_account(account).filter(url=url).exists():
-            raise AddressRefused("This address is there already.")
+            raise AddressRefused(_("This address is there already."))
         return WebhookEndpoint.objects.create(
             account=account,
             url=url,
@@ -75,7 +75,7 @@ def change(endpoint: WebhookEndpoint, *, url: str, is_on: bool) -> None:
                 update_fields=["url", "is_on", "failures", "failing_since", "switched_off_at"]
             )
     except IntegrityError:
-        raise AddressRefused("This address is there already.") from None
+        raise AddressRefused(_("This address is there already.")) from None
 
 
 def rotate(endpoint: WebhookEndpoint, *, generation: int, at: datetime) -> WebhookEndpoint:
@@ -91,7 +91,7 @@ def rotate(endpoint: WebhookEndpoint, *, generation: int, at: datetime) -> Webho
     )
     endpoint.refresh_from_db()
     if endpoint.generation != generation + 1:
-        raise CannotChangeWebhook("The secret was rotated by somebody else. Look before you do.")
+        raise CannotChangeWebhook(_("The secret was rotated by somebody else. Look before you do."))
     return endpoint
 
 
@@ -104,14 +104,14 @@ def remove(endpoint: WebhookEndpoint, *, at: datetime) -> None:
 def send_test(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     """Send it a test. Raises CannotChangeWebhook while it is off or another is on its way."""
     if not endpoint.takes:
-        raise CannotChangeWebhook("The webhook is off. Switch it on first.")
+        raise CannotChangeWebhook(_("The webhook is off. Switch it on first."))
     with transaction.atomic():
         locked = WebhookEndpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         waiting = Delivery.objects.filter(
             endpoint=locked, alert__kind=Kind.TEST, state=Delivery.State.WAITING
         )
         if waiting.exists():
-            raise CannotChangeWebhook("A test is on its way already.")
+            raise CannotChangeWebhook(_("A test is on its way already."))
         raising.raise_test(locked, at=at)
 
 
@@ -151,7 +151,7 @@ def has_failed(endpoint: WebhookEndpoint, *, again_at: datetime, at: datetime) -
 def _made_by(submission: UUID, *, account: Account) -> WebhookEndpoint | None:
     made = WebhookEndpoint.objects.filter(account=account, submission=submission).first()
     if made is not None and made.removed_at is not None:
-        raise CannotChangeWebhook("This webhook was added and removed. Open the page anew.")
+        raise CannotChangeWebhook(_("This webhook was added and removed. Open the page anew."))
     return made
 
 
@@ -159,6 +159,16 @@ def _require_reachable(url: str) -> None:
     try:
         posting.check(url)
     except CannotLeadThere as error:
-        raise AddressRefused(str(error)) from None
+        raise AddressRefused(reasons.in_words(str(error))) from None
     except CannotCall:
-        raise AddressRefused("The name of this server was not found in time. Try again.") from None
+        raise AddressRefused(
+            _("The name of this server was not found in time. Try again.")
+        ) from None
+
+
+def _too_many() -> str:
+    return ngettext(
+        "An account has %(count)s webhook at most. Remove one that is no longer needed.",
+        "An account has %(count)s webhooks at most. Remove one that is no longer needed.",
+        AT_MOST,
+    ) % {"count": AT_MOST}

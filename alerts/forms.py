@@ -2,6 +2,7 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
 
 from alerts.models import CHOSEN_KINDS, MAIL_KINDS
 from alerts.public_addresses import LONGEST_URL
@@ -16,21 +17,21 @@ class SettingsForm(forms.Form):
         choices=[(kind.value, kind.label) for kind in CHOSEN_KINDS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Tell us when",
+        label=_("Tell us when"),
         error_messages={
-            "invalid_choice": "There is nothing of the name “%(value)s” to be told of."
+            "invalid_choice": _("There is nothing of the name “%(value)s” to be told of.")
         },
     )
     low_credits = forms.IntegerField(
         min_value=0,
         max_value=_LOW_CREDITS_AT_MOST,
-        label="Credits are low below",
-        help_text="1 credit is 1 US cent. 0: never.",
+        label=_("Credits are low below"),
+        help_text=_("1 credit is 1 US cent. 0: never."),
         error_messages={
-            "required": "Give a number of credits, or 0.",
+            "required": _("Give a number of credits, or 0."),
             **dict.fromkeys(
                 ("invalid", "min_value", "max_value"),
-                "Give a whole number of credits, 0 to 1,000,000,000.",
+                _("Give a whole number of credits, 0 to 1,000,000,000."),
             ),
         },
     )
@@ -43,8 +44,8 @@ class MailForm(forms.Form):
         choices=[(kind.value, kind.label) for kind in MAIL_KINDS],
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        label="Send me mail when",
-        error_messages={"invalid_choice": "There is no mail of the name “%(value)s”."},
+        label=_("Send me mail when"),
+        error_messages={"invalid_choice": _("There is no mail of the name “%(value)s”.")},
     )
 
 
@@ -53,9 +54,9 @@ class WebhookForm(forms.Form):
 
     url = forms.CharField(
         max_length=LONGEST_URL,
-        label="Address",
-        help_text="Begins with https:// and can be reached by everybody.",
-        error_messages={"required": "Give the address that we post to."},
+        label=_("Address"),
+        help_text=_("Begins with https:// and can be reached by everybody."),
+        error_messages={"required": _("Give the address that we post to.")},
         widget=forms.URLInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
 
@@ -68,7 +69,7 @@ class NewWebhookForm(WebhookForm):
     def clean(self) -> dict[str, Any]:
         """A hidden field has no place for its error, and what is damaged must not come back."""
         if self.errors.pop("submission", None) is not None:
-            self.add_error(None, "The form was incomplete. Nothing was added; try again.")
+            self.add_error(None, _("The form was incomplete. Nothing was added; try again."))
             self.data = {"url": self.data.get("url", ""), "submission": uuid4()}
         return self.cleaned_data
 
@@ -76,7 +77,7 @@ class NewWebhookForm(WebhookForm):
 class EditWebhookForm(WebhookForm):
     """Where it goes from now on, and whether."""
 
-    is_on = forms.BooleanField(required=False, label="On")
+    is_on = forms.BooleanField(required=False, label=_("On"))
 
 
 class RotateForm(forms.Form):

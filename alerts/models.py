@@ -10,22 +10,26 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
+from alerts import reasons
 
 
 class Kind(models.TextChoices):
     """What an alert is about. The values are what webhooks are told as `type`."""
 
-    WEEK_50 = "week.50", "50 % of the week’s allowance is used"
-    WEEK_80 = "week.80", "80 % of the week’s allowance is used"
-    WEEK_100 = "week.100", "The week’s allowance is used up"
-    OVERFLOW = "week.overflow", "Boosts or credits pay for the first time in a week"
-    LOW_CREDITS = "credits.low", "Credits run low"
-    KEY_HABIT = "key.habit", "A key is used far more than usual"
-    SUMMARY = "week.summary", "Weekly summary"
-    ENDPOINT_OFF = "webhook.off", "A webhook was switched off"
-    TEST = "webhook.test", "Test"
+    # No octal number, which “% o” may be elsewhere. xgettext: no-python-format
+    WEEK_50 = "week.50", _("50 % of the week’s allowance is used")
+    # Nor here. xgettext: no-python-format
+    WEEK_80 = "week.80", _("80 % of the week’s allowance is used")
+    WEEK_100 = "week.100", _("The week’s allowance is used up")
+    OVERFLOW = "week.overflow", _("Boosts or credits pay for the first time in a week")
+    LOW_CREDITS = "credits.low", _("Credits run low")
+    KEY_HABIT = "key.habit", _("A key is used far more than usual")
+    SUMMARY = "week.summary", _("Weekly summary")
+    ENDPOINT_OFF = "webhook.off", _("A webhook was switched off")
+    TEST = "webhook.test", _("Test")
 
 
 # What an account chooses from, in the order of the page.
@@ -185,13 +189,13 @@ class Delivery(models.Model):
     """One alert on its way to one person or one server."""
 
     class State(models.TextChoices):
-        WAITING = "waiting", "Waiting"
+        WAITING = "waiting", _("Waiting")
         # Mail only: the mail server may have it. Left so by a worker that died meanwhile.
-        SENDING = "sending", "Being sent"
-        DELIVERED = "delivered", "Delivered"
-        FAILED = "failed", "Failed"
-        UNKNOWN = "unknown", "Not known"
-        DROPPED = "dropped", "Not sent"
+        SENDING = "sending", _("Being sent")
+        DELIVERED = "delivered", _("Delivered")
+        FAILED = "failed", _("Failed")
+        UNKNOWN = "unknown", _("Not known")
+        DROPPED = "dropped", _("Not sent")
 
     alert = models.ForeignKey(Alert, models.CASCADE, related_name="deliveries")
     # One of the two; neither once the person is gone.
@@ -241,6 +245,11 @@ class Delivery(models.Model):
     def is_over(self) -> bool:
         """Whether nothing more happens by itself."""
         return self.state not in {self.State.WAITING, self.State.SENDING}
+
+    @property
+    def why(self) -> str:
+        """What went wrong, in the reader's language; empty where nothing did."""
+        return reasons.in_words(self.error)
 
     def mark_delivered(self, *, at: datetime, status: int | None = None) -> None:
         """It has arrived."""

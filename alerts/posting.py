@@ -19,6 +19,7 @@ import httpx
 from accounts.outside import Line
 from alerts import public_addresses
 from alerts.public_addresses import CannotLeadThere, Target
+from alerts.reasons import Reason
 
 # All of one: name, connection, request and answer, however slowly it trickles.
 SECONDS = 10.0
@@ -78,11 +79,11 @@ async def _post(message: Message) -> Outcome:
         async with asyncio.timeout(SECONDS):
             return await _exchange(message)
     except TimeoutError:
-        return Outcome(error=f"no answer within {SECONDS:g} s")
+        return Outcome(error=_no_answer())
     except CannotLeadThere as error:
         return Outcome(error=str(error))
     except ssl.SSLError:
-        return Outcome(error="TLS failed: is its certificate in order?")
+        return Outcome(error=Reason.TLS_FAILED)
     except (httpx.HTTPError, OSError) as error:
         return Outcome(error=_in_words(error))
 
@@ -135,8 +136,8 @@ async def _ask(
     if 200 <= status < 300:
         return Outcome(status=status)
     if 300 <= status < 400:
-        return Outcome(status=status, error=f"answered {status}: redirects are not followed")
-    return Outcome(status=status, error=f"answered {status}")
+        return Outcome(status=status, error=Reason.REDIRECTED % {"status": status})
+    return Outcome(status=status, error=Reason.ANSWERED % {"status": status})
 
 
 async def _hear_out(response: httpx.Response) -> None:
@@ -177,7 +178,11 @@ def _in_words(error: Exception) -> str:
     """For people; no text of the other side, which may be anything."""
     if isinstance(error, httpx.ConnectError):
         is_tls = "ssl" in str(error).lower() or "certificate" in str(error).lower()
-        return "TLS failed: is its certificate in order?" if is_tls else "cannot be reached"
+        return Reason.TLS_FAILED if is_tls else Reason.NOT_REACHED
     if isinstance(error, httpx.TimeoutException):
-        return f"no answer within {SECONDS:g} s"
-    return "the connection broke off, or what came was no HTTP"
+        return _no_answer()
+    return Reason.BROKE_OFF
+
+
+def _no_answer() -> str:
+    return Reason.NO_ANSWER % {"seconds": f"{SECONDS:g}"}

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from alerts.reasons import Reason
+
 LONGEST_URL = 500
 # Where IPv6 leads on to some IPv4 address: nothing that a webhook needs.
 _LEADS_ON = tuple(
@@ -40,22 +42,20 @@ class Target:
 def read(url: str) -> Target:
     """Take an address apart. Raises CannotLeadThere for what no webhook can have."""
     if len(url) > LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url:
-        raise CannotLeadThere(
-            f"Give an address of at most {LONGEST_URL} characters, all of them ASCII, no spaces."
-        )
+        raise CannotLeadThere(Reason.LONG_OR_ODD % {"longest": LONGEST_URL})
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise CannotLeadThere("This is no address. Write it as https://example.com/path.") from None
+        raise CannotLeadThere(Reason.NO_ADDRESS) from None
     if parts.scheme not in _schemes() or not parts.hostname or "%" in parts.netloc or "\\" in url:
-        raise CannotLeadThere("Give an address that begins with https:// and a host.")
+        raise CannotLeadThere(Reason.NO_HTTPS)
     if "@" in parts.netloc:
-        raise CannotLeadThere("Leave name and password out: the signature says who we are.")
+        raise CannotLeadThere(Reason.HAS_PASSWORD)
     if parts.fragment:
-        raise CannotLeadThere("Leave out what follows the #: no server is ever told it.")
+        raise CannotLeadThere(Reason.HAS_FRAGMENT)
     if port == 0:
-        raise CannotLeadThere("Port 0 cannot be reached.")
+        raise CannotLeadThere(Reason.PORT_0)
     path = parts.path or "/"
     return Target(
         scheme=parts.scheme,
@@ -78,7 +78,7 @@ def resolve(target: Target) -> list[str]:
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses or not all(map(is_public, addresses)):
         # The same sentence for both: which names our own network has is nobody's business.
-        raise CannotLeadThere(f"There is no server {target.host} on the public Internet.")
+        raise CannotLeadThere(Reason.NOT_PUBLIC % {"host": target.host})
     return addresses
 
 

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.views.decorators.debug import sensitive_variables
 
 from alerts.models import WebhookEndpoint
+from alerts.reasons import Reason
 
 # How long both secrets sign after a rotation.
 OVERLAP = timedelta(hours=24)
@@ -55,4 +56,4 @@ def _derived(endpoint: WebhookEndpoint, generation: int, pepper_id: str) -> byte
         if pepper.pepper_id == pepper_id:
             # No text of a key or token begins like this: nothing else is made under this name.
             return bytes(pepper.mac(f"webhook secret:{endpoint.pk}:{generation}".encode()))
-    raise CannotSign("The secret of this webhook can no longer be made: rotate it.")
+    raise CannotSign(Reason.CANNOT_SIGN)

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -48,7 +49,7 @@ def alerts_settings(request: AccountRequest) -> HttpResponse:
         low_credits=form.cleaned_data["low_credits"],
         at=timezone.now(),
     )
-    messages.success(request, "Saved. What has passed this week already is not told again.")
+    messages.success(request, _("Saved. What has passed this week already is not told again."))
     return redirect("alerts")
 
 
@@ -61,7 +62,8 @@ def alerts_mail(request: AccountRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, mail_form=form, status=422)
     choosing.choose_mail(request.membership, kinds=form.cleaned_data["kinds"])
-    messages.success(request, f"Saved. Mail goes to {request.user.email}.")
+    saved = _("Saved. Mail goes to %(email)s.") % {"email": request.user.email}
+    messages.success(request, saved)
     return redirect("alerts")
 
 
@@ -104,7 +106,7 @@ def webhook(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
             except endpoints.CannotChangeWebhook as error:
                 _blame(form, error)
             else:
-                messages.success(request, "Saved.")
+                messages.success(request, _("Saved."))
                 return redirect("alerts")
     context = {"webhook": endpoint, "form": form, "has_previous": _has_previous(endpoint)}
     return render(request, "alerts/webhook.html", context, status=status)
@@ -121,7 +123,7 @@ def webhook_rotate(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
         return render(request, "alerts/webhook_rotate.html", context)
     form = RotateForm(request.POST)
     if not form.is_valid():
-        messages.error(request, "The form was incomplete. Nothing was rotated; try again.")
+        messages.error(request, _("The form was incomplete. Nothing was rotated; try again."))
         return redirect("webhook", webhook_id=endpoint.pk)
     try:
         rotated = endpoints.rotate(
@@ -142,7 +144,7 @@ def webhook_remove(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
     if request.method == "GET":
         return render(request, "alerts/webhook_remove.html", {"webhook": endpoint})
     endpoints.remove(endpoint, at=timezone.now())
-    messages.success(request, "The webhook is removed. Nothing more is sent to it.")
+    messages.success(request, _("The webhook is removed. Nothing more is sent to it."))
     return redirect("alerts")
 
 
@@ -158,7 +160,7 @@ def webhook_test(request: AccountRequest, webhook_id: UUID) -> HttpResponse:
         messages.error(request, str(error))
     else:
         messages.success(
-            request, "A test is on its way. In a few seconds the log says what became of it."
+            request, _("A test is on its way. In a few seconds the log says what became of it.")
         )
     return redirect("alerts")
 
@@ -176,9 +178,9 @@ def delivery_resend(request: AccountRequest, delivery_id: int) -> HttpResponse:
         at=timezone.now(),
     )
     if is_sent:
-        messages.success(request, "It is sent again within seconds.")
+        messages.success(request, _("It is sent again within seconds."))
     else:
-        messages.error(request, "Nothing was sent again: look at the log as it is now.")
+        messages.error(request, _("Nothing was sent again: look at the log as it is now."))
     return redirect("alerts")
 
 

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.template.defaultfilters import pluralize
+from django.utils.dateformat import format as formatted
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from alerts.models import Alert, Kind
 
@@ -21,88 +23,128 @@ def sentences_of(alert: Alert) -> list[str]:
 
 
 def _reached(data: dict[str, Any]) -> str:
-    return f"{data['percent']} % of this week’s allowance is used"
+    return _("%(percent)s %% of this week’s allowance is used") % {"percent": data["percent"]}
 
 
 def _what_is_left(data: dict[str, Any]) -> list[str]:
-    spare = []
-    if data["boost_left"]:
-        spare.append(f"{_chats(data['boost_left'])} of boosts")
-    if data["credits_left"] > 0:
-        spare.append(_credits(data["credits_left"]))
-    if spare:
-        then = f"After the allowance, {' and then '.join(spare)} can pay."
+    boosts, credits = data["boost_left"], data["credits_left"]
+    if boosts and credits > 0:
+        then = _("After the allowance, %(boosts)s of boosts and then %(credits)s can pay.")
+    elif boosts:
+        then = _("After the allowance, %(boosts)s of boosts can pay.")
+    elif credits > 0:
+        then = _("After the allowance, %(credits)s can pay.")
     else:
-        then = "There is no boost and no credit: after the allowance, requests are refused."
-    used = f"{data['used']:,} of {_chats(data['cap'])} are used."
-    return [f"{used} {_begins_anew(data)}", then]
+        then = _("There is no boost and no credit: after the allowance, requests are refused.")
+    used = _("%(used)s of %(cap)s are used.") % {
+        "used": f"{data['used']:,}",
+        "cap": _chats(data["cap"]),
+    }
+    spare = {"boosts": _chats(boosts), "credits": _credits(credits)}
+    return [f"{used} {_begins_anew(data)}", then % spare]
 
 
 def _overflow(data: dict[str, Any]) -> list[str]:
-    paid = []
-    if data["boost_chats"]:
-        paid.append(f"{_chats(data['boost_chats'])} from boosts")
-    if data["credit_chats"]:
-        paid.append(f"{_chats(data['credit_chats'])} from credits")
-    now = "The allowance is used up, and what you have on top pays now:"
+    boosts, credits = data["boost_chats"], data["credit_chats"]
+    if boosts and credits:
+        pays = _(
+            "The allowance is used up, and what you have on top pays now: "
+            "%(boosts)s from boosts and %(credits)s from credits so far."
+        )
+    elif boosts:
+        pays = _(
+            "The allowance is used up, and what you have on top pays now: "
+            "%(boosts)s from boosts so far."
+        )
+    else:
+        pays = _(
+            "The allowance is used up, and what you have on top pays now: "
+            "%(credits)s from credits so far."
+        )
+    paid = {"boosts": _chats(boosts), "credits": _chats(credits)}
+    left = {"boosts": _chats(data["boost_left"]), "credits": _credits(data["credits_left"])}
     return [
-        f"{now} {' and '.join(paid)} so far. {_begins_anew(data)}",
-        f"Left: {_chats(data['boost_left'])} of boosts, {_credits(data['credits_left'])}.",
+        f"{pays % paid} {_begins_anew(data)}",
+        _("Left: %(boosts)s of boosts, %(credits)s.") % left,
     ]
 
 
 def _low_credits(data: dict[str, Any]) -> list[str]:
     return [
-        f"You wanted to know when there are fewer than {_credits(data['below'])}.",
-        "When they are used up, requests past your allowance and boosts are refused.",
+        _("You wanted to know when there are fewer than %(credits)s.")
+        % {"credits": _credits(data["below"])},
+        _("When they are used up, requests past your allowance and boosts are refused."),
     ]
 
 
 def _key_habit(data: dict[str, Any]) -> list[str]:
-    key = f"The key “{data['key']}” ({data['masked']})"
+    sent = _("The key “%(key)s” (%(masked)s) sent %(chats)s on %(day)s; usual are %(usual)s a day.")
+    said = {
+        "key": data["key"],
+        "masked": data["masked"],
+        "chats": _chats(data["chats"]),
+        "day": data["day"],
+        "usual": f"{data['usual']:,}",
+    }
     return [
-        f"{key} sent {_chats(data['chats'])} on {data['day']}; usual are {data['usual']:,} a day.",
-        "If you do not know why, somebody else may have it: revoke it, and create another.",
+        sent % said,
+        _("If you do not know why, somebody else may have it: revoke it, and create another."),
     ]
 
 
 def _endpoint_off(data: dict[str, Any]) -> list[str]:
     return [
-        f"{data['url']} has not taken what we sent since {_moment(data['since'])}.",
-        "Nothing more is sent to it until you switch it on again.",
-        "What it missed is in the log, from where you can send it again.",
+        _("%(url)s has not taken what we sent since %(moment)s.")
+        % {"url": data["url"], "moment": _moment(data["since"])},
+        _("Nothing more is sent to it until you switch it on again."),
+        _("What it missed is in the log, from where you can send it again."),
     ]
 
 
 def _begins_anew(data: dict[str, Any]) -> str:
-    return f"The week begins anew on {_moment(data['resets_at'])}."
+    return _("The week begins anew on %(moment)s.") % {"moment": _moment(data["resets_at"])}
 
 
 def _chats(number: int) -> str:
-    return f"{number:,} chat{pluralize(number)}"
+    return ngettext("%(count)s chat", "%(count)s chats", number) % {"count": f"{number:,}"}
 
 
 def _credits(number: int) -> str:
-    return f"{number:,} credit{pluralize(number)}"
+    return ngettext("%(count)s credit", "%(count)s credits", number) % {"count": f"{number:,}"}
 
 
 def _moment(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%A %-d %B, %H:%M} UTC"
+    return f"{formatted(datetime.fromisoformat(text), 'l j F, H:i')} UTC"
+
+
+def _credits_left(data: dict[str, Any]) -> str:
+    left = max(0, data["credits_left"])
+    return ngettext("%(count)s credit left", "%(count)s credits left", left) % {
+        "count": f"{left:,}"
+    }
+
+
+def _habit_broken(data: dict[str, Any]) -> str:
+    return _("“%(key)s” is used far more than usual") % {"key": data["key"]}
+
+
+def _of_the_week(data: dict[str, Any]) -> str:
+    return _("Your week until %(day)s: %(chats)s") % {
+        "day": formatted(datetime.fromisoformat(data["week_ends_at"]), "j F"),
+        "chats": _chats(data["total"]),
+    }
 
 
 _HEADINGS: dict[Kind, Callable[[dict[str, Any]], str]] = {
     Kind.WEEK_50: _reached,
     Kind.WEEK_80: _reached,
-    Kind.WEEK_100: lambda _data: "This week’s allowance is used up",
-    Kind.OVERFLOW: lambda _data: "Boosts or credits pay now",
-    Kind.LOW_CREDITS: lambda data: f"{_credits(max(0, data['credits_left']))} left",
-    Kind.KEY_HABIT: lambda data: f"“{data['key']}” is used far more than usual",
-    Kind.SUMMARY: lambda data: (
-        f"Your week until {datetime.fromisoformat(data['week_ends_at']):%-d %B}: "
-        f"{_chats(data['total'])}"
-    ),
-    Kind.ENDPOINT_OFF: lambda _data: "A webhook was switched off",
-    Kind.TEST: lambda _data: "Test of a webhook",
+    Kind.WEEK_100: lambda _data: _("This week’s allowance is used up"),
+    Kind.OVERFLOW: lambda _data: _("Boosts or credits pay now"),
+    Kind.LOW_CREDITS: _credits_left,
+    Kind.KEY_HABIT: _habit_broken,
+    Kind.SUMMARY: _of_the_week,
+    Kind.ENDPOINT_OFF: lambda _data: _("A webhook was switched off"),
+    Kind.TEST: lambda _data: _("Test of a webhook"),
 }
 _SENTENCES: dict[Kind, Callable[[dict[str, Any]], list[str]]] = {
     Kind.WEEK_50: _what_is_left,

@@ -106,11 +106,11 @@ def _begins_anew(data: dict[str, Any]) -> str:
 
 
 def _chats(number: int) -> str:
-    return ngettext("%(count)s chat", "%(count)s chats", number) % {"count": f"{number:,}"}
+    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": f"{number:,}"}
 
 
 def _credits(number: int) -> str:
-    return ngettext("%(count)s credit", "%(count)s credits", number) % {"count": f"{number:,}"}
+    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": f"{number:,}"}
 
 
 def _moment(text: str) -> str:
@@ -119,9 +119,7 @@ def _moment(text: str) -> str:
 
 def _credits_left(data: dict[str, Any]) -> str:
     left = max(0, data["credits_left"])
-    return ngettext("%(count)s credit left", "%(count)s credits left", left) % {
-        "count": f"{left:,}"
-    }
+    return ngettext("%(n)s credit left", "%(n)s credits left", left) % {"n": f"{left:,}"}
 
 
 def _habit_broken(data: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ def test_dollars_become_cents(typed: str, cents: int) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ("", "This field is required."),
+        ("", "Fill this in."),
         ("five", "Write an amount in dollars, as 5 or 5.50."),
         ("5,50", "Write an amount in dollars"),
         ("1,2000", "Write an amount in dollars"),

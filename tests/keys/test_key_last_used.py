@@ -14,8 +14,14 @@ from tests.keys.acts import ask_gate
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def rows(browser: Client) -> str:
+    """The list itself: a form beside it has keys that never end."""
+    page = browser.get(reverse("keys")).content.decode()
+    return page[page.index("<tbody") : page.index("</tbody")]
+
+
 def test_an_unused_key_was_never_used(owner_client: Client, issued: tuple[ApiKey, str]) -> None:
-    assert "Never" in owner_client.get(reverse("keys")).content.decode()
+    assert "Never" in rows(owner_client)
 
 
 def test_a_used_key_shows_when_after_the_drain(
@@ -29,9 +35,8 @@ def test_a_used_key_shows_when_after_the_drain(
     assert key.last_used_at
     # Milliseconds are what the gate knows.
     assert before - timedelta(milliseconds=1) <= key.last_used_at <= timezone.now()
-    page = owner_client.get(reverse("keys")).content.decode()
-    assert "Never" not in page
-    assert f"{key.last_used_at:%H:%M}" in page
+    assert "Never" not in rows(owner_client)
+    assert f"{key.last_used_at:%H:%M}" in rows(owner_client)
 
 
 def test_a_look_is_no_use(issued: tuple[ApiKey, str]) -> None:

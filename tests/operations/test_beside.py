@@ -5,7 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from benchmark import beside
-from benchmark.beside import ALONE, BROWSERS, BUSY, QUIET, STEADY, Beside
+from benchmark.beside import ALONE, BROWSERS, BUSY, LARGE, QUIET, STEADY, Beside
 from benchmark.generator import Generator
 from benchmark.pages import FRONT, PAGES
 from benchmark.sample import Sample
@@ -24,18 +24,20 @@ def test_the_worst_round_is_held_against_the_aim() -> None:
         # The last is the largest, and not the worst of its round.
         STEADY: runs(20, 80, 100),
         BUSY: runs(30, 60, 120),
+        LARGE: runs(10, 50, 40),
     }
     assert beside.times(found, STEADY, ALONE) == [2, 4, 2.5]
-    steady, busy, drained = beside.aims_of(found)
+    steady, busy, large, drained = beside.aims_of(found)
     assert (steady.found, steady.is_met) == (4, False)
     assert (busy.found, busy.is_met) == (3, True)
+    assert (large.found, large.is_met) == (2.5, True)
     assert (drained.found, drained.is_met) == (1, True)
 
 
 def test_a_round_in_which_nobody_was_answered_meets_no_aim() -> None:
     nobody = [Beside(p50_ms=0.0, p99_ms=0.0, failures=6_000)]
-    found = {ALONE: runs(10), QUIET: nobody, STEADY: runs(10), BUSY: nobody}
-    steady, busy, drained = beside.aims_of(found)
+    found = {ALONE: runs(10), QUIET: nobody, STEADY: runs(10), BUSY: nobody, LARGE: runs(10)}
+    steady, busy, _, drained = beside.aims_of(found)
     assert steady.is_met
     assert (busy.found, busy.is_met) == (math.inf, False)
     assert (drained.found, drained.is_met) == (math.inf, False)

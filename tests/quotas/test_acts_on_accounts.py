@@ -124,16 +124,16 @@ def test_an_old_form_does_not_suspend_an_account_again(
 @pytest.mark.parametrize(
     ("act", "changes", "words"),
     [
-        ("boost", {"chats": 0}, "greater than or equal to 1"),
-        ("boost", {"days": 4_000}, "less than or equal to 3660"),
-        ("boost", {"chats": "many"}, "Enter a whole number."),
+        ("boost", {"chats": 0}, "Give 1 or more."),
+        ("boost", {"days": 4_000}, "Give 3660 or less."),
+        ("boost", {"chats": "many"}, "Write a whole number, in digits."),
         ("credits", {"credits": 0}, "0 changes nothing"),
-        ("credits", {"credits": "1.5"}, "Enter a whole number."),
-        ("credits", {"reason": "x" * 201}, "at most 200 characters"),
-        ("plan", {"plan": 0}, "Select a valid choice."),
+        ("credits", {"credits": "1.5"}, "Write a whole number, in digits."),
+        ("credits", {"reason": "x" * 201}, "Write 200 characters at most"),
+        ("plan", {"plan": 0}, "This is none of the choices."),
         ("suspend", {"reason": "  "}, "Say why"),
-        ("suspend", {"submission": "x"}, "Enter a valid UUID."),
-        ("suspend", {"submission": "\0"}, "Enter a valid UUID."),
+        ("suspend", {"submission": "x"}, "This is no identifier"),
+        ("suspend", {"submission": "\0"}, "This is no identifier"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_its_field(

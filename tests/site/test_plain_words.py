@@ -38,7 +38,9 @@ def all_forms(admin_user: User) -> dict[str, type[Any]]:
     request.user = admin_user
     for model, shown in admin.site._registry.items():
         assert isinstance(shown, ModelAdmin)
-        found[f"admin of {model.__name__}"] = shown.get_form(request)
+        if shown.has_add_permission(request):
+            found[f"admin of {model.__name__}, added"] = shown.get_form(request)
+        found[f"admin of {model.__name__}"] = shown.get_form(request, change=True)
     return found
 
 

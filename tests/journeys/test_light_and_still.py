@@ -130,6 +130,21 @@ def test_pages_fit_the_narrowest_windows_and_those_that_are_magnified(
     assert {path: wide for path, wide in found.items() if wide > 0} == {}
 
 
+@pytest.mark.parametrize("width", [390])
+def test_pages_stand_from_right_to_left(context: BrowserContext, site: RunningSite) -> None:
+    page = context.new_page()
+    found = {}
+    for path in every_page(page, site):
+        page.evaluate("document.documentElement.dir = 'rtl'")
+        # What stands too far to the left is cut off there, and cannot be scrolled to.
+        found[path] = page.evaluate("""
+            Math.max(0, ...[...document.querySelectorAll("main *, header *, footer *")]
+                .filter((it) => it.checkVisibility() && it.scrollWidth <= it.clientWidth + 1)
+                .map((it) => -it.getBoundingClientRect().left))
+        """)
+    assert {path: beyond for path, beyond in found.items() if beyond > 1} == {}
+
+
 def test_what_pays_can_be_told_apart_in_the_systems_few_colours(
     chromium: Browser, site: RunningSite
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from quotas.strip import CELL_HEIGHT, CELL_WIDTH, Run, round_numbers
+from quotas.strip import CELL_HEIGHT, CELL_WIDTH, Run, round_numbers, runs_of
 
 # Cells of a row, and how many there are at most.
 _COLUMNS, _AT_MOST = 30, 60
@@ -36,11 +36,7 @@ class Coming:
     @property
     def runs(self) -> list[Run]:
         """One a row."""
-        starts = range(0, self._cells, _COLUMNS)
-        return [
-            Run(self.kind, 0, row, min(_COLUMNS, self._cells - start))
-            for row, start in enumerate(starts)
-        ]
+        return list(runs_of(self.kind, 0, self._cells, _COLUMNS))
 
     @property
     def width(self) -> int:

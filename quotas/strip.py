@@ -45,14 +45,12 @@ class Amounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """Cells of one kind, side by side. In cells from the left and top."""
+class Placed:
+    """Something in the picture. In cells from the left and top."""
 
     kind: str
     column: int
     row: int
-    length: int
-    is_coming: bool = False
 
     @property
     def x(self) -> int:
@@ -64,29 +62,24 @@ class Run:
         """How far down it is, as drawn."""
         return self.row * CELL_HEIGHT
 
+
+@dataclass(frozen=True, slots=True)
+class Run(Placed):
+    """Cells of one kind, side by side."""
+
+    length: int
+    is_coming: bool = False
+
     @property
     def width(self) -> int:
         """How long it is, as drawn."""
         return self.length * CELL_WIDTH
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Placed):
     """Between two cells: "now", where an even week would be, or "reset", where the week ends."""
 
-    kind: str
-    column: int
-    row: int
-
-    @property
-    def x(self) -> int:
-        """Where it stands, as drawn."""
-        return self.column * CELL_WIDTH
-
-    @property
-    def y(self) -> int:
-        """How far down it begins, as drawn."""
-        return self.row * CELL_HEIGHT
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +149,7 @@ def strip_of(amounts: Amounts, *, columns: int, rows: int) -> Strip:
         if breaks:
             at = -(-at // columns) * columns
         for kind, cells, is_coming in block:
-            runs += _runs(kind, at, cells, columns, is_coming=is_coming)
+            runs += runs_of(kind, at, cells, columns, is_coming=is_coming)
             at += cells
     return Strip(
         tuple(runs),
@@ -185,7 +178,10 @@ def _blocks(amounts: Amounts, a_cell: int) -> list[list[tuple[str, int, bool]]]:
     ]
 
 
-def _runs(kind: str, at: int, cells: int, columns: int, *, is_coming: bool) -> Iterator[Run]:
+def runs_of(
+    kind: str, at: int, cells: int, columns: int, *, is_coming: bool = False
+) -> Iterator[Run]:
+    """So many cells of one kind from the cell `at` on, row by row."""
     while cells > 0:
         row, column = divmod(at, columns)
         length = min(cells, columns - column)

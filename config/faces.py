@@ -153,12 +153,13 @@ def _subset(face: Face, path: Path) -> None:
     options.hinting = False
     options.layout_features = list(face.features)
     source = distribution(face.package).locate_file(face.source)
-    font = subset.load_font(str(source), options)
-    cut = subset.Subsetter(options)
-    cut.populate(unicodes=signs(face.ranges))
-    cut.subset(font)
-    font = instancer.instantiateVariableFont(font, dict(face.axes))
-    subset.save_font(font, str(path), options)
+    # In place: a copy would read the file by itself, and leave it open.
+    with subset.load_font(str(source), options) as font:
+        cut = subset.Subsetter(options)
+        cut.populate(unicodes=signs(face.ranges))
+        cut.subset(font)
+        instancer.instantiateVariableFont(font, dict(face.axes), inplace=True)
+        subset.save_font(font, str(path), options)
 
 
 def signs(ranges: str) -> set[int]:

@@ -59,6 +59,22 @@ class User(AbstractBaseUser, PermissionsMixin):
         editable=False,
         help_text="Made at a start and shown there; nobody has chosen another yet.",
     )
+    language = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Chosen at the foot of a page, for every page and mail.",
+    )
+    browser_language = models.CharField(
+        max_length=8,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Of the last time they signed in: that of mails, while they choose none.",
+    )
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -104,6 +120,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Set a password, which is from now on one that somebody chose."""
         super().set_password(raw_password)
         self.has_first_password = False
+
+    def choose_language(self, language: str) -> None:
+        """Keep the language that the person chose, as LANGUAGES names it."""
+        self.language = language
+        self.save(update_fields=["language"])
+
+    def note_browser_language(self, language: str) -> None:
+        """Keep the language of the pages that they read."""
+        if language != self.browser_language:
+            self.browser_language = language
+            self.save(update_fields=["browser_language"])
 
     def get_full_name(self) -> str:
         """What to call the user in a sentence."""

@@ -5,7 +5,10 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.formats import get_format
 from django.utils.translation import gettext as _
+
+from accounts.numbers import thousands
 
 # “5”, “5.5”, “5.50”, “$1,200”: a comma is of thousands only, so that “5,50” is not 550 dollars.
 _AMOUNT = re.compile(r"\$?\s?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]{1,2}))?")
@@ -13,10 +16,12 @@ _DIGITS_AT_MOST = 12
 
 
 def dollars(cents: int) -> str:
-    """Cents as “$5” or “$5.50”."""
-    sign = "-" if cents < 0 else ""
+    """Cents as “$5” or “$5.50”; in German “5 $” or “5,50 $”."""
     whole, rest = divmod(abs(cents), 100)
-    return f"{sign}${whole:,}.{rest:02d}" if rest else f"{sign}${whole:,}"
+    amount = thousands(whole)
+    if rest:
+        amount += f"{get_format('DECIMAL_SEPARATOR')}{rest:02d}"
+    return ("-" if cents < 0 else "") + _("$%(amount)s") % {"amount": amount}
 
 
 class DollarField(forms.Field):

@@ -6,6 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from gate.terms.names import CannotName, clean_name, mend_name
 
@@ -79,7 +80,7 @@ class NameFormField(forms.CharField):
         text = super().to_python(value)
         if not text:
             return text
-        return _clean(text, self.longest, self._parts, str(self.label or "Name").capitalize())
+        return _clean(text, self.longest, self._parts, str(self.label or _("Name")).capitalize())
 
 
 def name_check(name: str, *, may_be_empty: bool = False) -> models.CheckConstraint:
@@ -114,4 +115,4 @@ def _clean(value: str, longest: int, parts: int, label: str) -> str:
     try:
         return clean_name(value, longest=longest, parts=parts, label=label)
     except CannotName as error:
-        raise ValidationError(str(error), code="name") from None
+        raise ValidationError(_(error.sentence), code="name", params=error.gaps) from None

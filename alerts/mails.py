@@ -9,6 +9,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from accounts import language
 from accounts.models import Membership
 from accounts.site_address import site_address
 from alerts import wording
@@ -28,6 +29,11 @@ def may_have(delivery: Delivery) -> bool:
 def write(delivery: Delivery) -> EmailMultiAlternatives:
     """The mail of one delivery. However often it is written, it has one Message-ID."""
     assert delivery.user is not None
+    with language.spoken_to(delivery.user):
+        return _written(delivery, to=delivery.user.email)
+
+
+def _written(delivery: Delivery, *, to: str) -> EmailMultiAlternatives:
     alert = delivery.alert
     name = "summary" if alert.kind == Kind.SUMMARY else "alert"
     context = _context(alert)
@@ -37,7 +43,7 @@ def write(delivery: Delivery) -> EmailMultiAlternatives:
         f"{context['heading']} · {alert.account.name}",
         render_to_string(f"alerts/email/{name}_message.txt", context),
         settings.DEFAULT_FROM_EMAIL,
-        [delivery.user.email],
+        [to],
         headers={
             # Mailboxes that look show a mail of the same id once.
             "Message-ID": f"<alert-{alert.pk.hex}-{delivery.pk}@{host}>",

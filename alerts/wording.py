@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.utils.dateformat import format as formatted
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.numbers import thousands
 from alerts.models import Alert, Kind
 
 
@@ -37,7 +38,7 @@ def _what_is_left(data: dict[str, Any]) -> list[str]:
     else:
         then = _("There is no boost and no credit: after the allowance, requests are refused.")
     used = _("%(used)s of %(cap)s are used.") % {
-        "used": f"{data['used']:,}",
+        "used": thousands(data["used"]),
         "cap": _chats(data["cap"]),
     }
     spare = {"boosts": _chats(boosts), "credits": _credits(credits)}
@@ -84,7 +85,7 @@ def _key_habit(data: dict[str, Any]) -> list[str]:
         "masked": data["masked"],
         "chats": _chats(data["chats"]),
         "day": data["day"],
-        "usual": f"{data['usual']:,}",
+        "usual": thousands(data["usual"]),
     }
     return [
         sent % said,
@@ -106,20 +107,20 @@ def _begins_anew(data: dict[str, Any]) -> str:
 
 
 def _chats(number: int) -> str:
-    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": f"{number:,}"}
+    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": thousands(number)}
 
 
 def _credits(number: int) -> str:
-    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": f"{number:,}"}
+    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
 
 
 def _moment(text: str) -> str:
-    return f"{formatted(datetime.fromisoformat(text), 'l j F, H:i')} UTC"
+    return f"{date_format(datetime.fromisoformat(text), 'LONG_WEEKDAY_AND_TIME_FORMAT')} UTC"
 
 
 def _credits_left(data: dict[str, Any]) -> str:
     left = max(0, data["credits_left"])
-    return ngettext("%(n)s credit left", "%(n)s credits left", left) % {"n": f"{left:,}"}
+    return ngettext("%(n)s credit left", "%(n)s credits left", left) % {"n": thousands(left)}
 
 
 def _habit_broken(data: dict[str, Any]) -> str:
@@ -128,7 +129,7 @@ def _habit_broken(data: dict[str, Any]) -> str:
 
 def _of_the_week(data: dict[str, Any]) -> str:
     return _("Your week until %(day)s: %(chats)s") % {
-        "day": formatted(datetime.fromisoformat(data["week_ends_at"]), "j F"),
+        "day": date_format(datetime.fromisoformat(data["week_ends_at"]), "LONG_DAY_FORMAT"),
         "chats": _chats(data["total"]),
     }
 

@@ -1,6 +1,11 @@
 """The products of a first start. What exists already is the admin's and stays."""
 
+from django.utils.translation import gettext_noop as _
+
 from billing.models import Product
+
+# In dollars.
+_CREDITS = ((5, _("500 credits")), (20, _("2,000 credits")), (50, _("5,000 credits")))
 
 
 def seed_products() -> None:
@@ -9,20 +14,20 @@ def seed_products() -> None:
         return
     Product.objects.create(
         slug="weekly-boost",
-        name="Weekly Boost",
+        name=_("Weekly Boost"),
         kind=Product.Kind.BOOST,
         price_cents=500,
         chats=500,
         valid_days=7,
-        summary="500 more chats, for seven days from the moment you buy.",
+        summary=_("500 more chats, for seven days from the moment you buy."),
     )
-    for position, dollars in enumerate((5, 20, 50), start=1):
+    for position, (dollars, name) in enumerate(_CREDITS, start=1):
         Product.objects.create(
             slug=f"credits-{dollars}",
-            name=f"{dollars * 100:,} credits",
+            name=name,
             kind=Product.Kind.CREDITS,
             price_cents=dollars * 100,
             credits=dollars * 100,
-            summary="Pays for chats once allowance and boosts are used.",
+            summary=_("Pays for chats once allowance and boosts are used."),
             position=position,
         )

@@ -1,4 +1,5 @@
 from django.apps import AppConfig, apps
+from django.conf import settings
 
 
 class SiteConfig(AppConfig):
@@ -9,6 +10,12 @@ class SiteConfig(AppConfig):
     verbose_name = "Site"
 
     def ready(self) -> None:
+        if settings.USE_I18N:
+            # The gate says nothing in other languages, and need not read what compiles them.
+            from config.compiling import compile_words  # noqa: PLC0415
+
+            source, compiled = settings.LOCALE_PATHS
+            compile_words(source, to=compiled)
         # The first app of all: before any other's forms and admin are read, whose bases are
         # generic to the type checker and not to Python. The gate has none, and reads none.
         if apps.is_installed("django.contrib.admin"):

@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from accounts.current import membership_of
+from config.public_pages import has_session
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -18,6 +19,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
     return {
         "site_name": "sansxel",
+        "has_session": has_session(request),
         "is_development": settings.IS_DEVELOPMENT,
         # Only pages that show it pay for the query.
         "current_account": SimpleLazyObject(current_account),

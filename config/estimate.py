@@ -7,6 +7,7 @@ from django import forms
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.numbers import thousands
 from billing.estimating import CHATS_AT_MOST, Way, offers_of, ways
 from billing.models import Product
 from quotas.models.plans import Plan
@@ -27,7 +28,7 @@ class EstimateForm(forms.Form):
             ("required", "invalid", "min_value", "max_value"),
             format_lazy(
                 _("Chats a week must be a whole number from 1 to {most}."),
-                most=f"{CHATS_AT_MOST:,}",
+                most=thousands(CHATS_AT_MOST),
             ),
         ),
         widget=forms.NumberInput(attrs={"inputmode": "numeric"}),

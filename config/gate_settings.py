@@ -21,3 +21,5 @@ TEMPLATES = []
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 # There are no addresses of Django here: `config.asgi` knows its own.
 ROOT_URLCONF = ""
+# What programs read is English.
+USE_I18N = False

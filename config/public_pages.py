@@ -10,6 +10,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response, patch_vary_headers
+from django.utils.translation import get_language
 
 View = Callable[[HttpRequest], HttpResponse]
 
@@ -36,8 +37,13 @@ class _Made:
     etag: str
 
 
-# By path; of this process.
-_made: dict[str, _Made] = {}
+# By language and path; of this process.
+_made: dict[tuple[str, str], _Made] = {}
+
+
+def has_session(request: HttpRequest) -> bool:
+    """Whether a page is made for this one visitor, and may have a token of theirs."""
+    return settings.SESSION_COOKIE_NAME in request.COOKIES
 
 
 def public_page(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
@@ -48,7 +54,7 @@ def public_page(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
 
     @wraps(view)
     def answer(request: HttpRequest) -> HttpResponseBase:
-        if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        if has_session(request):
             return view(request)
         page = _page(view, request)
         response = HttpResponse(page.body)
@@ -62,11 +68,12 @@ def public_page(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
 
 def _page(view: View, request: HttpRequest) -> _Made:
     version = _version()
-    page = _made.get(request.path)
+    which = get_language() or "", request.path
+    page = _made.get(which)
     if page is None or page.version != version:
         body = view(request).content
         page = _Made(version, body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-        _made[request.path] = page
+        _made[which] = page
     return page
 
 

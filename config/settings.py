@@ -13,7 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from kombu import Queue
 
-from config import environment
+from config import environment, words
 from gate.service import limits
 from gate.terms.key_text import Pepper
 
@@ -172,6 +172,7 @@ MIDDLEWARE = [
     "config.request_ids.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "config.languages.LanguageMiddleware",
     "config.one_address.OneAddressMiddleware",
     "config.private_pages.PrivatePagesMiddleware",
     "config.outages.OutageMiddleware",
@@ -415,11 +416,24 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- pages ----------------------------------------------------------------------------------
 
-LANGUAGE_CODE = "en-us"
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+# Where words are kept once they are compiled: of any number of sites on a machine, if they say so.
+WORDS_DIR = Path(environment.text("WORDS_DIR", str(DATA_DIR / "words")))
+# The first is what `makemessages` writes.
+LOCALE_PATHS = [
+    BASE_DIR / "locale",
+    words.folder_of_compiled(BASE_DIR / "locale", within=WORDS_DIR),
+]
+LANGUAGE_COOKIE_NAME = "language"
+LANGUAGE_COOKIE_AGE = 365 * 24 * 3600
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SECURE = IS_HTTPS
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "config.formats"
 USE_TZ = True
-USE_I18N = False
+USE_I18N = True
 STATIC_URL = "/static/"
 STATIC_ROOT = Path(environment.text("STATIC_ROOT", str(DATA_DIR / "static")))
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from billing.webhook import webhook
 from config import pages
+from config.languages import choose_language
 
 handler500 = "config.outages.server_error"
 
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("quotas.urls")),
     path("", include("billing.urls")),
     path("", include("alerts.urls")),
+    path("language", choose_language, name="language"),
     path("stripe/webhook", webhook, name="stripe_webhook"),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),

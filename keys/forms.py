@@ -80,7 +80,7 @@ class NewKeyForm(forms.Form):
             # One that stands there twice is one.
             networks = list(dict.fromkeys(map(addresses.read_network, filter(None, lines))))
         except addresses.CannotReadNetwork as error:
-            raise forms.ValidationError(str(error)) from None
+            raise forms.ValidationError(_(error.sentence), params=error.gaps) from None
         if len(networks) > ADDRESSES_AT_MOST:
             raise forms.ValidationError(
                 _("A key may name %(count)s networks at most."), params={"count": ADDRESSES_AT_MOST}

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account, User
+from accounts.numbers import thousands
 from gate.service.trust import Trust
 from gate.terms import key_text
 from keys import projection
@@ -88,7 +89,7 @@ def issue_api_key(
         if active >= ACTIVE_KEYS_LIMIT:
             raise CannotIssueKey(
                 _("You have %(count)s active keys. Revoke one that you no longer use.")
-                % {"count": f"{ACTIVE_KEYS_LIMIT:,}"}
+                % {"count": thousands(ACTIVE_KEYS_LIMIT)}
             )
         key = ApiKey.objects.create(
             account=account,

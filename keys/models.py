@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from accounts.beginnings import beginnings_index
 from accounts.models import Account
 from accounts.names import NameField, name_check
+from accounts.numbers import thousands
 from gate.service.trust import Trust
 from gate.store import snapshots
 from gate.store.snapshots import KeyState
@@ -126,11 +127,11 @@ class ApiKey(models.Model):
         """What the key may do less than its account, or more than send requests; or empty."""
         limits = []
         if self.expires_at is not None:
-            day = date_format(self.expires_at, "j M Y")
+            day = date_format(self.expires_at, "DATE_FORMAT")
             limits.append(_("until %(day)s") % {"day": day})
         if self.weekly_cap is not None:
             cap = ngettext("%(count)s chat a week", "%(count)s chats a week", self.weekly_cap)
-            limits.append(cap % {"count": f"{self.weekly_cap:,}"})
+            limits.append(cap % {"count": thousands(self.weekly_cap)})
         if self.meters:
             limits.append(_("for %(meters)s") % {"meters": ", ".join(self.meters)})
         if self.addresses:

@@ -1,8 +1,12 @@
-"""The plans, packs, meters and models of a first start. What exists is the admin's and stays."""
+"""The plans, packs, meters and models of a first start. What exists is the admin's and stays.
+
+Their texts are kept in English; pages say them in other languages while an admin leaves them.
+"""
 
 from typing import Any
 
 from django.db import transaction
+from django.utils.translation import gettext_noop as _
 
 from gate.store.hot_state import PARTITIONS
 from partitions.models import Partition
@@ -19,56 +23,64 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         "Free",
         50,
         0,
-        "Try the API, build a first tool.",
-        ["As many keys as you need", "Usage by key, model and tag", "Boosts and credits on top"],
+        _("Try the API, build a first tool."),
+        [
+            _("As many keys as you need"),
+            _("Usage by key, model and tag"),
+            _("Boosts and credits on top"),
+        ],
     ),
     (
         "core",
         "Core",
         500,
         900,
-        "For a tool that you use every day.",
-        ["Everything in Free"],
+        _("For a tool that you use every day."),
+        [_("Everything in Free")],
     ),
     (
         "plus",
         "Plus",
         1_500,
         1_900,
-        "For people who build with it.",
-        ["Everything in Core"],
+        _("For people who build with it."),
+        [_("Everything in Core")],
     ),
     (
         "pro",
         "Pro",
         None,
         4_900,
-        "No weekly cap at all.",
-        ["Everything in Plus", "No cap to think of, no pack to switch on", "For one person"],
+        _("No weekly cap at all."),
+        [
+            _("Everything in Plus"),
+            _("No cap to think of, no pack to switch on"),
+            _("For one person"),
+        ],
     ),
     (
         "teams",
         "Teams",
         None,
         9_900,
-        "No weekly cap, for a team.",
-        ["Everything in Pro", "For a team that shares one account", "Usage by member"],
+        _("No weekly cap, for a team."),
+        [_("Everything in Pro"), _("For a team that shares one account"), _("Usage by member")],
     ),
     (
         "enterprise",
         "Enterprise",
         None,
         None,
-        "For your own terms.",
-        ["Everything in Teams", "Terms to suit you"],
+        _("For your own terms."),
+        [_("Everything in Teams"), _("Terms to suit you")],
     ),
 )
 
 # endpoint, name, description
 _MODELS = (
-    (AIModel.Endpoint.CHAT, "sansxel-chat", "Answers in words."),
-    (AIModel.Endpoint.IMAGES, "sansxel-image", "Makes a picture of a prompt."),
-    (AIModel.Endpoint.VOICE, "sansxel-voice", "Reads a text aloud."),
+    (AIModel.Endpoint.CHAT, "sansxel-chat", _("Answers in words.")),
+    (AIModel.Endpoint.IMAGES, "sansxel-image", _("Makes a picture of a prompt.")),
+    (AIModel.Endpoint.VOICE, "sansxel-voice", _("Reads a text aloud.")),
 )
 
 
@@ -87,7 +99,7 @@ def seed_catalogue(*, with_demo_prices: bool) -> None:
             slug=COPILOT_PRO_PACK,
             defaults={
                 "name": "Copilot Pro Pack",
-                "summary": "Lifts the weekly cap while it is on.",
+                "summary": _("Lifts the weekly cap while it is on."),
             },
         )
         is_first = not Plan.objects.exists()

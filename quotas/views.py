@@ -13,6 +13,7 @@ from django.http import (
 )
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -109,6 +110,7 @@ def _version(request: AccountRequest, *, at: datetime) -> str:
     fingerprint = fingerprint_of(request.account)
     if fingerprint is None:
         return ""
-    said = request.GET.urlencode(), request.session.get(_ZONE, ""), f"{at:%Y-%m-%dT%H:%M}"
+    zone, language = request.session.get(_ZONE, ""), get_language() or ""
+    said = request.GET.urlencode(), zone, language, f"{at:%Y-%m-%dT%H:%M}"
     text = "|".join((fingerprint, *said))
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'

@@ -38,6 +38,7 @@ def _start() -> None:
     os.environ["DATA_DIR"] = str(DATA_DIR)
     # Made once for all sites that tests start: it takes seconds.
     os.environ.setdefault("FACES_DIR", str(Path(sys.prefix) / "faces"))
+    os.environ.setdefault("WORDS_DIR", str(Path(sys.prefix) / "words"))
     # What Django's test client asks by.
     os.environ["SITE_URL"] = "http://testserver"
     # A place of our own for tmp_path: in the shared one, another run that begins takes away the

@@ -11,15 +11,17 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from accounts.money import dollars
+from accounts.numbers import thousands
 
 register = template.Library()
 register.filter(dollars)
+register.filter(thousands)
 
 
 @register.filter
-def thousands(number: int) -> str:
-    """A whole number as “1,500”."""
-    return f"{number:,}"
+def translated(text: str) -> str:
+    """What an admin wrote, in the language of the page where it is what every site begins with."""
+    return gettext(text) if text else ""
 
 
 @register.filter
@@ -46,7 +48,7 @@ def ago(moment: datetime, now: datetime | None = None) -> SafeString:
 
     The exact moment is in the title. Not for pages that are kept: it is true when it is made.
     """
-    exact = formatted(moment, "j M Y, H:i")
+    exact = formatted(moment, "DATETIME_FORMAT")
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',
         formatted(moment, "c"),
@@ -80,7 +82,7 @@ def in_words(moment: datetime, *, now: datetime) -> str:
         if distance < below:
             count = int(distance.total_seconds()) // seconds
             return (_SOON if away > timedelta() else _AGO)[unit](count)
-    return formatted(moment, "j M Y")
+    return formatted(moment, "DATE_FORMAT")
 
 
 _AGO = {

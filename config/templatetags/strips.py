@@ -14,7 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.current import membership_of
-from config.templatetags.display import chats, thousands
+from accounts.numbers import thousands
+from config.templatetags.display import chats
 from quotas.standing import Left, left_of
 from quotas.strip import (
     ALLOWANCE,

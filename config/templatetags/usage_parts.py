@@ -5,7 +5,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from django import template
-from django.utils.dateformat import format as formatted
+from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -53,7 +53,7 @@ def page_address(question: Question, step: int) -> str:
 @register.simple_tag
 def here(moment: datetime, zone: ZoneInfo) -> SafeString:
     """A moment as the reader's clock shows it."""
-    shown = formatted(moment.astimezone(zone), "D j M Y, H:i")
+    shown = date_format(moment.astimezone(zone), "DAY_AND_MOMENT_FORMAT")
     ends = " UTC" if zone.key == "UTC" else ""
     return format_html('<time datetime="{}">{}{}</time>', moment.isoformat(), shown, ends)
 
@@ -107,7 +107,7 @@ def _cell(cell: DrawnCell | None, question: Question) -> SafeString:
         '<td><a class="l{}" href="{}" title="{}"><span class="visually-hidden">{}</span></a></td>',
         cell.level,
         day_address(question, cell.day),
-        f"{formatted(cell.day, 'D j M')}: {words}",
+        f"{date_format(cell.day, 'DAY_FORMAT')}: {words}",
         words,
     )
 

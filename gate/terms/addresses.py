@@ -8,6 +8,9 @@ is mapped into IPv6, and says no to everything else.
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
+from gate.terms.told import Told
+from gate.terms.told import gettext_noop as _
+
 _MAPPED = 0xFFFF << 32
 _MAPPED_BITS = 96
 _HIGHEST_PORT = 65_535
@@ -20,7 +23,7 @@ _ZONE = re.compile(r"(.*:.*)%[A-Za-z0-9._~-]+")
 Network = IPv4Network | IPv6Network
 
 
-class CannotReadNetwork(ValueError):
+class CannotReadNetwork(Told, ValueError):
     """The text is no network that a key can be bound to; the message says why, to people."""
 
 
@@ -78,7 +81,11 @@ def read_network(text: str) -> str:
         raise _what_is_wrong_with(text) from None
     if not network.prefixlen:
         raise CannotReadNetwork(
-            f"“{text}” is every address. Leave the field empty for a key that works from anywhere."
+            _(
+                "“%(text)s” is every address. Leave the field empty for a key that works from "
+                "anywhere."
+            ),
+            text=text,
         )
     return str(network)
 
@@ -99,15 +106,26 @@ def _what_is_wrong_with(text: str) -> CannotReadNetwork:
     except ValueError:
         return _no_network(text)
     if not network.prefixlen:
-        return CannotReadNetwork(f"“{text}” would be every address. Write {one} for this one only.")
+        return CannotReadNetwork(
+            _("“%(text)s” would be every address. Write %(one)s for this one only."),
+            text=text,
+            one=one,
+        )
     return CannotReadNetwork(
-        f"“{text}” is an address inside a network. Write {network} for the whole network, "
-        f"or {one} for this address only."
+        _(
+            "“%(text)s” is an address inside a network. Write %(network)s for the whole network, "
+            "or %(one)s for this address only."
+        ),
+        text=text,
+        network=network,
+        one=one,
     )
 
 
 def _no_network(text: str) -> CannotReadNetwork:
-    return CannotReadNetwork(f"“{text}” is no address or network. Write 192.0.2.7 or 192.0.2.0/24.")
+    return CannotReadNetwork(
+        _("“%(text)s” is no address or network. Write 192.0.2.7 or 192.0.2.0/24."), text=text
+    )
 
 
 def _unmapped(network: Network) -> Network:

@@ -7,6 +7,9 @@ them.
 
 import unicodedata
 
+from gate.terms.told import Told
+from gate.terms.told import gettext_noop as _
+
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _JOINERS = {_ZWNJ, _ZWJ}
 _DIRECTION = {
@@ -28,9 +31,15 @@ _MARKS = {"Mn", "Mc", "Me"}
 _UNJOINED = ("LATIN", "GREEK", "CYRILLIC", "HEBREW", "CJK", "HANGUL", "HIRAGANA", "KATAKANA")
 # Nothing that is written stacks more.
 _MARKS_AT_MOST = 6
-_UNSEEN = "must not have characters that cannot be seen"
-_BREAKS = "must not have line breaks, tabs or other control characters"
-_MEANINGLESS = "must not have characters that mean nothing to others"
+# With the character that is in the way.
+_UNSEEN = _("%(label)s must not have characters that cannot be seen (%(character)s).")
+_BREAKS = _(
+    "%(label)s must not have line breaks, tabs or other control characters (%(character)s)."
+)
+_MEANINGLESS = _("%(label)s must not have characters that mean nothing to others (%(character)s).")
+_TURNS = _("%(label)s must not have characters that change the direction of text (%(character)s).")
+_BARE_MARK = _("%(label)s must not have marks without a letter before them (%(character)s).")
+_TOO_LONG = _("%(label)s may have at most %(longest)s characters.")
 _BY_CATEGORY = {
     **dict.fromkeys(("Cc", "Zl", "Zp"), _BREAKS),
     **dict.fromkeys(("Cs", "Co"), _MEANINGLESS),
@@ -38,7 +47,7 @@ _BY_CATEGORY = {
 }
 
 
-class CannotName(Exception):
+class CannotName(Told):
     """The text is no name; the message says why and names the field."""
 
 
@@ -49,19 +58,19 @@ def clean_name(text: str, *, longest: int, parts: int, label: str = "Name") -> s
     """
     # Before the work on it: a megabyte is no name.
     if len(text) > 10 * parts:
-        raise CannotName(f"{label} may have at most {longest} characters.")
+        raise CannotName(_TOO_LONG, label=label, longest=longest)
     name = _tidy(text)
     if not name:
-        raise CannotName(f"{label} must not be empty or only blanks.")
+        raise CannotName(_("%(label)s must not be empty or only blanks."), label=label)
     for index, character in enumerate(name):
         if reason := _why_not(name, index):
-            raise CannotName(f"{label} {reason} (U+{ord(character):04X}).")
+            raise CannotName(reason, label=label, character=f"U+{ord(character):04X}")
     if not any(unicodedata.category(character)[0] in "LNPS" for character in name):
-        raise CannotName(f"{label} must have something that can be seen.")
+        raise CannotName(_("%(label)s must have something that can be seen."), label=label)
     if _longest_stack(name) > _MARKS_AT_MOST:
-        raise CannotName(f"{label} has too many marks on one letter.")
+        raise CannotName(_("%(label)s has too many marks on one letter."), label=label)
     if visible_length(name) > longest or len(name) > parts:
-        raise CannotName(f"{label} may have at most {longest} characters.")
+        raise CannotName(_TOO_LONG, label=label, longest=longest)
     return name
 
 
@@ -109,13 +118,13 @@ def _why_not(name: str, index: int) -> str:
     if character in _SEEN_FORMATS or _is_needed_where_it_stands(name, index):
         reason = ""
     elif character in _DIRECTION:
-        reason = "must not have characters that change the direction of text"
+        reason = _TURNS
     elif character in _INVISIBLE or _is_selector(character):
         reason = _UNSEEN
     elif ord(character) & 0xFFFE == 0xFFFE:
         reason = _MEANINGLESS
     elif category in _MARKS and (index == 0 or name[index - 1] == " "):
-        reason = "must not have marks without a letter before them"
+        reason = _BARE_MARK
     else:
         reason = _BY_CATEGORY.get(category, "")
     return reason

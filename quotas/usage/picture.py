@@ -11,6 +11,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts.numbers import thousands
 from quotas.models.used import Source
 from quotas.standing import Standing
 from quotas.usage.forecast import Forecast
@@ -58,7 +59,11 @@ class DrawnBar:
             )
         else:
             words = ngettext("%(when)s: %(count)s chat", "%(when)s: %(count)s chats", self.total)
-        told = {"when": self.name, "count": f"{self.total:,}", "refused": f"{self.refused:,}"}
+        told = {
+            "when": self.name,
+            "count": thousands(self.total),
+            "refused": thousands(self.refused),
+        }
         return words % told
 
     def of(self, kind: str) -> int:
@@ -115,8 +120,8 @@ def _parts(sources: Mapping[str, int], peak: int) -> Iterator[Part]:
 
 def _name(bar: Bar, span: Span) -> str:
     if span.shape is Shape.HOURS:
-        return date_format(bar.local, "D j M, H:i")
-    day = date_format(bar.local, "D j M")
+        return date_format(bar.local, "DAY_AND_TIME_FORMAT")
+    day = date_format(bar.local, "DAY_FORMAT")
     ends = bar.ends_at.astimezone(span.zone)
     since, until = f"{bar.local:%H:%M}", f"{ends:%H:%M}"
     is_first = bar is span.bars[0] and since != "00:00"
@@ -135,7 +140,7 @@ def _name(bar: Bar, span: Span) -> str:
 def _label(bar: Bar, span: Span) -> str:
     if span.shape is Shape.HOURS:
         return f"{bar.local:%H:%M}"
-    return date_format(bar.local, "D j" if len(span.bars) <= 8 else "j M")
+    return date_format(bar.local, "SHORT_DAY_FORMAT" if len(span.bars) <= 8 else "MONTH_DAY_FORMAT")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,16 @@
     // Storage may be switched off: follow the system.
   }
 
+  const live = () => document.getElementById("live");
+  const word = (name) => live()?.dataset[name] ?? "";
   const announce = (text) => {
-    const live = document.getElementById("live");
-    if (live) live.textContent = text;
+    if (live()) live().textContent = text;
   };
 
   const nameToggle = () => {
     const next = themeOf() === "dark" ? "light" : "dark";
     for (const button of document.querySelectorAll("[data-theme-toggle]"))
-      button.setAttribute("aria-label", `Switch to ${next} theme`);
+      button.setAttribute("aria-label", next === "dark" ? button.dataset.toDark : button.dataset.toLight);
   };
 
   const switchTheme = () => {
@@ -51,7 +52,7 @@
   document.addEventListener("click", (event) => {
     if (!event.target.closest("a[aria-disabled=true]")) return;
     event.preventDefault();
-    announce("Copy it first");
+    announce(word("copyFirst"));
     document.querySelector("[data-lets-go]")?.focus();
   });
 
@@ -68,19 +69,22 @@
     }
     if (copied) letGo(button);
     button.dataset.label ||= button.textContent;
-    button.textContent = copied ? "Copied" : "Press Ctrl+C";
-    announce(copied ? "Copied" : "Selected. Press Control C to copy.");
+    button.textContent = word(copied ? "copied" : "press");
+    announce(word(copied ? "copied" : "selected"));
     setTimeout(() => {
       button.textContent = button.dataset.label;
       announce("");
     }, 2000);
   };
 
+  // As the reader's browser writes the language of the page: British English has no Nov 29.
+  const written = () => navigator.languages.find((tag) => tag.split("-")[0] === root.lang) ?? root.lang;
+
   const enrich = (part) => {
     for (const time of part.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
       if (isNaN(at) || !time.dateTime.includes("T")) continue;
-      const here = `${at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" })} your time`;
+      const here = `${at.toLocaleString(written(), { dateStyle: "medium", timeStyle: "short" })} ${word("yourTime")}`;
       // A time that is told as “3 hours ago” has the exact one there already.
       time.title = time.title.endsWith("UTC") ? `${time.title}, ${here}` : here;
     }

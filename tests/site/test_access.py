@@ -58,6 +58,7 @@ DECIDED = {
     "estimate": PUBLIC_PAGE,
     "reference": PUBLIC_PAGE,
     "quota_reference": PUBLIC_PAGE,
+    "language": Access(get=everybody("405"), post=everybody("400")),
     "healthz": PUBLIC_PAGE,
     "readyz": PUBLIC_PAGE,
     "dev_inbox": PUBLIC_PAGE,

@@ -27,6 +27,7 @@ DOES = {
     "estimate": None,
     "reference": None,
     "quota_reference": None,
+    "language": None,
     "healthz": None,
     "readyz": None,
     "dev_inbox": None,

@@ -1,24 +1,12 @@
 """What every page of ours keeps to: a strict policy, no third parties, little weight."""
 
 import gzip
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
-from uuid import uuid4
 
-import pytest
 from django.conf import settings
-from django.test import Client
-from django.urls import reverse
-from django.utils import timezone
 
-from accounts.models import User
-from alerts import raising
-from billing.models import Product, Purchase
-from billing.seed import seed_products
-from keys.models import ApiKey
-from tests.alerts.webhooks import endpoint_of
-from tests.site.answer import Answer
+from tests.site.every_page import Pages
 
 WEIGHT_LIMIT = 100 * 1024
 # Elements whose address the browser loads by itself.
@@ -61,98 +49,8 @@ class Page(HTMLParser):
             self.offences.append("text in <script>")
 
 
-@pytest.fixture
-def purchase(owner: User) -> Purchase:
-    """An order of the owner that was not paid yet."""
-    seed_products()
-    product = Product.objects.get(slug="weekly-boost")
-    return Purchase.objects.create(
-        account=owner.personal_account,
-        user=owner,
-        product=product,
-        product_name=product.name,
-        kind=product.kind,
-        amount_cents=product.price_cents,
-        chats=product.chats,
-        valid_days=product.valid_days,
-        submission=uuid4(),
-    )
-
-
-def post_key(client: Client, name: str, submission: object) -> Answer:
-    return client.post(reverse("key_create"), {"name": name, "submission": submission})
-
-
-@pytest.fixture
-def pages(
-    owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase
-) -> dict[str, Callable[[], Answer]]:
-    """Every page, as its owner or a visitor sees it."""
-    visitor = Client()
-    key, _ = issued
-    owner = purchase.user
-    assert owner is not None
-    endpoint = endpoint_of(purchase.account, owner, "https://example.com/hook")
-    raising.raise_test(endpoint, at=timezone.now())
-
-    def get(client: Client, name: str, *arguments: object) -> Callable[[], Answer]:
-        return lambda: client.get(reverse(name, args=arguments))
-
-    def post(client: Client, name: str) -> Callable[[], Answer]:
-        return lambda: client.post(reverse(name), {})
-
-    return {
-        **{f"{name} as a visitor": get(visitor, name) for name in PUBLIC},
-        **{name: get(owner_client, name) for name in (*PUBLIC[:6], *OWN)},
-        "refused sign-in": post(visitor, "account_login"),
-        "refused sign-up": post(visitor, "account_signup"),
-        "revoke": get(owner_client, "key_revoke", key.pk),
-        "new key": lambda: post_key(owner_client, "laptop", uuid4()),
-        "repeated key": lambda: post_key(owner_client, "laptop", key.submission),
-        "refused key": lambda: post_key(owner_client, "", uuid4()),
-        "purchase": get(owner_client, "purchase", purchase.pk),
-        "webhook": get(owner_client, "webhook", endpoint.pk),
-        "rotate": get(owner_client, "webhook_rotate", endpoint.pk),
-        "remove": get(owner_client, "webhook_remove", endpoint.pk),
-        "refused webhook": post(owner_client, "webhook_add"),
-        "no such purchase": get(owner_client, "purchase", uuid4()),
-        "no such page": lambda: visitor.get("/no/such/page"),
-        "refused form": lambda: Client(enforce_csrf_checks=True).post(reverse("account_login")),
-    }
-
-
-PUBLIC = (
-    "home",
-    "pricing",
-    "quickstart",
-    "estimate",
-    "reference",
-    "quota_reference",
-    "account_login",
-    "account_signup",
-    "account_reset_password",
-    "account_reset_password_done",
-    "account_email_verification_sent",
-    "account_inactive",
-    "dev_inbox",
-    "styleguide",
-)
-OWN = (
-    "keys",
-    "usage",
-    "billing",
-    "purchases",
-    "credits",
-    "alerts",
-    "account_email",
-    "account_change_password",
-    "account_reauthenticate",
-    "account_logout",
-)
-
-
 def test_every_page_sends_a_policy_without_exceptions(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name, visit in pages.items():
         response = visit()
@@ -171,14 +69,14 @@ def test_every_page_sends_a_policy_without_exceptions(
 
 
 def test_no_page_has_scripts_styles_or_handlers_of_its_own(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name, visit in pages.items():
         assert Page(visit().content.decode()).offences == [], name
 
 
 def test_no_page_loads_anything_from_elsewhere(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name, visit in pages.items():
         assets = Page(visit().content.decode()).assets
@@ -195,7 +93,7 @@ def test_no_stylesheet_loads_anything_from_elsewhere() -> None:
 
 
 def test_every_page_weighs_less_than_100_kilobytes(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name, visit in pages.items():
         html = visit().content
@@ -207,7 +105,7 @@ def test_every_page_weighs_less_than_100_kilobytes(
 
 
 def test_every_page_has_a_title_and_one_heading(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name, visit in pages.items():
         html = visit().content.decode()
@@ -217,7 +115,7 @@ def test_every_page_has_a_title_and_one_heading(
 
 
 def test_account_pages_are_kept_by_no_cache(
-    pages: dict[str, Callable[[], Answer]],
+    pages: Pages,
 ) -> None:
     for name in (
         "keys",

@@ -1,4 +1,16 @@
 # A clock of twelve hours is none of ours: all times are UTC, as on every other page.
-DATETIME_FORMAT = "j M Y H:i"
+DATETIME_FORMAT = "j M Y, H:i"
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i"
+MONTH_DAY_FORMAT = "j M"
+# Of ours, for whatever asks for them by name: `{{ moment|date:"LONG_DATE_FORMAT" }}`.
+LONG_DAY_FORMAT = "j F"
+LONG_DATE_FORMAT = "j F Y"
+LONG_DATETIME_FORMAT = "j F Y, H:i"
+SHORT_DAY_FORMAT = "D j"
+DAY_FORMAT = "D j M"
+DAY_AND_TIME_FORMAT = "D j M, H:i"
+DAY_AND_MOMENT_FORMAT = "D j M Y, H:i"
+WEEKDAY_DATE_FORMAT = "l j F Y"
+WEEKDAY_AND_TIME_FORMAT = "l j M, H:i"
+LONG_WEEKDAY_AND_TIME_FORMAT = "l j F, H:i"

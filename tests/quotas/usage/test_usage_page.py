@@ -217,6 +217,9 @@ def test_nothing_new_costs_nothing(
     gate.use(key, 1)
     answer = owner_client.get("/account/usage/now", headers={"If-None-Match": seen})
     assert answer.context["report"].total == 64
+    # And so is another language.
+    in_german = {"If-None-Match": answer.context["version"], "Accept-Language": "de"}
+    assert owner_client.get("/account/usage/now", headers=in_german).status_code == 200
 
 
 def standing(**changes: int | None) -> Standing:

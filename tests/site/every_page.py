@@ -1,0 +1,111 @@
+"""Every page of the site, as its owner or a visitor sees it."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import User
+from alerts import raising
+from billing.models import Product, Purchase
+from billing.seed import seed_products
+from keys.models import ApiKey
+from tests.alerts.webhooks import endpoint_of
+from tests.site.answer import Answer
+
+# Asked with more for the test client, if need be: `visit(headers={"Accept-Language": "de"})`.
+Pages = dict[str, Callable[..., Answer]]
+
+PUBLIC = (
+    "home",
+    "pricing",
+    "quickstart",
+    "estimate",
+    "reference",
+    "quota_reference",
+    "account_login",
+    "account_signup",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_email_verification_sent",
+    "account_inactive",
+    "dev_inbox",
+    "styleguide",
+)
+OWN = (
+    "keys",
+    "usage",
+    "billing",
+    "purchases",
+    "credits",
+    "alerts",
+    "account_email",
+    "account_change_password",
+    "account_reauthenticate",
+    "account_logout",
+)
+
+
+@pytest.fixture
+def purchase(owner: User) -> Purchase:
+    """An order of the owner that was not paid yet."""
+    seed_products()
+    product = Product.objects.get(slug="weekly-boost")
+    return Purchase.objects.create(
+        account=owner.personal_account,
+        user=owner,
+        product=product,
+        product_name=product.name,
+        kind=product.kind,
+        amount_cents=product.price_cents,
+        chats=product.chats,
+        valid_days=product.valid_days,
+        submission=uuid4(),
+    )
+
+
+@pytest.fixture
+def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) -> Pages:
+    """Every page, as its owner or a visitor sees it."""
+    visitor = Client()
+    key, _ = issued
+    owner = purchase.user
+    assert owner is not None
+    endpoint = endpoint_of(purchase.account, owner, "https://example.com/hook")
+    raising.raise_test(endpoint, at=timezone.now())
+
+    def get(client: Client, name: str, *arguments: object) -> Callable[..., Answer]:
+        return lambda **more: client.get(reverse(name, args=arguments), **more)
+
+    def post(
+        client: Client, name: str, fields: Callable[[], dict[str, object]] = dict
+    ) -> Callable[..., Answer]:
+        return lambda **more: client.post(reverse(name), fields(), **more)
+
+    return {
+        **{f"{name} as a visitor": get(visitor, name) for name in PUBLIC},
+        **{name: get(owner_client, name) for name in (*PUBLIC[:6], *OWN)},
+        "refused sign-in": post(visitor, "account_login"),
+        "refused sign-up": post(visitor, "account_signup"),
+        "revoke": get(owner_client, "key_revoke", key.pk),
+        "new key": post(
+            owner_client, "key_create", lambda: {"name": "laptop", "submission": uuid4()}
+        ),
+        "repeated key": post(
+            owner_client, "key_create", lambda: {"name": "laptop", "submission": key.submission}
+        ),
+        "refused key": post(
+            owner_client, "key_create", lambda: {"name": "", "submission": uuid4()}
+        ),
+        "purchase": get(owner_client, "purchase", purchase.pk),
+        "webhook": get(owner_client, "webhook", endpoint.pk),
+        "rotate": get(owner_client, "webhook_rotate", endpoint.pk),
+        "remove": get(owner_client, "webhook_remove", endpoint.pk),
+        "refused webhook": post(owner_client, "webhook_add"),
+        "no such purchase": get(owner_client, "purchase", uuid4()),
+        "no such page": lambda **more: visitor.get("/no/such/page", **more),
+        "refused form": post(Client(enforce_csrf_checks=True), "account_login"),
+    }

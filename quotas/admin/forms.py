@@ -6,6 +6,7 @@ from uuid import uuid4
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 
@@ -63,3 +64,18 @@ class OnceForm(forms.ModelForm[Any]):
     """A form whose repeated submit gives nothing twice."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+
+
+class ReasonedForm(OnceForm):
+    """What staff give from a list of grants asks why, as the acts of an account's page do."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What was given is only shown: then there is nothing to ask.
+        if reason := self.fields.get("note"):
+            reason.required = True
+            reason.label = _("Reason")
+            reason.help_text = _("Kept with what you give, for whoever asks later.")
+            reason.error_messages["required"] = _(
+                "Say why in “Reason”: it is kept with what you give."
+            )

@@ -8,15 +8,16 @@ from django.contrib import admin
 from django.db.models import DateTimeField, Model
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.large_lists import OfAccountsAdmin, in_period
 from quotas import grants
-from quotas.admin.forms import OnceForm, SplitMoment, person
+from quotas.admin.forms import ReasonedForm, SplitMoment, person
 from quotas.models.entitlements import PlanGrant
 from quotas.models.ledger import Boost, CreditEntry
 
 
-class BoostForm(OnceForm):
+class BoostForm(ReasonedForm):
     """A free boost, which must still be able to pay."""
 
     def clean_expires_at(self) -> datetime:
@@ -26,10 +27,19 @@ class BoostForm(OnceForm):
         return expires_at
 
 
+class CreditsForm(ReasonedForm):
+    """A line of the ledger, whose reason customers read."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if reason := self.fields.get("note"):
+            reason.help_text = _("Customers read it in their ledger; the history says it was you.")
+
+
 class GrantAdmin(OfAccountsAdmin[Any]):
     """Grants are added and never changed: a mistake is mended by another one."""
 
-    form = OnceForm
+    form = ReasonedForm
     autocomplete_fields = ("account",)
     formfield_overrides: ClassVar = {
         DateTimeField: {"form_class": forms.SplitDateTimeField, "widget": SplitMoment}
@@ -40,6 +50,14 @@ class GrantAdmin(OfAccountsAdmin[Any]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """What was given is kept in the history with its reason."""
+        if add:
+            return _("Added. Reason: %(reason)s.") % {"reason": form.cleaned_data["note"]}
+        return super().construct_change_message(request, form, formsets, add)
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """The hidden submission belongs to the form that adds, not to the page that shows."""
@@ -71,7 +89,7 @@ class BoostAdmin(GrantAdmin):
         obj.pk = boost.pk
 
 
-class PlanGrantForm(OnceForm):
+class PlanGrantForm(ReasonedForm):
     """A plan for a time, which may begin later."""
 
     end_now = forms.BooleanField(required=False, help_text="What it has beside it counts then.")
@@ -92,8 +110,6 @@ class PlanGrantForm(OnceForm):
             self.add_error("ends_at", "A plan must end in the future.")
         if ends_at and starts_at and ends_at <= starts_at:
             self.add_error("ends_at", "It must end after it begins.")
-        if "note" in self.fields and not data.get("note"):
-            self.add_error("note", "Say why: it is kept with the grant.")
         if data.get("end_now") and not data.get("end_note"):
             self.add_error("end_note", "Say why: it is kept with the grant.")
         if data.get("end_note") and "end_now" in self.fields and not data.get("end_now"):
@@ -162,6 +178,7 @@ class PlanGrantAdmin(GrantAdmin):
 class CreditEntryAdmin(GrantAdmin):
     """The ledger. Adding a line grants credits, or takes them with a negative amount."""
 
+    form = CreditsForm
     list_display = ("account", "credits", "kind", "created_at", "note")
     list_filter = ("kind", in_period("created_at"))
     fields = ("account", "credits", "note", "submission")
@@ -173,6 +190,6 @@ class CreditEntryAdmin(GrantAdmin):
             kind=CreditEntry.Kind.GRANT,
             at=timezone.now(),
             source_ref=f"admin:{form.cleaned_data['submission']}",
-            note=obj.note or f"By {request.user}",
+            note=obj.note,
         )
         obj.pk = entry.pk

@@ -167,6 +167,7 @@ def test_what_an_admin_changes_counts_for_the_next_chat(page: Page, site: Runnin
     page.get_by_label("Chats").fill("1")
     page.locator("#id_expires_at_0").fill("2099-01-01")
     page.locator("#id_expires_at_1").fill("00:00:00")
+    page.get_by_label("Reason").fill("Sorry for Tuesday")
     page.get_by_role("button", name="Save", exact=True).click()
     assert chat(site, key).status_code == 200
     assert chat(site, key).status_code == 429

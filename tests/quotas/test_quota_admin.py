@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -16,7 +17,7 @@ from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Meter, Plan, QuotaPolicy
 from quotas.standing import Standing
 from tests import entitled
-from tests.quotas.forms_of_the_admin import filled_in, post, saved
+from tests.quotas.forms_of_the_admin import filled_in, post, refused, saved
 from tests.quotas.live_gate import LiveGate
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -96,25 +97,65 @@ def test_credits_are_given_once_and_taken_back_by_another_line(
     account: Account, standing: Now, admin_client: Client
 ) -> None:
     url = "/admin/quotas/creditentry/add/"
-    sent = {**filled_in(admin_client, url), "account": account.pk, "credits": 100}
+    why = {"account": account.pk, "note": "Sorry"}
+    sent = {**filled_in(admin_client, url), **why, "credits": 100}
     for _ in range(2):
         assert post(admin_client, url, sent).status_code == 302
     assert standing().credits_left == 100
-    saved(admin_client, url, account=account.pk, credits=-30)
+    saved(admin_client, url, account=account.pk, credits=-30, note="That was too much")
     assert standing().credits_left == 70
     notes = CreditEntry.objects.values_list("kind", "credits", "note")
-    assert sorted(notes) == [
-        ("grant", -30, "By admin@example.com"),
-        ("grant", 100, "By admin@example.com"),
-    ]
+    assert sorted(notes) == [("grant", -30, "That was too much"), ("grant", 100, "Sorry")]
 
 
 def test_a_line_of_no_credits_is_refused_with_words(account: Account, admin_client: Client) -> None:
     url = "/admin/quotas/creditentry/add/"
-    sent = {**filled_in(admin_client, url), "account": account.pk, "credits": 0}
+    why = {"account": account.pk, "note": "x"}
+    sent = {**filled_in(admin_client, url), **why, "credits": 0}
     answer = post(admin_client, url, sent)
     assert answer.status_code == 200
     assert not CreditEntry.objects.exists()
+
+
+ADDED: dict[str, dict[str, Any]] = {
+    "boost": {"chats": 3, "expires_at_0": "2099-01-01", "expires_at_1": "00:00:00"},
+    "creditentry": {"credits": 100},
+    "plangrant": {"ends_at_0": "2099-01-01", "ends_at_1": "00:00:00"},
+}
+
+
+def add_form(model: str, account: Account) -> tuple[str, dict[str, Any]]:
+    """Where something is given, and all that it takes but the reason."""
+    plan = {"plan": Plan.objects.get(slug="core").pk} if model == "plangrant" else {}
+    return f"/admin/quotas/{model}/add/", {"account": account.pk, **ADDED[model], **plan}
+
+
+def given() -> list[int]:
+    return [model.objects.count() for model in (Boost, CreditEntry, PlanGrant)]
+
+
+@pytest.mark.parametrize("model", ADDED)
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_nothing_is_given_without_a_reason(
+    account: Account, admin_client: Client, model: str, reason: str
+) -> None:
+    before = given()
+    url, sent = add_form(model, account)
+    page = refused(admin_client, url, **sent, note=reason)
+    assert "Say why in “Reason”: it is kept with what you give." in page
+    assert ">Reason:</label>" in page
+    assert given() == before
+
+
+@pytest.mark.parametrize("model", ADDED)
+def test_the_history_keeps_what_was_given_with_its_reason(
+    account: Account, admin_client: Client, admin_user: User, model: str
+) -> None:
+    url, sent = add_form(model, account)
+    saved(admin_client, url, **sent, note="Sorry for Tuesday")
+    entry = LogEntry.objects.get(content_type__model=model)
+    assert (entry.user, entry.action_flag) == (admin_user, ADDITION)
+    assert entry.get_change_message() == "Added. Reason: Sorry for Tuesday."
 
 
 @pytest.mark.parametrize("model", ["boost", "creditentry"])

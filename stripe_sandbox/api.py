@@ -12,7 +12,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from stripe_sandbox import resources
+from stripe_sandbox import resources, returns
 from stripe_sandbox.configuration import Configuration
 from stripe_sandbox.objects import API_VERSION, new_id
 from stripe_sandbox.params import CannotAccept, Params, Tree, parse_form
@@ -30,6 +30,9 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", f"{SESSION}/expire", resources.expire_session),
     ("GET", f"{SESSION}/line_items", resources.list_line_items),
     ("GET", "/v1/payment_intents/([A-Za-z0-9_]+)", resources.retrieve_payment_intent),
+    ("POST", "/v1/refunds", returns.create_refund),
+    ("GET", "/v1/disputes", returns.list_disputes),
+    ("POST", "/v1/disputes/([A-Za-z0-9_]+)", returns.update_dispute),
     ("POST", "/v1/prices", resources.create_price),
     ("GET", "/v1/prices/([A-Za-z0-9_]+)", resources.retrieve_price),
     ("GET", "/v1/events", resources.list_events),

@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-Outcome = Literal["pays", "declined", "asks", "settles", "bounces"]
+Outcome = Literal["pays", "declined", "asks", "settles", "bounces", "disputed"]
 Method = Literal["card", "us_bank_account"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxNumber:
-    """A number with a fixed fate: `asks` wants 3-D Secure, `settles`/`bounces` decide later."""
+    """A number with a fixed fate: `asks` wants 3-D Secure, `settles`/`bounces` decide later.
+
+    `disputed` pays, and the buyer's bank takes the money back.
+    """
 
     number: str
     title: str
@@ -44,6 +47,11 @@ SANDBOX_NUMBERS = (
         title="Bank debit: fails a few seconds later",
         outcome="bounces",
         method="us_bank_account",
+    ),
+    SandboxNumber(
+        number="4000000000000259",
+        title="Pays, and the bank takes it back (dispute)",
+        outcome="disputed",
     ),
     SandboxNumber(
         number="4000000000000002",

@@ -282,6 +282,47 @@ def charge(
     }
 
 
+def refund(
+    *, charge: Json, amount: int, at: int, reason: str | None, metadata: dict[str, str]
+) -> Json:
+    """Money that the merchant gave back; to cards it is on its way at once."""
+    return {
+        "id": new_id("re_3"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": None,
+        "charge": charge["id"],
+        "created": at,
+        "currency": charge["currency"],
+        "metadata": metadata,
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "receipt_number": None,
+        "source_transfer_reversal": None,
+        "status": "succeeded",
+        "transfer_reversal": None,
+    }
+
+
+def dispute(*, charge: Json, at: int) -> Json:
+    """What the buyer's bank took back, until somebody shows that it was wrong."""
+    return {
+        "id": new_id("du_1"),
+        "object": "dispute",
+        "amount": charge["amount"],
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": at,
+        "currency": charge["currency"],
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": "fraudulent",
+        "status": "needs_response",
+    }
+
+
 def payment_error(
     *,
     code: str,

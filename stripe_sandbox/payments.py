@@ -252,6 +252,8 @@ def _take(
     else:
         _succeed(books, intent, charge)
     _complete(books, session, buyer=buyer, payment_status="unpaid" if later else "paid")
+    if number.outcome == "disputed":
+        _dispute(books, charge)
     return Verdict(kind="complete", session=session)
 
 
@@ -266,6 +268,15 @@ def _succeed(books: Books, intent: Json, charge: Json) -> None:
     books.save(intent)
     announce(books, "charge.succeeded", charge)
     announce(books, "payment_intent.succeeded", intent)
+
+
+def _dispute(books: Books, charge: Json) -> None:
+    charge["disputed"] = True
+    books.save(charge)
+    dispute = objects.dispute(charge=charge, at=int(books.now))
+    books.add(dispute, parent=charge["id"])
+    announce(books, "charge.dispute.created", dispute)
+    announce(books, "charge.dispute.funds_withdrawn", dispute)
 
 
 def _fail(books: Books, intent: Json, charge: Json, *, error: Json) -> None:

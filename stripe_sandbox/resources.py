@@ -85,9 +85,12 @@ def list_sessions(call: Call) -> Json:
         ("$.payment_intent", params.text("payment_intent")),
         ("$.customer_details.email", params.level("customer_details").text("email")),
     ]
-    page = _page(call, "checkout.session", matching=[(k, v) for k, v in matching if v is not None])
-    found, has_more = call.books.page("checkout.session", page)
-    return _listed(found, url="/v1/checkout/sessions", has_more=has_more)
+    return page_of(
+        call,
+        "checkout.session",
+        url="/v1/checkout/sessions",
+        matching=[(key, value) for key, value in matching if value is not None],
+    )
 
 
 def expire_session(call: Call, session_id: str) -> Json:
@@ -160,6 +163,12 @@ def list_events(call: Call) -> Json:
     found, has_more = call.books.page("event", page)
     events = [_as_it_stands(call, event) for event in found]
     return _listed(events, url="/v1/events", has_more=has_more)
+
+
+def page_of(call: Call, kind: str, *, url: str, matching: list[tuple[str, str]]) -> Json:
+    """The page of a list that a call asks for."""
+    found, has_more = call.books.page(kind, _page(call, kind, matching=matching))
+    return _listed(found, url=url, has_more=has_more)
 
 
 def expand(call: Call, thing: Json, path: str) -> None:

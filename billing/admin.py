@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
@@ -95,6 +96,12 @@ class ResolveForm(forms.Form):
     )
 
 
+def _in_words(cents: int, currency: str) -> str:
+    if currency == "usd":
+        return dollars(cents)
+    return f"{cents:,} of the smallest unit of {currency.upper()}"
+
+
 @admin.register(Purchase)
 class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
     """What was bought; Stripe and fulfilment write it, and a person deals with what went wrong."""
@@ -117,6 +124,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
     )
     fields = (
         *("id", "account", "user", "product_name", "amount", "status", "problem", "received"),
+        "returned",
         *("chats", "valid_days", "credits", "created_at", "paid_at", "opened_at", "looked_at"),
         *("stripe_session_id", "resolved_at", "resolved_by", "resolution"),
     )
@@ -130,10 +138,15 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         """What arrived, where it is not what was ordered; other currencies count as they do."""
         if purchase.received_cents is None:
             return None
-        if purchase.received_currency == "usd":
-            return dollars(purchase.received_cents)
-        unit = f"of the smallest unit of {purchase.received_currency.upper()}"
-        return f"{purchase.received_cents:,} {unit}"
+        return _in_words(purchase.received_cents, purchase.received_currency)
+
+    @admin.display(description=_("returned"))
+    def returned(self, purchase: Purchase) -> str | None:
+        """What went back, in the currency in which it came."""
+        currency = purchase.received_currency or purchase.currency
+        if not purchase.returned_cents:
+            return None
+        return _in_words(purchase.returned_cents, currency)
 
     def get_urls(self) -> list[Any]:
         own = path(

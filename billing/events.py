@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 
-from billing import fulfilment
+from billing import fulfilment, returning
 from billing.models import StripeEvent
 from billing.stripe_client import StripeBusy, StripeUnavailable, UnknownToStripe
 
@@ -37,9 +37,12 @@ def handle(event_pk: int, *, at: datetime) -> bool:
         return True
     try:
         session = fulfilment.session_of(event)
+        returned = returning.returned_by(event)
         with transaction.atomic():
             if session is not None:
                 fulfilment.settle(session, at=at)
+            if returned is not None:
+                returning.keep(returned)
             event.mark_handled(at=at)
     except UnknownToStripe as error:
         logger.error("stripe event %s ends without effect: %s", event.event_id, error)

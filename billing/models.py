@@ -106,6 +106,12 @@ class Purchase(models.Model):
         null=True, help_text="What arrived at Stripe, where it is not what was ordered."
     )
     received_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
+    returned_cents = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="What went back since, by refunds and disputes."
+    )
+    returned_asked_at = models.DateTimeField(
+        null=True, help_text="When Stripe was last asked what went back."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(
@@ -203,6 +209,12 @@ class Purchase(models.Model):
         self.received_currency = received_currency
         self.resolved_at = None
         self.save(update_fields=["problem", "received_cents", "received_currency", "resolved_at"])
+
+    def note_returned(self, cents: int, *, asked_at: datetime) -> None:
+        """Remember what went back, unless somebody asked Stripe after us; the row is locked."""
+        if self.returned_asked_at is None or self.returned_asked_at <= asked_at:
+            self.returned_cents, self.returned_asked_at = cents, asked_at
+            self.save(update_fields=["returned_cents", "returned_asked_at"])
 
     def mark_resolved(self, *, by: User | None, resolution: str, at: datetime) -> None:
         """Remember who dealt with the problem, when and how."""

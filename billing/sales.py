@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Q, Sum
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Least
 
 from billing.models import Purchase
 
@@ -15,11 +15,22 @@ SPANS = (1, 7, 28)
 
 @dataclass(frozen=True, slots=True)
 class Sold:
-    """What was paid for one product, or for all: cents and purchases by span, as in `SPANS`."""
+    """What was paid for one product, or for all: cents and purchases by span, as in `SPANS`.
+
+    returned: what went back since of what was paid in a span.
+    """
 
     name: str
     cents: tuple[int, ...]
     purchases: tuple[int, ...]
+    returned: tuple[int, ...]
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """What was paid and did not go back."""
+        return tuple(
+            paid - returned for paid, returned in zip(self.cents, self.returned, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +44,18 @@ class Sales:
 def sales(*, at: datetime) -> Sales:
     """What was paid today, in 7 and in 28 days of UTC; one query.
 
-    At the prices of the orders, by when they were paid. What was returned later still counts.
+    At the prices of the orders, by when they were paid; so what went back later is told of the
+    days in which it was paid. No order gives back more than it brought.
     """
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     begins = [midnight - timedelta(days=days - 1) for days in SPANS]
     paid = Purchase.objects.filter(status=Purchase.Status.PAID, paid_at__gte=min(begins))
     told: dict[str, Any] = {}
+    returned = Least("returned_cents", "amount_cents")
     for days, since in zip(SPANS, begins, strict=True):
         within = Q(paid_at__gte=since)
         told[f"cents_{days}"] = Coalesce(Sum("amount_cents", filter=within), 0)
+        told[f"returned_{days}"] = Coalesce(Sum(returned, filter=within), 0)
         told[f"purchases_{days}"] = Count("pk", filter=within)
     rows: Any = paid.values("product_id", "product__name").annotate(**told).order_by()
     products = [
@@ -49,6 +63,7 @@ def sales(*, at: datetime) -> Sales:
             row["product__name"],
             tuple(row[f"cents_{days}"] for days in SPANS),
             tuple(row[f"purchases_{days}"] for days in SPANS),
+            tuple(row[f"returned_{days}"] for days in SPANS),
         )
         for row in rows
     ]
@@ -61,4 +76,5 @@ def _sum(products: list[Sold]) -> Sold:
         "Together",
         tuple(sum(sold.cents[at] for sold in products) for at in range(len(SPANS))),
         tuple(sum(sold.purchases[at] for sold in products) for at in range(len(SPANS))),
+        tuple(sum(sold.returned[at] for sold in products) for at in range(len(SPANS))),
     )

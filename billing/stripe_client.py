@@ -39,6 +39,8 @@ _looking = Line("asking Stripe about a session", at_once=6)
 _PAGES_AT_MOST = 20
 _PAYMENT_STATES = {"paid", "unpaid", "no_payment_required"}
 _SESSION_STATES = {"open", "complete", "expired"}
+# Of a dispute while its money is with the customer's bank. Inquiries take none, yet or at all.
+_TAKEN_BACK = {"needs_response", "under_review", "lost"}
 
 
 class StripeUnavailable(Exception):
@@ -71,6 +73,15 @@ class CheckoutSession:
     amount_cents: int | None
     currency: str | None
     is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What became of the money that a Checkout session took in."""
+
+    session_id: str
+    refunded_cents: int
+    is_disputed: bool
 
 
 @cache
@@ -135,6 +146,33 @@ def retrieve_checkout_session(session_id: str, *, within_seconds: float) -> Chec
     if session.session_id != session_id:
         raise _unusable("another session than was asked for")
     return session
+
+
+def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
+    """What became of a payment, as Stripe knows it now; None when it is of no Checkout session.
+
+    Raises StripeUnavailable.
+    """
+    sessions = _client().v1.checkout.sessions
+    params: Any = {
+        "payment_intent": intent_id,
+        "limit": 1,
+        "expand": ["data.payment_intent.latest_charge"],
+    }
+    answer = _ask(
+        lambda: sessions.list(params=params), line=_looking, within_seconds=within_seconds
+    )
+    return next(map(_read_payment, _rows(_fields(answer, "list"))), None)
+
+
+def taken_back_cents(intent_id: str, *, within_seconds: float) -> int:
+    """How much of a payment the customer's bank holds or keeps. Raises StripeUnavailable."""
+    disputes = _client().v1.disputes
+    params: Any = {"payment_intent": intent_id, "limit": 100}
+    answer = _ask(
+        lambda: disputes.list(params=params), line=_looking, within_seconds=within_seconds
+    )
+    return sum(map(_read_taken_back, _rows(_fields(answer, "list"))))
 
 
 def sessions_of(purchase: Purchase, *, since: datetime, until: datetime) -> list[str]:
@@ -226,11 +264,40 @@ def _read_session(answer: object) -> CheckoutSession:
     )
 
 
+def _read_payment(fields: Mapping[str, Any]) -> Payment:
+    intent = _inside(fields, "payment_intent")
+    charge = _inside(intent, "latest_charge")
+    return Payment(
+        session_id=_session_id(fields),
+        refunded_cents=_amount(charge, "amount_refunded") or 0,
+        is_disputed=_flag(charge, "disputed"),
+    )
+
+
+def _read_taken_back(fields: Mapping[str, Any]) -> int:
+    status = fields.get("status")
+    if not isinstance(status, str):
+        raise _unusable("status")
+    return (_amount(fields, "amount") or 0) if status in _TAKEN_BACK else 0
+
+
+def _inside(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    if not isinstance(value, dict):
+        raise _unusable(name)
+    return value
+
+
+def _rows(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rows = fields.get("data")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise _unusable("data")
+    return rows
+
+
 def _read_page(answer: object) -> _Page:
     fields = _fields(answer, "list")
-    sessions = fields.get("data")
-    if not isinstance(sessions, list) or not all(isinstance(one, dict) for one in sessions):
-        raise _unusable("data")
+    sessions = _rows(fields)
     has_more = _flag(fields, "has_more")
     if has_more and not sessions:
         raise _unusable("has_more")

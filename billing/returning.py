@@ -1,0 +1,74 @@
+"""Money that went back after it was paid, by a refund or by the customer's bank.
+
+Both happen at Stripe; an event says that something changed, and Stripe is asked what is so now.
+What was given stays given: whether it is taken back, a person decides.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from billing import stripe_client
+from billing.models import Purchase, StripeEvent
+
+logger = logging.getLogger(__name__)
+
+_EVENTS = {
+    "charge.refunded",
+    "refund.failed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """What went back of what a session took in, all of it together."""
+
+    session_id: str
+    cents: int
+    asked_at: datetime
+
+
+def returned_by(event: StripeEvent) -> Returned | None:
+    """What is returned of the payment that an event is about; None where it is about none.
+
+    Raises StripeUnavailable when it must be repeated, UnknownToStripe when that does not help.
+    """
+    if event.type not in _EVENTS:
+        return None
+    data = event.payload.get("data")
+    thing = data.get("object") if isinstance(data, dict) else None
+    intent_id = thing.get("payment_intent") if isinstance(thing, dict) else None
+    if not isinstance(intent_id, str):
+        # What was paid without Checkout is none of ours.
+        return None
+    # The clock, not the moment of the task: what was asked for later knows more.
+    asked_at = timezone.now()
+    payment = stripe_client.payment_of(intent_id, within_seconds=stripe_client.WORKER_SECONDS)
+    if payment is None:
+        logger.warning("stripe event %s is about a payment of no session", event.event_id)
+        return None
+    taken_back = 0
+    if payment.is_disputed:
+        taken_back = stripe_client.taken_back_cents(
+            intent_id, within_seconds=stripe_client.WORKER_SECONDS
+        )
+    return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at)
+
+
+def keep(returned: Returned) -> None:
+    """Write it down at the purchase, unless Stripe was asked again meanwhile."""
+    with transaction.atomic():
+        purchase = (
+            Purchase.objects.select_for_update(of=("self",))
+            .filter(stripe_session_id=returned.session_id)
+            .first()
+        )
+        if purchase is None:
+            logger.warning("stripe session %s is of no purchase", returned.session_id)
+        else:
+            purchase.note_returned(returned.cents, asked_at=returned.asked_at)

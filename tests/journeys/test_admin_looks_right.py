@@ -5,7 +5,14 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.journeys.test_pages_look_right import problems, theme, window, without_scripts
+from tests.journeys.test_pages_look_right import (
+    NARROW,
+    WIDE,
+    problems,
+    theme,
+    window,
+    without_scripts,
+)
 from tests.running_site import RunningSite
 
 __all__ = ["theme", "window", "without_scripts"]
@@ -50,6 +57,70 @@ def sign_in(page: Page, site: RunningSite) -> None:
     expect(page).to_have_url(f"{site.address}/admin/")
 
 
+# What Django adds to pages of a language that is written from right to left.
+_TURN = """
+    document.documentElement.dir = "rtl";
+    const ours = document.querySelector("link[href*='css/faces']");
+    Promise.all(["rtl", "responsive_rtl"].map((name) => new Promise((came, failed) => {
+        const sheet = document.createElement("link");
+        sheet.rel = "stylesheet";
+        sheet.onload = came;
+        sheet.onerror = failed;
+        sheet.href = `/static/admin/css/${name}.css`;
+        ours.before(sheet);
+    })))
+"""
+# Where boxes stand, counted from where lines begin.
+_STANDS = """
+    const isTurned = document.documentElement.dir === "rtl";
+    [...document.querySelectorAll(
+        "#header, #nav-sidebar, #content, #content h1, .panel, .panel table, .module, #changelist, "
+        + "#changelist .results, #changelist-filter, .submit-row, .form-row, .acts, .object-tools a"
+    )].filter((it) => it.checkVisibility()).map((it) => {
+        const box = it.getBoundingClientRect();
+        const start = isTurned ? innerWidth - box.right : box.left;
+        return [`${it.tagName} ${it.id || it.className}`, Math.round(start), Math.round(box.width)];
+    })
+"""
+# Of a number within a panel, and of what it counts: at the end of its cell, and at the beginning.
+_NUMBERS = """
+    [...document.querySelectorAll(".panel td")].filter((it) => it.checkVisibility()).map((it) => {
+        const style = getComputedStyle(it);
+        const said = { start: "right", end: "left" };
+        return [it.classList.contains("number"), said[style.textAlign] || style.textAlign];
+    })
+"""
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_the_admin_is_its_own_picture_in_a_mirror_from_right_to_left(
+    page: Page, site: RunningSite, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    sign_in(page, site)
+    page.goto(f"{site.address}/admin/accounts/account/1/credits/")
+    grant_credits(page)
+    askew = {}
+    sides: dict[bool, set[str]] = {True: set(), False: set()}
+    for path in PAGES:
+        page.goto(f"{site.address}{path}")
+        before = page.evaluate(_STANDS)
+        page.evaluate(_TURN)
+        after = page.evaluate(_STANDS)
+        assert [name for name, *_ in before] == [name for name, *_ in after]
+        # Words may be a little wider by where lines break.
+        askew[path] = [
+            (there, here)
+            for there, here in zip(before, after, strict=True)
+            if max(abs(there[1] - here[1]), abs(there[2] - here[2])) > 8
+        ]
+        for is_number, side in page.evaluate(_NUMBERS):
+            sides[is_number].add(side)
+    # In a narrow window every cell stands at the end of its line, behind its name.
+    assert sides == {True: {"left"}, False: {"left" if width < WIDE else "right"}}
+    assert {path: found for path, found in askew.items() if found} == {}
+
+
 def test_the_admin_has_no_violations_and_fits(window: Page, site: RunningSite) -> None:
     found = {}
     window.goto(f"{site.address}/admin/")
@@ -72,6 +143,13 @@ def test_the_admin_has_no_violations_and_fits(window: Page, site: RunningSite) -
     assert {path: list_ for path, list_ in found.items() if list_} == {}
 
 
+def grant_credits(page: Page) -> None:
+    page.get_by_label("Credits").fill("250")
+    page.get_by_label("Reason").fill("Welcome")
+    page.get_by_role("button", name="Grant credits").click()
+    expect(page.get_by_text("250 credits ($2.50) are granted.")).to_be_visible()
+
+
 def test_a_service_token_is_copied_by_a_key(page: Page, site: RunningSite) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=site.address)
     sign_in(page, site)
@@ -91,10 +169,7 @@ def test_staff_act_on_an_account_without_scripts(
     sign_in(page, site)
     page.goto(f"{site.address}/admin/accounts/account/1/change/")
     page.get_by_role("link", name="Grant credits").click()
-    page.get_by_label("Credits").fill("250")
-    page.get_by_label("Reason").fill("Welcome")
-    page.get_by_role("button", name="Grant credits").click()
-    expect(page.get_by_text("250 credits ($2.50) are granted.")).to_be_visible()
+    grant_credits(page)
     expect(page.get_by_role("region", name="Credit ledger")).to_contain_text("Welcome")
     page.get_by_role("link", name="History", exact=True).first.click()
     expect(page.get_by_role("main")).to_contain_text("Reason: Welcome.")

@@ -51,7 +51,7 @@ class _Example(forms.Form):
 @require_safe
 @never_cache
 def styleguide(request: HttpRequest) -> HttpResponse:
-    """Type, colour, the week, forms, tables, charts, notices and empty states."""
+    """Type, colour, the week, forms, tables, charts, what acts answer and ask, waiting, print."""
     context: dict[str, Any] = {
         "weeks": WEEKS,
         "colours": COLOURS,

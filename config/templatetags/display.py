@@ -46,12 +46,14 @@ def or_unlimited(cap: int | None) -> str:
 def ago(moment: datetime, now: datetime | None = None) -> SafeString:
     """A moment as seen from now: “3 hours ago”, “in 2 days”; the day itself when that is far off.
 
-    The exact moment is in the title. Not for pages that are kept: it is true when it is made.
+    The exact moment is in the title, and stands on paper. Not for pages that are kept: it is true
+    when it is made.
     """
     exact = formatted(moment, "DATETIME_FORMAT")
     return format_html(
-        '<time datetime="{}" title="{} UTC">{}</time>',
+        '<time datetime="{}" title="{} UTC" data-exact="{} UTC">{}</time>',
         formatted(moment, "c"),
+        exact,
         exact,
         in_words(moment, now=now or timezone.now()),
     )

@@ -93,4 +93,5 @@ def test_a_moment_is_told_from_now_with_the_exact_one_in_the_title(
     moment = NOW + away
     html = rendered("{% ago moment now %}", moment=moment, now=NOW)
     exact = f"{moment:%-d %b %Y, %H:%M} UTC"
-    assert html == f'<time datetime="{moment.isoformat()}" title="{exact}">{words}</time>'
+    told = f'datetime="{moment.isoformat()}" title="{exact}" data-exact="{exact}"'
+    assert html == f"<time {told}>{words}</time>"

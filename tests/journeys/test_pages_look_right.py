@@ -164,6 +164,36 @@ def test_a_purchase_page_has_no_violations_and_fits(window: Page, site: RunningS
     assert problems(window) == []
 
 
+def test_pages_have_no_violations_and_fit_in_german_on_a_small_phone(
+    chromium: Browser, site: RunningSite
+) -> None:
+    context = chromium.new_context(viewport={"width": 320, "height": 640}, reduced_motion="reduce")
+    page = context.new_page()
+    sign_up(page, site)
+    create_key(page, site, "laptop")
+    found = {}
+    context.set_extra_http_headers({"Accept-Language": "de"})
+    for path in (*VISITOR_PAGES, *OWN_PAGES):
+        page.goto(f"{site.address}{path}")
+        found[path] = problems(page)
+    expect(page.locator("html")).to_have_attribute("lang", "de")
+    assert {path: list_ for path, list_ in found.items() if list_} == {}
+    context.close()
+
+
+def test_a_language_is_chosen_without_scripts_and_goes_on_where_one_was(
+    without_scripts: BrowserContext, site: RunningSite
+) -> None:
+    page = without_scripts.new_page()
+    page.goto(f"{site.address}/pricing")
+    page.get_by_role("button", name="Deutsch").click()
+    expect(page).to_have_url(f"{site.address}/pricing")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Preise")
+    page.goto(f"{site.address}/docs/quickstart")
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Quickstart")
+
+
 def test_the_check_itself_finds_what_it_looks_for(window: Page) -> None:
     window.set_content('<img src="x"><p style="width: 3000px; color: #ddd">wide</p>')
     found = " ".join(problems(window))

@@ -7,6 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from gate.terms.names import CannotName, clean_name, mend_name
 
@@ -88,7 +89,7 @@ def name_check(name: str, *, may_be_empty: bool = False) -> models.CheckConstrai
     return models.CheckConstraint(
         condition=~Q(name__regex=UNFIT if may_be_empty else UNFIT_OR_EMPTY),
         name=name,
-        violation_error_message="Name must not have characters that cannot be seen.",
+        violation_error_message=gettext_lazy("Name must not have characters that cannot be seen."),
     )
 
 

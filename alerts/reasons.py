@@ -5,10 +5,11 @@ each sentence stands here once, is kept as it stands, and is put into the langua
 it.
 """
 
-import re
 from enum import StrEnum
 
-from django.utils.translation import gettext, gettext_noop
+from django.utils.translation import gettext_noop
+
+from accounts.kept_sentences import reader_of
 
 
 class Reason(StrEnum):
@@ -44,16 +45,9 @@ class Reason(StrEnum):
     NOT_PUBLIC = gettext_noop("There is no server %(host)s on the public Internet.")
 
 
+_in_words = reader_of(Reason)
+
+
 def in_words(text: str) -> str:
     """What was written down, in the reader's language; what is none of these as it stands."""
-    for reason, pattern in _PATTERNS:
-        if found := pattern.fullmatch(text):
-            return gettext(reason.value) % found.groupdict()
-    return text
-
-
-def _pattern(reason: Reason) -> re.Pattern[str]:
-    return re.compile(re.sub(r"%\\\((\w+)\\\)s", r"(?P<\1>.+)", re.escape(reason.value)))
-
-
-_PATTERNS = [(reason, _pattern(reason)) for reason in Reason]
+    return _in_words(text)

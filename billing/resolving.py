@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from billing import fulfilment
@@ -19,7 +20,7 @@ def grant_anyway(*, purchase: Purchase, by: User | None, reason: str, at: dateti
         locked = _locked(purchase)
         if locked.status == Purchase.Status.PAID:
             raise CannotResolve(
-                "What was ordered was given already. If more is due, grant a boost or credits."
+                _("What was ordered was given already. If more is due, grant a boost or credits.")
             )
         fulfilment.grant(locked, at=at)
         locked.mark(Purchase.Status.PAID, at=at)
@@ -40,7 +41,7 @@ def ask_again(*, purchase: Purchase, by: User | None, reason: str, at: datetime)
     with transaction.atomic():
         locked = _locked(purchase)
         if locked.status != Purchase.Status.REVIEW:
-            raise CannotResolve("Only a purchase that needs a person can be asked about again.")
+            raise CannotResolve(_("Only a purchase that needs a person can be asked about again."))
         locked.mark_resolved(by=by, resolution=reason, at=at)
         locked.mark(Purchase.Status.PENDING, at=at)
         locked.ask_at = at
@@ -54,5 +55,5 @@ def _locked(purchase: Purchase) -> Purchase:
         .get(pk=purchase.pk)
     )
     if not locked.is_alarm:
-        raise CannotResolve("This was dealt with already.")
+        raise CannotResolve(_("This was dealt with already."))
     return locked

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce, Least
+from django.utils.translation import gettext
 
 from billing.models import Purchase
 
@@ -73,7 +74,7 @@ def sales(*, at: datetime) -> Sales:
 
 def _sum(products: list[Sold]) -> Sold:
     return Sold(
-        "Together",
+        gettext("Together"),
         tuple(sum(sold.cents[at] for sold in products) for at in range(len(SPANS))),
         tuple(sum(sold.purchases[at] for sold in products) for at in range(len(SPANS))),
         tuple(sum(sold.returned[at] for sold in products) for at in range(len(SPANS))),

@@ -13,8 +13,12 @@ from typing import Any
 import httpx
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, ngettext
 from redis.exceptions import RedisError
 
+from accounts.kept_sentences import reader_of
 from config import signs_of_life
 from quotas import epochs
 from quotas.models.plans import Plan
@@ -28,10 +32,19 @@ _WITHOUT_SIGNS = ("front", "sandbox")
 # Without these a process must not be asked anything; the rest is an alarm, and it goes on.
 STOPS = frozenset({"database", "valkey", "forgetful_valkey"})
 
+# What `gate.store.durability` says of a server, which has no translations.
+_forgets = reader_of(
+    (
+        gettext_noop("it may evict keys (set maxmemory-policy noeviction)"),
+        gettext_noop("it has no append-only file (set appendonly yes)"),
+        gettext_noop("it may lose acknowledged writes (set appendfsync always)"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that is lost: a word that stays, and a sentence for the log."""
+    """Something that is lost: a word that stays, and a sentence for people and the log."""
 
     word: str
     sentence: str
@@ -86,13 +99,15 @@ class State:
 
 def look() -> list[str]:
     """The words of what is lost now; what is new among it is logged."""
-    problems = problems_now()
+    # The log is in English, whatever the language of whoever probes.
+    with translation.override(None):
+        problems = problems_now()
     alarms.hear(problems)
     return [problem.word for problem in problems]
 
 
 def problems_now() -> list[Problem]:
-    """What is lost now, for people who look; nothing is logged."""
+    """What is lost now, in the language of whoever looks; nothing is logged."""
     problems = [*_of_database(), *_of_valkey()]
     if all(problem.word != "valkey" for problem in problems):
         problems += _of_signs()
@@ -105,29 +120,33 @@ def _of_database() -> list[Problem]:
     try:
         has_default = Plan.objects.filter(is_default=True).exists()
     except DatabaseError as error:
-        return [Problem("database", f"PostgreSQL gives no answer ({type(error).__name__})")]
+        return [Problem("database", _no_answer("PostgreSQL", error))]
     if has_default:
         return []
-    return [Problem("default_plan", "no plan is the default: new accounts cannot be served")]
+    return [Problem("default_plan", _("no plan is the default: new accounts cannot be served"))]
 
 
 def _of_valkey() -> list[Problem]:
     try:
         servers = epochs.examine_servers(patience=_PATIENCE_SECONDS)
     except (RedisError, OSError) as error:
-        return [Problem("valkey", f"Valkey gives no answer ({type(error).__name__})")]
+        return [Problem("valkey", _no_answer("Valkey", error))]
     problems = []
     for server in servers:
         if server.forgetful and not settings.ALLOW_FORGETFUL_REDIS:
-            sentence = f"Valkey may forget quota now: {'; '.join(server.forgetful)}"
+            why = "; ".join(_forgets(reason) for reason in server.forgetful)
+            sentence = _("Valkey may forget quota now: %(why)s") % {"why": why}
             problems.append(Problem("forgetful_valkey", sentence))
         if server.evicted and not settings.ALLOW_FORGETFUL_REDIS:
-            sentence = (
-                f"Valkey threw {server.evicted} records away, so that requests may have been "
-                "charged twice: run manage.py rebuild_gate, then CONFIG RESETSTAT"
-            )
+            sentence = ngettext(
+                "Valkey threw %(records)s record away, so that requests may have been charged "
+                "twice: run manage.py rebuild_gate, then CONFIG RESETSTAT",
+                "Valkey threw %(records)s records away, so that requests may have been charged "
+                "twice: run manage.py rebuild_gate, then CONFIG RESETSTAT",
+                server.evicted,
+            ) % {"records": server.evicted}
             problems.append(Problem("records_lost", sentence))
-        problems += _of_clock("this process", server.clock_ahead_seconds)
+        problems += _of_clock(_("this process"), server.clock_ahead_seconds)
     return problems
 
 
@@ -135,14 +154,17 @@ def _of_signs() -> list[Problem]:
     try:
         seen = signs_of_life.seen()
     except (RedisError, OSError) as error:
-        return [Problem("cache", f"the cache gives no answer ({type(error).__name__})")]
+        return [Problem("cache", _no_answer(_("the cache"), error))]
     problems = []
     for name in signs_of_life.expected():
         if name in seen:
             problems += _of_clock(name, seen[name])
         # Without beat nobody sends the workers anything: that they are silent says nothing.
         elif name in signs_of_life.BY_THEMSELVES or signs_of_life.BEAT in seen:
-            sentence = f"no sign of {name} for {signs_of_life.KEPT_SECONDS} s"
+            sentence = _("no sign of %(name)s for %(seconds)s s") % {
+                "name": name,
+                "seconds": signs_of_life.KEPT_SECONDS,
+            }
             problems.append(Problem(name, sentence))
     return problems
 
@@ -159,12 +181,19 @@ def _of_parts_without_signs() -> list[Problem]:
         try:
             httpx.get(url, timeout=_PATIENCE_SECONDS, trust_env=False)
         except httpx.HTTPError as error:
-            problems.append(Problem(name, f"{name} gives no answer ({type(error).__name__})"))
+            problems.append(Problem(name, _no_answer(name, error)))
     return problems
 
 
 def _of_clock(whose: str, ahead_seconds: float) -> list[Problem]:
     if abs(ahead_seconds) <= CLOCK_SECONDS:
         return []
-    sentence = f"the clock of {whose} is {ahead_seconds:+.1f} s off Valkey's"
-    return [Problem("clock", sentence)]
+    sentence = _("the clock of %(whose)s is %(seconds)s s off Valkey's")
+    return [Problem("clock", sentence % {"whose": whose, "seconds": f"{ahead_seconds:+.1f}"})]
+
+
+def _no_answer(whose: str, error: Exception) -> str:
+    return _("%(whose)s gives no answer (%(error)s)") % {
+        "whose": whose,
+        "error": type(error).__name__,
+    }

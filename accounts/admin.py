@@ -12,10 +12,13 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.contrib.auth.models import Group
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_fields import ManyAsBoxes
 from accounts.large_lists import LargeListAdmin, in_period
 from accounts.models import Membership, User
+
+RIGHTS = _("Rights")
 
 
 class KnownSelect(AutocompleteSelect):
@@ -97,16 +100,16 @@ class UserAdmin(LargeListAdmin[User], ManyAsBoxes, DjangoUserAdmin[User]):
     list_display = ("email", "name", "is_staff", "is_active", "date_joined", "last_login")
     list_filter = ("is_staff", "is_superuser", "is_active", in_period("date_joined"))
     search_fields = ("^email", "^name")
-    search_help_text = "How an e-mail address or a name begins."
+    search_help_text = _("How an e-mail address or a name begins.")
     readonly_fields = ("date_joined", "last_login")
     inlines: ClassVar = [AccountInline]
     fieldsets = (
         (None, {"fields": ("email", "password", "name")}),
         (
-            "Rights",
+            RIGHTS,
             {"fields": ("is_active", "is_staff", "is_superuser", "groups", "user_permissions")},
         ),
-        ("Moments", {"fields": ("last_login", "date_joined")}),
+        (_("Moments"), {"fields": ("last_login", "date_joined")}),
     )
     add_fieldsets = (
         (
@@ -141,7 +144,7 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
 
     list_filter = ("verified",)
     list_select_related = ("user",)
-    search_help_text = "A whole e-mail address."
+    search_help_text = _("A whole e-mail address.")
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         return ("email",)

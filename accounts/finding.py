@@ -3,14 +3,19 @@
 from collections.abc import Sequence
 
 from django.db.models import Q
+from django.utils.text import format_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.beginnings import begins_with
 from accounts.models import Account, Membership
 
 FOUND_AT_MOST = 100
-HOW_ACCOUNTS_ARE_FOUND = (
-    "its handle, or how its name or a member’s e-mail address begins. Of those that begin alike "
-    f"the first {FOUND_AT_MOST} are looked at."
+HOW_ACCOUNTS_ARE_FOUND = format_lazy(
+    _(
+        "An account: its handle, or how its name or a member’s e-mail address begins. Of those "
+        "that begin alike the first {count} are looked at."
+    ),
+    count=FOUND_AT_MOST,
 )
 
 

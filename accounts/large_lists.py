@@ -14,7 +14,10 @@ from django.core.paginator import Paginator
 from django.db.models import Field, Min, Model, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.beginnings import begins_with
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND, accounts_found
@@ -23,6 +26,19 @@ COUNTED_AT_MOST = 10_000
 _MONTHS_SHOWN = 12
 
 M = TypeVar("M", bound=Model)
+
+# What stands over the filter by a moment, by what of its field's name is left.
+_PERIODS = {
+    "date joined": _("date joined"),
+    "occurred": pgettext_lazy("when", "occurred"),
+    "created": pgettext_lazy("when", "created"),
+    "received": pgettext_lazy("when", "received"),
+    "starts": pgettext_lazy("when", "starts"),
+    "expires": pgettext_lazy("when", "expires"),
+    "ends": pgettext_lazy("when", "ends"),
+    "ended": pgettext_lazy("when", "ended"),
+    "closed": pgettext_lazy("when", "closed"),
+}
 
 
 class AtLeast(int):
@@ -100,7 +116,7 @@ class OfAccountsAdmin(LargeListAdmin[M]):
     """Rows with an `account` are found by what accounts are found by."""
 
     search_fields: ClassVar[tuple[str, ...]] = ("account",)
-    search_help_text: ClassVar[Any] = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
+    search_help_text: ClassVar[Any] = HOW_ACCOUNTS_ARE_FOUND
     list_select_related: ClassVar[Any] = ("account",)
 
     def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
@@ -109,11 +125,12 @@ class OfAccountsAdmin(LargeListAdmin[M]):
 
 def in_period(field: str) -> type[admin.SimpleListFilter]:
     """A filter by months and years of a moment that an index has; it asks for the first only."""
+    words = field.removesuffix("_at").replace("_", " ")
 
     class Period(admin.SimpleListFilter):
         """Rows of one month of the last year, or of one year."""
 
-        title = field.removesuffix("_at").replace("_", " ")
+        title = _PERIODS.get(words, words)
         parameter_name = f"{field}_in"
 
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -126,7 +143,7 @@ def in_period(field: str) -> type[admin.SimpleListFilter]:
                 first.year,
                 first.month,
             ):
-                months.append((f"{month:%Y-%m}", f"{month:%B %Y}"))
+                months.append((f"{month:%Y-%m}", date_format(month, "F Y")))
                 month = (month - timedelta(days=1)).replace(day=1)
             years = range(now.year, first.year - 1, -1)
             return [*months, *((str(year), str(year)) for year in years)]

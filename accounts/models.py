@@ -9,6 +9,8 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext, pgettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.beginnings import beginnings_index
 from accounts.names import NameField, name_check
@@ -43,13 +45,13 @@ class UserManager(BaseUserManager["User"]):
 class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in, by e-mail address."""
 
-    email = models.EmailField("e-mail address", unique=True)
+    email = models.EmailField(_("e-mail address"), unique=True)
     name = NameField(longest=120, blank=True)
     is_staff = models.BooleanField(
-        "staff", default=False, help_text="May sign in to the admin site."
+        _("staff"), default=False, help_text=_("May sign in to the admin site.")
     )
     is_active = models.BooleanField(
-        "active", default=True, help_text="Switch off instead of deleting a user."
+        _("active"), default=True, help_text=_("Switch off instead of deleting a user.")
     )
     date_joined = models.DateTimeField(default=timezone.now, editable=False)
     has_first_password = models.BooleanField(
@@ -57,7 +59,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         # The release before this one knows nothing of it and may still add users.
         db_default=False,
         editable=False,
-        help_text="Made at a start and shown there; nobody has chosen another yet.",
+        help_text=_("Made at a start and shown there; nobody has chosen another yet."),
     )
     language = models.CharField(
         max_length=8,
@@ -87,7 +89,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             models.UniqueConstraint(
                 Lower("email"),
                 name="user_email_unique",
-                violation_error_message="Somebody signs in with this e-mail address already.",
+                violation_error_message=_("Somebody signs in with this e-mail address already."),
             ),
             name_check("user_name_clean", may_be_empty=True),
         ]
@@ -180,10 +182,10 @@ class Account(models.Model):
         unique=True,
         default=new_handle,
         editable=False,
-        help_text="Stands in every key of the account and never changes.",
+        help_text=_("Stands in every key of the account and never changes."),
     )
     name = NameField(longest=120)
-    is_personal = models.BooleanField("personal", default=False, editable=False)
+    is_personal = models.BooleanField(_("personal"), default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
@@ -212,9 +214,9 @@ class Membership(models.Model):
     """A user's place in an account."""
 
     class Role(models.TextChoices):
-        OWNER = "owner"
-        ADMIN = "admin"
-        MEMBER = "member"
+        OWNER = "owner", _("Owner")
+        ADMIN = "admin", pgettext_lazy("role", "Admin")
+        MEMBER = "member", _("Member")
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
@@ -231,7 +233,11 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} in {self.account} as {self.role}"
+        return gettext("%(user)s in %(account)s as %(role)s") % {
+            "user": self.user,
+            "account": self.account,
+            "role": self.get_role_display(),
+        }
 
 
 class OutgoingMail(models.Model):

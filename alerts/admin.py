@@ -3,6 +3,7 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND, accounts_found
 from accounts.large_lists import OfAccountsAdmin, in_period
@@ -30,14 +31,23 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
         "state",
         "tries",
         "last_status",
-        "error",
+        "what_went_wrong",
         "done_at",
     )
     list_filter = ("state",)
     search_fields = ("alert", "endpoint")
-    search_help_text: ClassVar[Any] = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
+    search_help_text: ClassVar[Any] = HOW_ACCOUNTS_ARE_FOUND
     list_select_related = ("alert", "user", "endpoint")
     ordering = ("-pk",)
+
+    @admin.display(description=_("error"))
+    def what_went_wrong(self, delivery: Delivery) -> str:
+        """In the reader's language."""
+        return delivery.why
+
+    def get_fields(self, request: HttpRequest, obj: Delivery | None = None) -> Any:
+        shown = super().get_fields(request, obj)
+        return ["what_went_wrong" if name == "error" else name for name in shown]
 
     def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
         return Q(alert__in=Alert.objects.filter(account__in=accounts_found(words)).values("pk"))

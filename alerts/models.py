@@ -10,6 +10,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
@@ -52,14 +53,14 @@ class AlertSettings(models.Model):
     kinds = ArrayField(models.CharField(max_length=20), default=every_chosen_kind, blank=True)
     low_credits = models.PositiveIntegerField(
         default=DEFAULT_LOW_CREDITS,
-        help_text="Credits below which they are low. 1 credit is 1 US cent.",
+        help_text=_("Credits below which they are low. 1 credit is 1 US cent."),
     )
     changed_at = models.DateTimeField(
-        null=True, help_text="Until the account was looked at by what it wants now."
+        null=True, help_text=_("Until the account was looked at by what it wants now.")
     )
 
     class Meta:
-        verbose_name_plural = "alert settings"
+        verbose_name_plural = _("alert settings")
         indexes: ClassVar = [
             models.Index(
                 fields=["account"],
@@ -75,7 +76,7 @@ class AlertSettings(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"alert settings of {self.account_id}"
+        return gettext("alert settings of account %(account)s") % {"account": self.account_id}
 
 
 class MailChoice(models.Model):
@@ -108,17 +109,17 @@ class WebhookEndpoint(models.Model):
     is_on = models.BooleanField(default=True)
     submission = models.UUIDField(
         editable=False,
-        help_text="Of the form that added it: a repeated submit adds no second.",
+        help_text=_("Of the form that added it: a repeated submit adds no second."),
     )
     generation = models.PositiveIntegerField(default=1)
     pepper_id = models.CharField(max_length=16)
     # What signed before the last rotation, for as long as it still does.
     previous_pepper_id = models.CharField(max_length=16, blank=True)
     previous_until = models.DateTimeField(null=True)
-    failures = models.PositiveIntegerField(default=0, help_text="In a row.")
+    failures = models.PositiveIntegerField(default=0, help_text=_("In a row."))
     failing_since = models.DateTimeField(null=True)
     switched_off_at = models.DateTimeField(
-        null=True, help_text="By us, because it failed for days."
+        null=True, help_text=_("By us, because it failed for days.")
     )
     created_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)
@@ -138,7 +139,10 @@ class WebhookEndpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"webhook {self.pk} of {self.account_id}"
+        return gettext("webhook %(id)s of account %(account)s") % {
+            "id": self.pk,
+            "account": self.account_id,
+        }
 
     @property
     def takes(self) -> bool:
@@ -161,7 +165,7 @@ class Alert(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=Kind)
     occasion = models.CharField(
-        max_length=80, help_text="What it is told of once: a week, a day of a key, a top-up."
+        max_length=80, help_text=_("What it is told of once: a week, a day of a key, a top-up.")
     )
     data = models.JSONField(default=dict)
     is_passed = models.BooleanField(default=False)
@@ -182,7 +186,11 @@ class Alert(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.account_id} ({self.occasion})"
+        return gettext("%(kind)s of account %(account)s (%(occasion)s)") % {
+            "kind": self.get_kind_display(),
+            "account": self.account_id,
+            "occasion": self.occasion,
+        }
 
 
 class Delivery(models.Model):
@@ -202,20 +210,20 @@ class Delivery(models.Model):
     user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, null=True, related_name="+")
     state = models.CharField(max_length=10, choices=State, default=State.WAITING)
-    attempts = models.PositiveIntegerField(default=0, help_text="Since it was last begun.")
-    tries = models.PositiveIntegerField(default=0, help_text="All of them, resends included.")
+    attempts = models.PositiveIntegerField(default=0, help_text=_("Since it was last begun."))
+    tries = models.PositiveIntegerField(default=0, help_text=_("All of them, resends included."))
     next_try_at = models.DateTimeField(default=timezone.now)
     claimed_until = models.DateTimeField(
-        null=True, help_text="A worker sends it until then; if it dies, another one may."
+        null=True, help_text=_("A worker sends it until then; if it dies, another one may.")
     )
     last_status = models.PositiveSmallIntegerField(
-        null=True, help_text="What the server answered last."
+        null=True, help_text=_("What the server answered last.")
     )
     error = models.CharField(max_length=200, blank=True)
     done_at = models.DateTimeField(null=True)
 
     class Meta:
-        verbose_name_plural = "deliveries"
+        verbose_name_plural = _("deliveries")
         ordering = ("pk",)
         indexes: ClassVar = [
             models.Index(
@@ -234,7 +242,7 @@ class Delivery(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"delivery {self.pk}"
+        return gettext("delivery %(id)s") % {"id": self.pk}
 
     @property
     def is_mail(self) -> bool:
@@ -304,7 +312,7 @@ class Watch(models.Model):
 
     account = models.OneToOneField(Account, models.PROTECT, related_name="+")
     since = models.DateTimeField()
-    chats = models.BigIntegerField(help_text="Used since that hour, as far as drained.")
+    chats = models.BigIntegerField(help_text=_("Used since that hour, as far as drained."))
 
     class Meta:
         verbose_name_plural = "watches"

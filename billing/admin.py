@@ -9,7 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
@@ -25,8 +27,11 @@ class ProductForm(forms.ModelForm[Product]):
     price_cents = DollarField(
         least=LEAST_PRICE_CENTS,
         most=100_000_00,
-        label="Price",
-        help_text=f"In dollars. Stripe takes no less than {dollars(LEAST_PRICE_CENTS)}.",
+        label=gettext_lazy("Price"),
+        help_text=format_lazy(
+            gettext_lazy("In dollars. Stripe takes no less than {amount}."),
+            amount=dollars(LEAST_PRICE_CENTS),
+        ),
     )
 
     class Meta:
@@ -51,13 +56,21 @@ class ProductAdmin(admin.ModelAdmin[Product]):
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
-    @admin.display(description="gives")
+    @admin.display(description=gettext_lazy("gives"))
     def gives(self, product: Product) -> str:
         if product.kind == Product.Kind.BOOST:
-            return f"{product.chats:,} chats for {product.valid_days} days"
-        return f"{product.credits:,} credits"
+            chats = ngettext("%(n)s chat", "%(n)s chats", product.chats)
+            words = ngettext(
+                "%(chats)s for %(days)s day", "%(chats)s for %(days)s days", product.valid_days
+            )
+            return words % {
+                "chats": chats % {"n": f"{product.chats:,}"},
+                "days": product.valid_days,
+            }
+        credits = ngettext("%(n)s credit", "%(n)s credits", product.credits)
+        return credits % {"n": f"{product.credits:,}"}
 
-    @admin.display(description="price", ordering="price_cents")
+    @admin.display(description=gettext_lazy("price"), ordering="price_cents")
     def price(self, product: Product) -> str:
         return dollars(product.price_cents)
 
@@ -65,11 +78,11 @@ class ProductAdmin(admin.ModelAdmin[Product]):
 class AlarmFilter(admin.SimpleListFilter):
     """Purchases that wait for a person, and those that somebody dealt with."""
 
-    title = "problem"
+    title = gettext_lazy("problem")
     parameter_name = "alarm"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Needs a person"), ("resolved", "Dealt with")]
+        return [("open", _("Needs a person")), ("resolved", _("Dealt with"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Purchase]) -> QuerySet[Purchase]:
         if self.value() == "open":
@@ -83,23 +96,28 @@ class ResolveForm(forms.Form):
     """What to do about a purchase that did not go as ordered."""
 
     act = forms.ChoiceField(
-        label="What to do",
+        label=gettext_lazy("What to do"),
         choices=[
-            ("grant", "Grant what was ordered: the payment is accepted as it is"),
-            ("ask", "Ask Stripe again: the purchase is open once more"),
-            ("dismiss", "Dismiss: nothing is granted"),
+            ("grant", gettext_lazy("Grant what was ordered: the payment is accepted as it is")),
+            ("ask", gettext_lazy("Ask Stripe again: the purchase is open once more")),
+            ("dismiss", gettext_lazy("Dismiss: nothing is granted")),
         ],
         widget=forms.RadioSelect,
     )
     reason = forms.CharField(
-        max_length=200, help_text="Kept with the purchase; the customer reads it if dismissed."
+        label=gettext_lazy("Reason"),
+        max_length=200,
+        help_text=gettext_lazy("Kept with the purchase; the customer reads it if dismissed."),
     )
 
 
 def _in_words(cents: int, currency: str) -> str:
     if currency == "usd":
         return dollars(cents)
-    return f"{cents:,} of the smallest unit of {currency.upper()}"
+    return _("%(amount)s of the smallest unit of %(currency)s") % {
+        "amount": f"{cents:,}",
+        "currency": currency.upper(),
+    }
 
 
 @admin.register(Purchase)
@@ -111,36 +129,41 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         "account",
         "amount",
         "status",
-        "problem",
+        "what_is_wrong",
         "created_at",
         "paid_at",
         "resolved_at",
     )
     list_filter = (AlarmFilter, "status", "kind", in_period("created_at"))
     search_fields = ("id", "stripe_session_id")
-    search_help_text = (
-        "A purchase’s number, the id of its session at Stripe, or an account: "
-        f"{HOW_ACCOUNTS_ARE_FOUND}"
+    search_help_text = format_lazy(
+        gettext_lazy("A purchase’s number, or the id of its session at Stripe. {account}"),
+        account=HOW_ACCOUNTS_ARE_FOUND,
     )
     fields = (
-        *("id", "account", "user", "product_name", "amount", "status", "problem", "received"),
+        *("id", "account", "user", "product_name", "amount", "status", "what_is_wrong", "received"),
         "returned",
         *("chats", "valid_days", "credits", "created_at", "paid_at", "opened_at", "looked_at"),
         *("stripe_session_id", "resolved_at", "resolved_by", "resolution"),
     )
 
-    @admin.display(description="amount")
+    @admin.display(description=gettext_lazy("amount"))
     def amount(self, purchase: Purchase) -> str:
         return dollars(purchase.amount_cents)
 
-    @admin.display(description="received")
+    @admin.display(description=gettext_lazy("problem"))
+    def what_is_wrong(self, purchase: Purchase) -> str:
+        """In the reader's language."""
+        return purchase.problem_in_words
+
+    @admin.display(description=gettext_lazy("received"))
     def received(self, purchase: Purchase) -> str | None:
         """What arrived, where it is not what was ordered; other currencies count as they do."""
         if purchase.received_cents is None:
             return None
         return _in_words(purchase.received_cents, purchase.received_currency)
 
-    @admin.display(description=_("returned"))
+    @admin.display(description=gettext_lazy("returned"))
     def returned(self, purchase: Purchase) -> str | None:
         """What went back, in the currency in which it came."""
         currency = purchase.received_currency or purchase.currency
@@ -166,7 +189,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
             return redirect("admin:billing_purchase_change", purchase.pk)
         context = {
             **self.admin_site.each_context(request),
-            "title": "Deal with the problem",
+            "title": _("Deal with the problem"),
             "purchase": purchase,
             "form": form,
             "opts": self.opts,
@@ -187,7 +210,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
             form.add_error(None, str(error))
             return False
         self.log_change(request, purchase, f"{act}: {reason}")
-        self.message_user(request, "Done. The problem is dealt with.", messages.SUCCESS)
+        self.message_user(request, _("Done. The problem is dealt with."), messages.SUCCESS)
         return True
 
 
@@ -198,7 +221,7 @@ class StripeEventAdmin(ReadOnlyAdmin[StripeEvent]):
     list_display = ("type", "event_id", "received_at", "handled_at", "attempts", "error")
     list_filter = (("handled_at", admin.EmptyFieldListFilter), in_period("received_at"))
     search_fields = ("event_id", "type")
-    search_help_text = "An event’s id or its type, as “checkout.session.completed”."
+    search_help_text = gettext_lazy("An event’s id or its type, as “checkout.session.completed”.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
         """A list of events reads none of what they carry."""

@@ -11,9 +11,12 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from accounts.names import NameField, name_check
+from billing import problems
 
 # Stripe takes no less in US dollars.
 LEAST_PRICE_CENTS = 50
@@ -23,8 +26,8 @@ class Product(models.Model):
     """Something to buy once: a boost or credits."""
 
     class Kind(models.TextChoices):
-        BOOST = "boost"
-        CREDITS = "credits"
+        BOOST = "boost", _("Boost")
+        CREDITS = "credits", _("Credits")
 
     slug = models.SlugField(unique=True)
     name = NameField(longest=80, max_length=80)
@@ -33,11 +36,13 @@ class Product(models.Model):
     price_cents = models.PositiveIntegerField(
         validators=[MinValueValidator(LEAST_PRICE_CENTS), MaxValueValidator(100_000_00)]
     )
-    chats = models.PositiveIntegerField(default=0, help_text="Of a boost.")
-    valid_days = models.PositiveSmallIntegerField(default=0, help_text="Of a boost: days of 24 h.")
-    credits = models.PositiveIntegerField(default=0, help_text="1 credit is 1 US cent.")
+    chats = models.PositiveIntegerField(default=0, help_text=_("Of a boost."))
+    valid_days = models.PositiveSmallIntegerField(
+        default=0, help_text=_("Of a boost: days of 24 h.")
+    )
+    credits = models.PositiveIntegerField(default=0, help_text=_("1 credit is 1 US cent."))
     position = models.PositiveSmallIntegerField(default=0)
-    is_active = models.BooleanField("on sale", default=True)
+    is_active = models.BooleanField(_("on sale"), default=True)
 
     class Meta:
         ordering = ("position", "price_cents")
@@ -48,7 +53,7 @@ class Product(models.Model):
                     | Q(kind="credits", credits__gte=1, chats=0, valid_days=0)
                 ),
                 name="product_gives_one_thing",
-                violation_error_message=(
+                violation_error_message=_(
                     "A boost needs chats and days and gives no credits; "
                     "credits need credits and give no chats or days."
                 ),
@@ -75,14 +80,14 @@ class Purchase(models.Model):
     """One checkout. Written before the customer is sent to pay, with the terms of that moment."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", "Waiting for payment"
-        PROCESSING = "processing", "Payment on its way"
-        PAID = "paid", "Paid"
-        FAILED = "failed", "Payment failed"
-        EXPIRED = "expired", "Not paid in time"
-        ABANDONED = "abandoned", "Payment page never opened"
-        REVIEW = "review", "Needs a person"
-        CLOSED = "closed", "Closed by hand"
+        PENDING = "pending", _("Waiting for payment")
+        PROCESSING = "processing", _("Payment on its way")
+        PAID = "paid", _("Paid")
+        FAILED = "failed", _("Payment failed")
+        EXPIRED = "expired", _("Not paid in time")
+        ABANDONED = "abandoned", _("Payment page never opened")
+        REVIEW = "review", _("Needs a person")
+        CLOSED = "closed", _("Closed by hand")
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     account = models.ForeignKey(Account, models.PROTECT, related_name="purchases")
@@ -96,14 +101,14 @@ class Purchase(models.Model):
     valid_days = models.PositiveSmallIntegerField(default=0)
     credits = models.PositiveIntegerField(default=0)
     status = models.CharField(max_length=10, choices=Status, default=Status.PENDING)
-    submission = models.UUIDField(help_text="Of the form: a double click makes one purchase.")
+    submission = models.UUIDField(help_text=_("Of the form: a double click makes one purchase."))
     stripe_session_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001
     checkout_url = models.TextField(blank=True)
     problem = models.CharField(
-        max_length=200, blank=True, help_text="Why a payment was not accepted as it is."
+        max_length=200, blank=True, help_text=_("Why a payment was not accepted as it is.")
     )
     received_cents = models.PositiveIntegerField(
-        null=True, help_text="What arrived at Stripe, where it is not what was ordered."
+        null=True, help_text=_("What arrived at Stripe, where it is not what was ordered.")
     )
     received_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
     returned_cents = models.PositiveIntegerField(
@@ -115,17 +120,19 @@ class Purchase(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(
-        null=True, help_text="When Stripe was last asked for a payment page."
+        null=True, help_text=_("When Stripe was last asked for a payment page.")
     )
     looked_at = models.DateTimeField(
-        null=True, help_text="When a page last asked Stripe about it; the next one waits."
+        null=True, help_text=_("When a page last asked Stripe about it; the next one waits.")
     )
     ask_at = models.DateTimeField(
         default=timezone.now,
         db_default=Now(),
-        help_text="When the sweep asks Stripe about it, while it is open.",
+        help_text=_("When the sweep asks Stripe about it, while it is open."),
     )
-    resolved_at = models.DateTimeField(null=True, help_text="When a person dealt with the problem.")
+    resolved_at = models.DateTimeField(
+        null=True, help_text=_("When a person dealt with the problem.")
+    )
     resolved_by = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
     resolution = models.CharField(max_length=200, blank=True, default="", db_default="")
 
@@ -168,7 +175,10 @@ class Purchase(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.product_name} for {self.account}"
+        return gettext("%(thing)s for %(account)s") % {
+            "thing": self.product_name,
+            "account": self.account,
+        }
 
     @property
     def is_open(self) -> bool:
@@ -179,6 +189,11 @@ class Purchase(models.Model):
     def ended_unpaid(self) -> bool:
         """Whether it ended without a payment, as far as we knew."""
         return self.status in {self.Status.FAILED, self.Status.EXPIRED, self.Status.ABANDONED}
+
+    @property
+    def problem_in_words(self) -> str:
+        """What the problem is, in the reader's language; empty where there is none."""
+        return problems.in_words(self.problem)
 
     @property
     def is_alarm(self) -> bool:
@@ -234,7 +249,7 @@ class StripeEvent(models.Model):
     retry_at = models.DateTimeField(default=timezone.now)
     error = models.CharField(max_length=200, blank=True)
     claimed_until = models.DateTimeField(
-        null=True, help_text="A worker handles it until then; if it dies, another one does."
+        null=True, help_text=_("A worker handles it until then; if it dies, another one does.")
     )
 
     class Meta:

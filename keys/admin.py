@@ -6,6 +6,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
+from django.utils.text import format_lazy
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
@@ -25,16 +28,20 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
     list_display = ("name", "masked", "account", "created_at", "last_used_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), in_period("created_at"))
     search_fields = ("^name", "last_four")
-    search_help_text = (
-        "How a key’s name begins, its last four characters, or an account: "
-        f"{HOW_ACCOUNTS_ARE_FOUND}"
+    search_help_text = format_lazy(
+        gettext_lazy("How a key’s name begins, or its last four characters. {account}"),
+        account=HOW_ACCOUNTS_ARE_FOUND,
     )
     actions = ("revoke",)
 
-    @admin.action(description="Revoke selected keys", permissions=["view"])
+    @admin.display(description=gettext_lazy("masked"))
+    def masked(self, key: ApiKey) -> str:
+        return key.masked
+
+    @admin.action(description=gettext_lazy("Revoke selected keys"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
         if not request.user.has_perm("keys.change_apikey"):
-            self.message_user(request, "You may not revoke keys.", messages.ERROR)
+            self.message_user(request, _("You may not revoke keys."), messages.ERROR)
             return
         by = request.user if isinstance(request.user, User) else None
         waiting = 0
@@ -46,11 +53,12 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
         if waiting:
             self.message_user(
                 request,
-                f"Waiting for the gate to confirm: {waiting}. This is repeated every second.",
+                _("Waiting for the gate to confirm: %(count)s. This is repeated every second.")
+                % {"count": waiting},
                 messages.WARNING,
             )
         else:
-            self.message_user(request, "Revoked: the gate refuses these keys.", messages.SUCCESS)
+            self.message_user(request, _("Revoked: the gate refuses these keys."), messages.SUCCESS)
 
 
 TRUST = ("trusts_request_id", "trusts_units", "trusts_client_ip", "forwarded_hops", "meter")
@@ -86,9 +94,13 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
     form = TrustForm
     actions = ("revoke",)
 
-    @admin.display(description="trusted with")
+    @admin.display(description=gettext_lazy("masked"))
+    def masked(self, token: ServiceToken) -> str:
+        return token.masked
+
+    @admin.display(description=gettext_lazy("trusted with"))
     def trusted_with(self, token: ServiceToken) -> str:
-        return token.trust_in_words or "nothing"
+        return token.trust_in_words or _("nothing")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: ServiceToken | None = None
@@ -108,7 +120,7 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
     ) -> None:
         if change:
             obj.save(update_fields=TRUST)
-            self.message_user(request, "It counts everywhere within 5 seconds.")
+            self.message_user(request, _("It counts everywhere within 5 seconds."))
             return
         token, plaintext = issue_service_token(name=obj.name, trust=obj.trust)
         obj.pk = token.pk
@@ -121,7 +133,7 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
         """Show the token in the answer to the POST itself: never in a message, session or URL."""
         context = {
             **self.admin_site.each_context(request),
-            "title": f"Service token “{obj.name}”",
+            "title": _("Service token “%(name)s”") % {"name": obj.name},
             "plaintext": obj.__dict__.pop("_plaintext"),
             "opts": self.opts,
         }
@@ -129,11 +141,11 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
         response["Cache-Control"] = "no-store"
         return response
 
-    @admin.action(description="Revoke selected tokens", permissions=["view"])
+    @admin.action(description=gettext_lazy("Revoke selected tokens"), permissions=["view"])
     def revoke(self, request: HttpRequest, queryset: QuerySet[ServiceToken]) -> None:
         if not request.user.has_perm("keys.change_servicetoken"):
-            self.message_user(request, "You may not revoke tokens.", messages.ERROR)
+            self.message_user(request, _("You may not revoke tokens."), messages.ERROR)
             return
         for token in queryset:
             revoke_service_token(token=token, at=timezone.now())
-        self.message_user(request, "Revoked: refused everywhere within 5 seconds.")
+        self.message_user(request, _("Revoked: refused everywhere within 5 seconds."))

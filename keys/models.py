@@ -13,7 +13,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.beginnings import beginnings_index
 from accounts.models import Account
@@ -38,7 +38,7 @@ class ApiKey(models.Model):
     last_four = models.CharField(max_length=4, editable=False)
     submission = models.UUIDField(
         editable=False,
-        help_text="Of the form that made the key: a repeated submit makes no second.",
+        help_text=gettext_lazy("Of the form that made the key: a repeated submit makes no second."),
     )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
@@ -46,17 +46,22 @@ class ApiKey(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)
     weekly_cap = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Chats a week that this key may use; empty is no limit."
+        null=True,
+        blank=True,
+        help_text=gettext_lazy("Chats a week that this key may use; empty is no limit."),
     )
     # Or READ_USAGE, which is none of them.
     scopes = ArrayField(
-        models.SlugField(), default=list, blank=True, help_text="Meters it may use; empty is all."
+        models.SlugField(),
+        default=list,
+        blank=True,
+        help_text=gettext_lazy("Meters it may use; empty is all."),
     )
     addresses = ArrayField(
         models.CharField(max_length=49),
         default=list,
         blank=True,
-        help_text="Addresses or networks it may be used from; empty is anywhere.",
+        help_text=gettext_lazy("Addresses or networks it may be used from; empty is anywhere."),
     )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -68,7 +73,7 @@ class ApiKey(models.Model):
     pushed_version = models.PositiveIntegerField(default=0, editable=False)
 
     class Meta:
-        verbose_name = "API key"
+        verbose_name = gettext_lazy("API key")
         ordering = ("-created_at", "-pk")
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -173,12 +178,8 @@ class ApiKey(models.Model):
 
 
 FORWARDED_HOPS_AT_MOST = 10
-ONE_WAY_TO_KNOW_THE_ADDRESS = (
+ONE_WAY_TO_KNOW_THE_ADDRESS = gettext_lazy(
     "Choose one way to know the address: X-Quota-Client-IP, or the hops of X-Forwarded-For."
-)
-_STRIPPED = (
-    "Trust this only if the gateway sets the header itself with every request, or strips it: "
-    "customers can send it, too."
 )
 
 
@@ -189,55 +190,70 @@ class ServiceToken(models.Model):
     of a check is its own word, and counts anyway.
     """
 
-    name = NameField(longest=80, unique=True, help_text="Which server uses it.")
+    name = NameField(longest=80, unique=True, help_text=gettext_lazy("Which server uses it."))
     digest = models.CharField(max_length=43, unique=True, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     # Defaults of the database: a release that does not know these makes tokens without trust.
     trusts_request_id = models.BooleanField(
-        "trust X-Quota-Request-Id",
+        gettext_lazy("trust X-Quota-Request-Id"),
         default=False,
         db_default=False,
-        help_text=f"Requests with the same id are charged once within an hour. {_STRIPPED} "
-        "Whoever sends the same id with every request would use the API for free.",
+        help_text=gettext_lazy(
+            "Requests with the same id are charged once within an hour. Trust this only if the "
+            "gateway sets the header itself with every request, or strips it: customers can send "
+            "it, too. Whoever sends the same id with every request would use the API for free."
+        ),
     )
     trusts_units = models.BooleanField(
-        "trust X-Quota-Units",
+        gettext_lazy("trust X-Quota-Units"),
         default=False,
         db_default=False,
-        help_text=f"How many units a request takes; 0 only looks. {_STRIPPED} "
-        "Whoever sends 0 would use the API for free.",
+        help_text=gettext_lazy(
+            "How many units a request takes; 0 only looks. Trust this only if the gateway sets "
+            "the header itself with every request, or strips it: customers can send it, too. "
+            "Whoever sends 0 would use the API for free."
+        ),
     )
     trusts_client_ip = models.BooleanField(
-        "trust X-Quota-Client-IP",
+        gettext_lazy("trust X-Quota-Client-IP"),
         default=False,
         db_default=False,
-        help_text=f"The customer's address, for keys that are bound to some. {_STRIPPED} "
-        "Whoever sends an address would open a stolen key that is bound to it.",
+        help_text=gettext_lazy(
+            "The customer's address, for keys that are bound to some. Trust this only if the "
+            "gateway sets the header itself with every request, or strips it: customers can send "
+            "it, too. Whoever sends an address would open a stolen key that is bound to it."
+        ),
     )
     forwarded_hops = models.PositiveSmallIntegerField(
-        "hops of X-Forwarded-For",
+        gettext_lazy("hops of X-Forwarded-For"),
         default=0,
         db_default=0,
         validators=[MaxValueValidator(FORWARDED_HOPS_AT_MOST)],
-        help_text="Another way to know the customer's address: how many proxies, the gateway "
-        "included, add one to X-Forwarded-For. 0: it is not read. With a number that is too high "
-        "a customer chooses the address.",
+        help_text=gettext_lazy(
+            "Another way to know the customer's address: how many proxies, the gateway included, "
+            "add one to X-Forwarded-For. 0: it is not read. With a number that is too high a "
+            "customer chooses the address."
+        ),
     )
     meter = models.SlugField(
-        "only meter",
+        gettext_lazy("only meter"),
         blank=True,
         default="",
         db_default="",
-        help_text="What every request is charged by, whatever X-Quota-Meter says. Empty: the "
-        "gateway must set or strip X-Quota-Meter, or customers choose the cheapest meter.",
+        help_text=gettext_lazy(
+            "What every request is charged by, whatever X-Quota-Meter says. Empty: the gateway "
+            "must set or strip X-Quota-Meter, or customers choose the cheapest meter."
+        ),
     )
     ignored_headers = models.PositiveBigIntegerField(
         default=0,
         db_default=0,
         editable=False,
-        help_text="Headers that did not count, because the token was not issued with that trust.",
+        help_text=gettext_lazy(
+            "Headers that did not count, because the token was not issued with that trust."
+        ),
     )
     ignored_at = models.DateTimeField(null=True, blank=True, editable=False)
 
@@ -277,12 +293,16 @@ class ServiceToken(models.Model):
     def trust_in_words(self) -> str:
         """What the token is trusted with; empty when nothing."""
         trust = self.trust
-        hops = f"X-Forwarded-For ({trust.forwarded_hops} hops)"
+        hops = ngettext(
+            "X-Forwarded-For (%(hops)s hop)",
+            "X-Forwarded-For (%(hops)s hops)",
+            trust.forwarded_hops,
+        )
         said = {
-            "request id": trust.request_id,
-            "units": trust.units,
-            "client address": trust.client_ip,
-            hops: trust.forwarded_hops,
-            f"only meter {trust.meter}": trust.meter,
+            _("request id"): trust.request_id,
+            _("units"): trust.units,
+            _("client address"): trust.client_ip,
+            hops % {"hops": trust.forwarded_hops}: trust.forwarded_hops,
+            _("only meter %(meter)s") % {"meter": trust.meter}: trust.meter,
         }
         return ", ".join(words for words, is_so in said.items() if is_so)

@@ -3,6 +3,8 @@
 from typing import ClassVar
 
 from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from gate.store.hot_state import PARTITIONS
 
@@ -12,13 +14,14 @@ class Partition(models.Model):
 
     index = models.PositiveSmallIntegerField(primary_key=True)
     epoch = models.PositiveBigIntegerField(
-        default=1, help_text="Raised when Valkey lost something; accounts are loaded again."
+        default=1, help_text=_("Raised when Valkey lost something; accounts are loaded again.")
     )
     pushes = models.PositiveBigIntegerField(
-        default=0, help_text="Projections that Valkey confirmed; an older copy of it knows fewer."
+        default=0,
+        help_text=_("Projections that Valkey confirmed; an older copy of it knows fewer."),
     )
     drained_id = models.CharField(
-        max_length=41, default="0-0", help_text="The last charge that is in PostgreSQL."
+        max_length=41, default="0-0", help_text=_("The last charge that is in PostgreSQL.")
     )
     drained_at = models.DateTimeField(null=True, blank=True)
     refusals_batch = models.CharField(max_length=32, blank=True)
@@ -33,4 +36,4 @@ class Partition(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"partition {self.index}"
+        return gettext("partition %(index)s") % {"index": self.index}

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db.models import F
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts.access import attended
 from accounts.models import Account
@@ -64,7 +66,15 @@ def keys_in_words(accounts: Iterable[Account]) -> dict[int, str]:
 
 def _in_words(names: list[str]) -> str:
     if not names:
-        return "no active keys"
-    shown = ", ".join(f"“{name}”" for name in names[:_NAMES_SHOWN])
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return f"{len(names)} active {'key' if len(names) == 1 else 'keys'}: {shown}{more}"
+        return _("no active keys")
+    shown = ", ".join(_("“%(name)s”") % {"name": name} for name in names[:_NAMES_SHOWN])
+    count, more = len(names), len(names) - _NAMES_SHOWN
+    if more > 0:
+        words = ngettext(
+            "%(count)s active keys: %(names)s and %(more)s more",
+            "%(count)s active keys: %(names)s and %(more)s more",
+            more,
+        )
+        return words % {"count": count, "names": shown, "more": more}
+    words = ngettext("%(count)s active key: %(names)s", "%(count)s active keys: %(names)s", count)
+    return words % {"count": count, "names": shown}

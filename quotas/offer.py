@@ -86,7 +86,7 @@ def why_unanswered(model: AIModel) -> str:
     if not base_url_of(model.provider) or name_at_provider_of(model):
         return ""
     setting = _HOUSE_NAMES[AIModel.Endpoint(model.endpoint)]
-    return f"no name at the provider, and {setting} is not set"
+    return gettext("no name at the provider, and %(setting)s is not set") % {"setting": setting}
 
 
 def _plan_names(model: AIModel) -> str:

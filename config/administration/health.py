@@ -5,6 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from accounts.models import OutgoingMail
@@ -40,7 +43,7 @@ class Part:
     @property
     def in_a_word(self) -> str:
         """Well or not, for whoever sees no colours."""
-        return {True: "Well", False: "Look at it", None: "Not known"}[self.is_well]
+        return {True: _("Well"), False: _("Look at it"), None: _("Not known")}[self.is_well]
 
 
 def parts(*, at: datetime) -> list[Part]:
@@ -48,8 +51,8 @@ def parts(*, at: datetime) -> list[Part]:
     problems = {problem.word: problem for problem in readiness.problems_now()}
     has_valkey = not {"valkey", "cache"} & problems.keys()
     return [
-        _of_problems("PostgreSQL", "Answers.", problems, _POSTGRESQL),
-        _of_problems("Valkey", "Answers, and forgets nothing.", problems, _VALKEY),
+        _of_problems("PostgreSQL", _("Answers."), problems, _POSTGRESQL),
+        _of_problems("Valkey", _("Answers, and forgets nothing."), problems, _VALKEY),
         *_processes(problems, has_signs=has_valkey),
         _drain(has_valkey=has_valkey),
         _projection(),
@@ -68,87 +71,116 @@ def _of_problems(name: str, well: str, problems: dict[str, Problem], words: Iter
 def _processes(problems: dict[str, Problem], *, has_signs: bool) -> list[Part]:
     """Beat alone, since without it nothing happens by itself; then everybody else."""
     if not has_signs:
-        unknown = "Signs of life are in Valkey."
-        return [Part("Beat", None, unknown), Part("Processes", None, unknown)]
+        unknown = _("Signs of life are in Valkey.")
+        return [Part(_("Beat"), None, unknown), Part(_("Processes"), None, unknown)]
     others = [name for name in signs_of_life.expected() if name != signs_of_life.BEAT]
-    well = f"Each gave a sign in the last {signs_of_life.KEPT_SECONDS} s: {', '.join(others)}."
+    well = _("Each gave a sign in the last %(seconds)s s: %(names)s.") % {
+        "seconds": signs_of_life.KEPT_SECONDS,
+        "names": ", ".join(others),
+    }
     return [
-        _of_problems("Beat", "Sends tasks on time.", problems, (signs_of_life.BEAT,)),
-        _of_problems("Processes", well, problems, (*others, "front", "sandbox")),
+        _of_problems(_("Beat"), _("Sends tasks on time."), problems, (signs_of_life.BEAT,)),
+        _of_problems(_("Processes"), well, problems, (*others, "front", "sandbox")),
     ]
 
 
 def _drain(*, has_valkey: bool) -> Part:
-    name = "Drain"
+    name = _("Drain")
     try:
         waiting = backlog.measure() if has_valkey else None
     except (RedisError, OSError) as error:
         logger.warning("the drain's backlog is not known: %s", type(error).__name__)
         waiting = None
     if waiting is None:
-        return Part(name, None, "What waits is in Valkey.")
+        return Part(name, None, _("What waits is in Valkey."))
     if not waiting.entries:
-        return Part(name, True, "Every charge is in PostgreSQL.")
-    charges = _counted(waiting.entries, "charge")
-    says = f"Not in PostgreSQL yet: {charges}, the oldest for {waiting.oldest_seconds:.0f} s."
+        return Part(name, True, _("Every charge is in PostgreSQL."))
+    says = ngettext(
+        "Not in PostgreSQL yet: %(count)s charge, the oldest for %(seconds)s s.",
+        "Not in PostgreSQL yet: %(count)s charges, the oldest for %(seconds)s s.",
+        waiting.entries,
+    ) % {"count": _counted(waiting.entries), "seconds": f"{waiting.oldest_seconds:.0f}"}
     return Part(name, waiting.oldest_seconds <= _DRAIN_SECONDS, says)
 
 
 def _projection() -> Part:
     """What is committed and not at the gate: normally for milliseconds."""
-    name = "Projection"
+    name = _("Projection")
     accounts = count_pending_accounts(at_most=COUNTED_AT_MOST)
     keys = count_pending_keys(at_most=COUNTED_AT_MOST)
     behind = catalogue.is_pending()
     if not (accounts or keys or behind):
-        return Part(name, True, "The gate knows every change.")
-    said = [
-        *([_counted(accounts, "account")] if accounts else []),
-        *([_counted(keys, "key")] if keys else []),
-        *(["the plans and prices"] if behind else []),
-    ]
-    return Part(name, False, f"Not at the gate yet: {', '.join(said)}. It is tried every second.")
+        return Part(name, True, _("The gate knows every change."))
+    said = []
+    if accounts:
+        words = ngettext("%(count)s account", "%(count)s accounts", accounts)
+        said.append(words % {"count": _counted(accounts)})
+    if keys:
+        words = ngettext("%(count)s key", "%(count)s keys", keys)
+        said.append(words % {"count": _counted(keys)})
+    if behind:
+        said.append(_("the plans and prices"))
+    says = _("Not at the gate yet: %(what)s. It is tried every second.")
+    return Part(name, False, says % {"what": ", ".join(said)})
 
 
 def _stripe_events(at: datetime) -> Part:
-    name = "Stripe’s webhooks"
+    name = _("Stripe’s webhooks")
     waiting = StripeEvent.objects.filter(handled_at=None).order_by("retry_at")
     since = list(waiting.values_list("received_at", flat=True)[:COUNTED_AT_MOST])
     if not since:
-        return Part(name, True, "Every event is handled.")
-    return Part(name, at - min(since) <= _WAITS, f"Not handled: {_since(since, 'event')}.")
+        return Part(name, True, _("Every event is handled."))
+    says = ngettext(
+        "Not handled: %(count)s event, the oldest since %(moment)s.",
+        "Not handled: %(count)s events, the oldest since %(moment)s.",
+        len(since),
+    )
+    return Part(name, at - min(since) <= _WAITS, says % _since(since))
 
 
 def _mail(at: datetime) -> Part:
     """Mails are deleted once they are sent."""
-    name = "Mail"
+    name = _("Mail")
     waiting = OutgoingMail.objects.order_by("retry_at").values_list("written_at", flat=True)
     since = list(waiting[:COUNTED_AT_MOST])
     if not since:
-        return Part(name, True, "Every mail is sent.")
-    return Part(name, at - min(since) <= _WAITS, f"Not sent: {_since(since, 'mail')}.")
+        return Part(name, True, _("Every mail is sent."))
+    says = ngettext(
+        "Not sent: %(count)s mail, the oldest since %(moment)s.",
+        "Not sent: %(count)s mails, the oldest since %(moment)s.",
+        len(since),
+    )
+    return Part(name, at - min(since) <= _WAITS, says % _since(since))
 
 
 def _alerts(at: datetime) -> Part:
     """What customers are told by mail and their webhooks. That they do not answer is no fault."""
-    name = "Customers’ alerts"
+    name = _("Customers’ alerts")
     overdue = Delivery.objects.filter(state=Delivery.State.WAITING, next_try_at__lte=at - _WAITS)
     since = list(
         overdue.order_by("next_try_at").values_list("next_try_at", flat=True)[:COUNTED_AT_MOST]
     )
     if not since:
-        return Part(name, True, "Every alert is sent when it is due.")
-    return Part(name, False, f"Overdue: {_since(since, 'alert')}.")
+        return Part(name, True, _("Every alert is sent when it is due."))
+    says = ngettext(
+        "Overdue: %(count)s alert, the oldest since %(moment)s.",
+        "Overdue: %(count)s alerts, the oldest since %(moment)s.",
+        len(since),
+    )
+    return Part(name, False, says % _since(since))
 
 
-def _since(moments: Sequence[datetime], what: str) -> str:
-    return f"{_counted(len(moments), what)}, the oldest since {min(moments):%-d %b %H:%M}"
+def _since(moments: Sequence[datetime]) -> dict[str, str]:
+    return {
+        "count": _counted(len(moments)),
+        "moment": date_format(min(moments), "j M H:i"),
+    }
 
 
-def _counted(number: int, what: str) -> str:
-    """So many in words; those that were counted no further have a plus."""
+def _counted(number: int) -> str:
+    """So many; those that were counted no further have a plus."""
     more = "+" if number == COUNTED_AT_MOST else ""
-    return f"{number:,}{more} {what}{'' if number == 1 else 's'}"
+    return f"{number:,}{more}"
 
 
 def _capital(sentence: str) -> str:

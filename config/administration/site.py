@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
 
 from config.administration import overview
 from config.administration.tasks import by_task
@@ -16,7 +17,7 @@ class AdministrationSite(admin.AdminSite):
 
     site_header = "sansxel account"
     site_title = "sansxel account"
-    index_title = "How things stand"
+    index_title = _("How things stand")
     empty_value_display = "–"
 
     # One door: the sign-in page has throttles, the admin's own has none.

@@ -8,20 +8,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
     """A heading of the admin, and the models below it as `app.Model`."""
 
     slug: str
-    name: str
+    name: StrOrPromise
     models: tuple[str, ...]
 
 
 TASKS = (
     Task(
         "plans",
-        "Plans and prices",
+        _("Plans and prices"),
         (
             "quotas.Plan",
             "quotas.Pack",
@@ -33,7 +36,7 @@ TASKS = (
     ),
     Task(
         "customers",
-        "Customers",
+        _("Customers"),
         (
             "accounts.Account",
             "accounts.User",
@@ -50,12 +53,12 @@ TASKS = (
     ),
     Task(
         "money",
-        "Money",
+        _("Money"),
         ("billing.Purchase", "quotas.CreditEntry", "quotas.Boost"),
     ),
     Task(
         "machinery",
-        "Machinery",
+        _("Machinery"),
         (
             "keys.ServiceToken",
             "quotas.Provider",
@@ -66,7 +69,7 @@ TASKS = (
         ),
     ),
 )
-OTHER = Task("other", "Other", ())
+OTHER = Task("other", _("Other"), ())
 _PLACES = {label: (task, at) for task in TASKS for at, label in enumerate(task.models)}
 
 

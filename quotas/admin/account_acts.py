@@ -21,6 +21,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account, User
 from accounts.money import dollars
@@ -32,19 +36,22 @@ _CHATS_AT_MOST = 1_000_000_000
 _DAYS_AT_MOST = 3_660
 _CREDITS_AT_MOST = 100_000_000
 _LAST = ("reason", "submission")
-_DONE_ALREADY = "It was done already, and is not done twice."
+_DONE_ALREADY = gettext_lazy("It was done already, and is not done twice.")
 
 
 class ActForm(forms.Form):
     """What every act asks. The account is given; a page has no other."""
 
     reason = forms.CharField(
+        label=gettext_lazy("Reason"),
         max_length=200,
-        help_text="Kept with your name, for whoever asks later.",
-        error_messages={"required": "Say why: it is kept with the change."},
+        help_text=gettext_lazy("Kept with your name, for whoever asks later."),
+        error_messages={"required": gettext_lazy("Say why: it is kept with the change.")},
         widget=forms.TextInput(attrs={"class": "vTextField"}),
     )
-    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+    submission = forms.UUIDField(
+        label=gettext_lazy("Submission"), widget=forms.HiddenInput, initial=uuid4
+    )
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -54,9 +61,12 @@ class ActForm(forms.Form):
 
     @property
     def mark(self) -> str:
-        """How the history of the account ends what this very form did; "" of no form of ours."""
+        """How the history of the account ends what this very form did; "" of no form of ours.
+
+        The same in every language.
+        """
         try:
-            return f"Form {UUID(str(self.data.get('submission')))}."
+            return f"{UUID(str(self.data.get('submission')))}."
         except ValueError:
             return ""
 
@@ -73,38 +83,44 @@ class ActForm(forms.Form):
 
 
 class BoostForm(ActForm):
-    chats = forms.IntegerField(min_value=1, max_value=_CHATS_AT_MOST, initial=500)
+    chats = forms.IntegerField(
+        label=gettext_lazy("Chats"), min_value=1, max_value=_CHATS_AT_MOST, initial=500
+    )
     days = forms.IntegerField(
-        label="Valid for days",
+        label=gettext_lazy("Valid for days"),
         min_value=1,
         max_value=_DAYS_AT_MOST,
         initial=7,
-        help_text="Of 24 hours, from now on.",
+        help_text=gettext_lazy("Of 24 hours, from now on."),
     )
 
 
 class CreditsForm(ActForm):
     credits = forms.IntegerField(
+        label=gettext_lazy("Credits"),
         min_value=-_CREDITS_AT_MOST,
         max_value=_CREDITS_AT_MOST,
-        help_text="1 credit is 1 US cent: 500 are worth $5. A number below zero takes credits.",
+        help_text=gettext_lazy(
+            "1 credit is 1 US cent: 500 are worth $5. A number below zero takes credits."
+        ),
     )
 
     def clean_credits(self) -> int:
         credits: int = self.cleaned_data["credits"]
         if credits == 0:
-            raise forms.ValidationError("Write how many credits: 0 changes nothing.")
+            raise forms.ValidationError(_("Write how many credits: 0 changes nothing."))
         return credits
 
 
 class MoveForm(ActForm):
-    plan = forms.ModelChoiceField(Plan.objects.all(), empty_label=None)
+    plan = forms.ModelChoiceField(Plan.objects.all(), label=gettext_lazy("Plan"), empty_label=None)
     ends_at = forms.SplitDateTimeField(
-        label="Until",
+        label=gettext_lazy("Until"),
         required=False,
         widget=SplitMoment,
-        help_text="When the plan ends by itself (UTC); its default plan counts then. "
-        "Empty is for good.",
+        help_text=gettext_lazy(
+            "When the plan ends by itself (UTC); its default plan counts then. Empty is for good."
+        ),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -119,13 +135,15 @@ class MoveForm(ActForm):
     def clean_ends_at(self) -> datetime | None:
         ends_at: datetime | None = self.cleaned_data["ends_at"]
         if ends_at and ends_at <= timezone.now():
-            raise forms.ValidationError("A plan must end in the future.")
+            raise forms.ValidationError(_("A plan must end in the future."))
         return ends_at
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         if not self.errors and (data["plan"], data["ends_at"]) == (self.plan_now, self.ends_now):
-            self.add_error("plan", "The account has this plan, until then: nothing would change.")
+            self.add_error(
+                "plan", _("The account has this plan, until then: nothing would change.")
+            )
         return data
 
 
@@ -140,7 +158,12 @@ def _grant_boost(form: BoostForm, by: User | None, at: datetime) -> str:
         by=by,
         note=data["reason"],
     )
-    return f"A boost of {boost.chats:,} chats until {boost.expires_at:%-d %b %Y %H:%M} is granted."
+    words = ngettext(
+        "A boost of %(chats)s chat until %(moment)s is granted.",
+        "A boost of %(chats)s chats until %(moment)s is granted.",
+        boost.chats,
+    )
+    return words % {"chats": f"{boost.chats:,}", "moment": _moment(boost.expires_at)}
 
 
 def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
@@ -155,8 +178,18 @@ def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
         note=form.cleaned_data["reason"],
     )
     if credits < 0:
-        return f"{-credits:,} credits ({dollars(-credits)}) are taken."
-    return f"{credits:,} credits ({dollars(credits)}) are granted."
+        words = ngettext(
+            "%(count)s credit (%(worth)s) is taken.",
+            "%(count)s credits (%(worth)s) are taken.",
+            -credits,
+        )
+    else:
+        words = ngettext(
+            "%(count)s credit (%(worth)s) is granted.",
+            "%(count)s credits (%(worth)s) are granted.",
+            credits,
+        )
+    return words % {"count": f"{abs(credits):,}", "worth": dollars(abs(credits))}
 
 
 def _move(form: MoveForm, by: User | None, at: datetime) -> str:
@@ -170,18 +203,26 @@ def _move(form: MoveForm, by: User | None, at: datetime) -> str:
         by=by,
         note=data["reason"],
     )
-    until = f" until {data['ends_at']:%-d %b %Y %H:%M}" if data["ends_at"] else ""
-    return f"The account is on {data['plan']}{until}."
+    if not data["ends_at"]:
+        return _("The account is on %(plan)s.") % {"plan": data["plan"]}
+    return _("The account is on %(plan)s until %(moment)s.") % {
+        "plan": data["plan"],
+        "moment": _moment(data["ends_at"]),
+    }
 
 
 def _suspend(form: ActForm, by: User | None, at: datetime) -> str:
     grants.suspend(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
-    return "The account is suspended: every request is refused."
+    return _("The account is suspended: every request is refused.")
 
 
 def _reinstate(form: ActForm, by: User | None, at: datetime) -> str:
     grants.reinstate(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
-    return "The account may work again."
+    return _("The account may work again.")
+
+
+def _moment(at: datetime) -> str:
+    return date_format(at, "j M Y H:i")
 
 
 def _source_ref(form: ActForm) -> str:
@@ -193,8 +234,8 @@ class Act:
     """One act: its address below the account's, what it is called, what it does and needs."""
 
     slug: str
-    label: str
-    explains: str
+    label: StrOrPromise
+    explains: StrOrPromise
     needs: str
     form: type[ActForm]
     do: Callable[[Any, User | None, datetime], str]
@@ -208,43 +249,51 @@ class Act:
 ACTS = (
     Act(
         "boost",
-        "Grant boost",
-        "Chats on top of the week’s allowance, until they expire. They count for the next chat.",
+        gettext_lazy("Grant boost"),
+        gettext_lazy(
+            "Chats on top of the week’s allowance, until they expire. They count for the next chat."
+        ),
         "quotas.add_boost",
         BoostForm,
         _grant_boost,
     ),
     Act(
         "credits",
-        "Grant credits",
-        "A line in the ledger, which customers see with its reason. It counts for the next chat "
-        "and is never changed: a mistake is mended by another line.",
+        gettext_lazy("Grant credits"),
+        gettext_lazy(
+            "A line in the ledger, which customers see with its reason. It counts for the next "
+            "chat and is never changed: a mistake is mended by another line."
+        ),
         "quotas.add_creditentry",
         CreditsForm,
         _grant_credits,
     ),
     Act(
         "plan",
-        "Move to plan",
-        "The plan counts from the next chat on, and every other plan but the default ends. Packs "
-        "that the plan does not include are switched off.",
+        gettext_lazy("Move to plan"),
+        gettext_lazy(
+            "The plan counts from the next chat on, and every other plan but the default ends. "
+            "Packs that the plan does not include are switched off."
+        ),
         "quotas.add_plangrant",
         MoveForm,
         _move,
     ),
     Act(
         "suspend",
-        "Suspend",
-        "Every request of every key is refused with 403 from the next one on, whatever the account "
-        "holds. Nothing is lost, and it can be lifted.",
+        gettext_lazy("Suspend"),
+        gettext_lazy(
+            "Every request of every key is refused with 403 from the next one on, whatever the "
+            "account holds. Nothing is lost, and it can be lifted."
+        ),
         "quotas.add_suspension",
         ActForm,
         _suspend,
     ),
     Act(
         "reinstate",
-        "Lift suspension",
-        "Its keys work again from the next request on.",
+        gettext_lazy("Lift suspension"),
+        gettext_lazy("Its keys work again from the next request on."),
         "quotas.change_suspension",
         ActForm,
         _reinstate,
@@ -278,7 +327,7 @@ def _page(
     account = get_object_or_404(Account, pk=object_id if object_id.isdecimal() else 0)
     form = act.form(request.POST or None, account=account)
     # First: what is done already may make no sense any more.
-    done = _DONE_ALREADY if form.was_done() else ""
+    done = str(_DONE_ALREADY) if form.was_done() else ""
     if not done and form.is_valid():
         done = _done_once(request, form, act)
     if done:
@@ -307,13 +356,19 @@ def _done_once(request: HttpRequest, form: ActForm, act: Act) -> str:
         # Whoever sends the same form at the same moment comes after us, and sees what we kept.
         Account.objects.select_for_update(no_key=True).get(pk=form.account.pk)
         if form.was_done():
-            return _DONE_ALREADY
+            return str(_DONE_ALREADY)
         done = act.do(form, by, timezone.now())
         LogEntry.objects.log_actions(
             request.user.pk,
             [form.account],
             CHANGE,
-            f"{act.label}. {done} Reason: {form.cleaned_data['reason']}. {form.mark}",
+            _("%(act)s. %(done)s Reason: %(reason)s. Form %(mark)s")
+            % {
+                "act": act.label,
+                "done": done,
+                "reason": form.cleaned_data["reason"],
+                "mark": form.mark,
+            },
             single_object=True,
         )
     return done

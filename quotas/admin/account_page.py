@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from accounts.models import Account
@@ -81,7 +83,9 @@ def _in_words(one: Decided, key: str) -> Decision:
         at=one.at,
         key=key,
         asked=f"{one.meter}: {one.model}" if one.model else one.meter,
-        says=f"Refused: {explained(one.reason).name}" if is_refused else _paid(one),
+        says=_("Refused: %(why)s") % {"why": explained(one.reason).name}
+        if is_refused
+        else _paid(one),
         is_refused=is_refused,
         request_id=one.request_id,
     )
@@ -89,11 +93,14 @@ def _in_words(one: Decided, key: str) -> Decision:
 
 def _paid(one: Decided) -> str:
     if one.is_given_back:
-        return "Given back"
+        return _("Given back")
+    credits = ngettext("%(n)s credit", "%(n)s credits", one.credits) % {"n": f"{one.credits:,}"}
     parts = (
-        (one.allowance, "of the allowance"),
-        (one.boost, "of boosts"),
-        (one.credit_chats, f"for {one.credits:,} credits"),
+        (one.allowance, _("%(count)s of the allowance")),
+        (one.boost, _("%(count)s of boosts")),
+        (one.credit_chats, _("%(count)s for %(credits)s")),
     )
-    said = ", ".join(f"{chats:,} {source}" for chats, source in parts if chats)
-    return f"Passed: {said}" if said else "Passed"
+    said = ", ".join(
+        words % {"count": f"{chats:,}", "credits": credits} for chats, words in parts if chats
+    )
+    return _("Passed: %(what_paid)s") % {"what_paid": said} if said else _("Passed")

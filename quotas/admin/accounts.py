@@ -10,7 +10,10 @@ from django.db.models import OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import in_period
@@ -35,7 +38,7 @@ class _Now:
 class PlanFilter(admin.SimpleListFilter):
     """Finds the accounts for which a plan counts now."""
 
-    title = "plan"
+    title = gettext_lazy("plan")
     parameter_name = "plan"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
@@ -54,11 +57,11 @@ class PlanFilter(admin.SimpleListFilter):
 class SuspendedFilter(admin.SimpleListFilter):
     """Finds the accounts that are suspended."""
 
-    title = "suspended"
+    title = gettext_lazy("suspended")
     parameter_name = "suspended"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
-        return [("yes", "Yes"), ("no", "No")]
+        return [("yes", _("Yes")), ("no", _("No"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
         match self.value():
@@ -87,7 +90,7 @@ class AccountAdmin(AccountPeople):
         *("is_personal", in_period("created_at")),
     )
     search_fields = ("^name", "handle")
-    search_help_text = f"An account: {HOW_ACCOUNTS_ARE_FOUND}"
+    search_help_text = HOW_ACCOUNTS_ARE_FOUND
     readonly_fields = ("handle", "is_personal", "created_at", "access")
     fieldsets = ((None, {"fields": ("name", "handle", "is_personal", "created_at", "access")}),)
     add_fieldsets = ((None, {"fields": ("name",)}),)
@@ -111,9 +114,9 @@ class AccountAdmin(AccountPeople):
                 "title": account.name,
                 "subtitle": None,
                 "facts": [
-                    ("Plan", self.plans_in_turn(account)),
-                    ("Packs", self.packs(account)),
-                    ("Suspension", self.suspension(account)),
+                    (_("Plan"), self.plans_in_turn(account)),
+                    (_("Packs"), self.packs(account)),
+                    (_("Suspension"), self.suspension(account)),
                 ],
                 "acts": account_acts.offered(request, is_suspended=now.suspension is not None),
             }
@@ -130,37 +133,52 @@ class AccountAdmin(AccountPeople):
             )
         )
 
-    @admin.display()
+    @admin.display(description=gettext_lazy("plan"))
     def plan(self, account: Any) -> str:
         return str(account.plan_name)
 
-    @admin.display(description="suspended")
+    @admin.display(description=gettext_lazy("suspended"))
     def is_suspended(self, account: Any) -> str:
         """In words: a sign for “no” would look like a fault."""
-        return "Suspended" if account.suspended_now else "No"
+        return _("Suspended") if account.suspended_now else _("No")
 
     def plans_in_turn(self, account: Account) -> str:
         """What counts and what follows, with the way to who gave it and why."""
         spans = _now(account).spans
-        sentence = ", then ".join(
-            f"{span.plan} until {_moment(span.ends_at)}" if span.ends_at else str(span.plan)
-            for span in spans
-        )
+        sentence = ""
+        for span in spans:
+            plan = str(span.plan)
+            if span.ends_at:
+                ends = {"plan": plan, "moment": _moment(span.ends_at)}
+                plan = _("%(plan)s until %(moment)s") % ends
+            following = _("%(plans)s, then %(plan)s") % {"plans": sentence, "plan": plan}
+            sentence = following if sentence else plan
         return _with_history(sentence, "quotas_plangrant", account)
 
     def packs(self, account: Account) -> str:
         names = ", ".join(pack.name for pack in entitlements.packs_on(account))
-        return _with_history(f"{names or 'None'} on", "quotas_packswitch", account)
+        sentence = _("%(packs)s on") % {"packs": names} if names else _("None on")
+        return _with_history(sentence, "quotas_packswitch", account)
 
     def suspension(self, account: Account) -> str:
         """Since when, by whom and why."""
         suspension = _now(account).suspension
         if suspension is None:
-            return _with_history("Not suspended", "quotas_suspension", account)
-        by = f" by {suspension.by}" if suspension.by else ""
-        why = f": {suspension.note}" if suspension.note else ""
-        sentence = f"Suspended since {_moment(suspension.created_at)}{by}{why}"
-        return _with_history(sentence, "quotas_suspension", account)
+            return _with_history(_("Not suspended"), "quotas_suspension", account)
+        if suspension.by and suspension.note:
+            sentence = _("Suspended since %(moment)s by %(person)s: %(reason)s")
+        elif suspension.by:
+            sentence = _("Suspended since %(moment)s by %(person)s")
+        elif suspension.note:
+            sentence = _("Suspended since %(moment)s: %(reason)s")
+        else:
+            sentence = _("Suspended since %(moment)s")
+        said = sentence % {
+            "moment": _moment(suspension.created_at),
+            "person": suspension.by,
+            "reason": suspension.note,
+        }
+        return _with_history(said, "quotas_suspension", account)
 
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         """Accounts own ledgers; suspend instead."""
@@ -177,9 +195,9 @@ def _now(account: Account) -> _Now:
 
 
 def _moment(at: datetime) -> str:
-    return f"{at:%-d %b %Y %H:%M} UTC"
+    return f"{date_format(at, 'j M Y H:i')} UTC"
 
 
 def _with_history(sentence: str, changelist: str, account: Account) -> str:
     address = reverse(f"admin:{changelist}_changelist", query={"account": account.pk})
-    return format_html('{}. <a href="{}">History</a>', sentence, address)
+    return format_html('{}. <a href="{}">{}</a>', sentence, address, _("History"))

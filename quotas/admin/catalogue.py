@@ -6,6 +6,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.admin_fields import ManyAsBoxes
 from accounts.money import DollarField, dollars
@@ -52,8 +54,8 @@ class CatalogueAdmin(StayingAdmin):
 def say_unlimited(form: forms.BaseForm) -> None:
     """An empty cap says what it means."""
     cap = form.fields["weekly_cap"]
-    cap.label = "Chats a week"
-    cap.widget.attrs["placeholder"] = "Unlimited"
+    cap.label = gettext_lazy("Chats a week")
+    cap.widget.attrs["placeholder"] = _("Unlimited")
 
 
 class PlanForm(forms.ModelForm[Plan]):
@@ -61,11 +63,15 @@ class PlanForm(forms.ModelForm[Plan]):
 
     monthly_price_cents = DollarField(
         required=False,
-        label="Price a month",
-        help_text="In dollars, as 20 or 19.50. Empty shows “Contact us”.",
+        label=gettext_lazy("Price a month"),
+        help_text=gettext_lazy("In dollars, as 20 or 19.50. Empty shows “Contact us”."),
     )
     features = LinesField(
-        longest=120, most=20, required=False, help_text="What the pricing page lists, one a line."
+        label=gettext_lazy("Features"),
+        longest=120,
+        most=20,
+        required=False,
+        help_text=gettext_lazy("What the pricing page lists, one a line."),
     )
 
     class Meta:
@@ -83,7 +89,7 @@ class PlanForm(forms.ModelForm[Plan]):
             mark.disabled = True
             mark.help_text = self.instance.why_it_stays_default
         else:
-            mark.help_text = "New accounts begin with it, instead of the plan that is so now."
+            mark.help_text = _("New accounts begin with it, instead of the plan that is so now.")
 
     def _get_validation_exclusions(self) -> set[str]:
         # That another plan has the mark is no mistake: saving moves it.
@@ -93,9 +99,9 @@ class PlanForm(forms.ModelForm[Plan]):
 class CappedAdmin(CatalogueAdmin):
     """Of what has a weekly cap, or none."""
 
-    @admin.display(description="chats a week", ordering="weekly_cap", empty_value="Unlimited")
-    def cap(self, capped: Any) -> str | None:
-        return None if capped.weekly_cap is None else f"{capped.weekly_cap:,}"
+    @admin.display(description=gettext_lazy("chats a week"), ordering="weekly_cap")
+    def cap(self, capped: Any) -> str:
+        return _("Unlimited") if capped.weekly_cap is None else f"{capped.weekly_cap:,}"
 
 
 @admin.register(Plan)
@@ -105,12 +111,10 @@ class PlanAdmin(ManyAsBoxes, CappedAdmin):
     list_filter = ("is_public",)
     search_fields = ("name", "slug")
 
-    @admin.display(
-        description="price a month", ordering="monthly_price_cents", empty_value="Contact us"
-    )
-    def price(self, plan: Plan) -> str | None:
+    @admin.display(description=gettext_lazy("price a month"), ordering="monthly_price_cents")
+    def price(self, plan: Plan) -> str:
         price = plan.monthly_price_cents
-        return None if price is None else dollars(price)
+        return _("Contact us") if price is None else dollars(price)
 
 
 class PackForm(forms.ModelForm[Pack]):
@@ -142,9 +146,11 @@ class PriceForm(forms.ModelForm[QuotaPolicy]):
     credits_per_chat = DollarField(
         least=1,
         most=1_000_000,
-        label="Price of a chat",
-        help_text="Of each chat past allowance and boosts, in dollars. It is paid from credits, "
-        "and a credit is one US cent: 0.02 takes 2 credits.",
+        label=gettext_lazy("Price of a chat"),
+        help_text=gettext_lazy(
+            "Of each chat past allowance and boosts, in dollars. It is paid from credits, and a "
+            "credit is one US cent: 0.02 takes 2 credits."
+        ),
     )
 
     class Meta:
@@ -157,7 +163,7 @@ class QuotaPolicyAdmin(CatalogueAdmin):
     form = PriceForm
     list_display = ("price", "credits_per_chat")
 
-    @admin.display(description="price of a chat past allowance and boosts")
+    @admin.display(description=gettext_lazy("price of a chat past allowance and boosts"))
     def price(self, policy: QuotaPolicy) -> str:
         return dollars(policy.credits_per_chat)
 

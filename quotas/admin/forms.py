@@ -6,7 +6,7 @@ from uuid import uuid4
 from django import forms
 from django.contrib.admin.widgets import AdminSplitDateTime
 from django.http import HttpRequest
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import User
 
@@ -21,7 +21,9 @@ class SplitMoment(AdminSplitDateTime):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         super().__init__(attrs)
-        for half, name in zip(self.widgets, ("Date", "Time, UTC"), strict=True):
+        for half, name in zip(
+            self.widgets, (gettext_lazy("Date"), gettext_lazy("Time, UTC")), strict=True
+        ):
             half.attrs["aria-label"] = name
 
 
@@ -46,11 +48,21 @@ class LinesField(forms.CharField):
     def validate(self, value: Any) -> None:
         super().validate(value)
         if len(value) > self.most:
-            raise forms.ValidationError(f"Write at most {self.most} lines, not {len(value)}.")
+            words = ngettext(
+                "Write at most %(most)s line, not %(count)s.",
+                "Write at most %(most)s lines, not %(count)s.",
+                self.most,
+            )
+            raise forms.ValidationError(words % {"most": self.most, "count": len(value)})
         for number, line in enumerate(value, start=1):
             if len(line) > self.longest:
+                words = ngettext(
+                    "Line %(number)s has %(count)s character; %(longest)s fit.",
+                    "Line %(number)s has %(count)s characters; %(longest)s fit.",
+                    len(line),
+                )
                 raise forms.ValidationError(
-                    f"Line {number} has {len(line)} characters; {self.longest} fit."
+                    words % {"number": number, "count": len(line), "longest": self.longest}
                 )
 
     def run_validators(self, value: Any) -> None:
@@ -63,7 +75,9 @@ class LinesField(forms.CharField):
 class OnceForm(forms.ModelForm[Any]):
     """A form whose repeated submit gives nothing twice."""
 
-    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+    submission = forms.UUIDField(
+        label=gettext_lazy("Submission"), widget=forms.HiddenInput, initial=uuid4
+    )
 
 
 class ReasonedForm(OnceForm):
@@ -74,8 +88,8 @@ class ReasonedForm(OnceForm):
         # What was given is only shown: then there is nothing to ask.
         if reason := self.fields.get("note"):
             reason.required = True
-            reason.label = _("Reason")
-            reason.help_text = _("Kept with what you give, for whoever asks later.")
-            reason.error_messages["required"] = _(
+            reason.label = gettext_lazy("Reason")
+            reason.help_text = gettext_lazy("Kept with what you give, for whoever asks later.")
+            reason.error_messages["required"] = gettext_lazy(
                 "Say why in “Reason”: it is kept with what you give."
             )

@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import DateTimeField, Model
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.large_lists import OfAccountsAdmin, in_period
 from quotas import grants
@@ -23,7 +24,7 @@ class BoostForm(ReasonedForm):
     def clean_expires_at(self) -> datetime:
         expires_at: datetime = self.cleaned_data["expires_at"]
         if expires_at <= timezone.now():
-            raise forms.ValidationError("A boost must end in the future.")
+            raise forms.ValidationError(_("A boost must end in the future."))
         return expires_at
 
 
@@ -92,7 +93,11 @@ class BoostAdmin(GrantAdmin):
 class PlanGrantForm(ReasonedForm):
     """A plan for a time, which may begin later."""
 
-    end_now = forms.BooleanField(required=False, help_text="What it has beside it counts then.")
+    end_now = forms.BooleanField(
+        label=gettext_lazy("End now"),
+        required=False,
+        help_text=gettext_lazy("What it has beside it counts then."),
+    )
 
     class Meta:
         model = PlanGrant
@@ -107,13 +112,13 @@ class PlanGrantForm(ReasonedForm):
         data = super().clean() or self.cleaned_data
         starts_at, ends_at = data.get("starts_at"), data.get("ends_at")
         if ends_at and ends_at <= timezone.now():
-            self.add_error("ends_at", "A plan must end in the future.")
+            self.add_error("ends_at", _("A plan must end in the future."))
         if ends_at and starts_at and ends_at <= starts_at:
-            self.add_error("ends_at", "It must end after it begins.")
+            self.add_error("ends_at", _("It must end after it begins."))
         if data.get("end_now") and not data.get("end_note"):
-            self.add_error("end_note", "Say why: it is kept with the grant.")
+            self.add_error("end_note", _("Say why: it is kept with the grant."))
         if data.get("end_note") and "end_now" in self.fields and not data.get("end_now"):
-            self.add_error("end_now", "Tick this to end the plan.")
+            self.add_error("end_now", _("Tick this to end the plan."))
         return data
 
 

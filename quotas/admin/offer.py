@@ -9,6 +9,8 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import Count, F, QuerySet
 from django.db.models.expressions import OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.admin_fields import ManyAsBoxes, RowForm
 from quotas import offer
@@ -16,7 +18,7 @@ from quotas.admin.catalogue import StayingAdmin
 from quotas.models.offer import AIModel, Provider
 from quotas.models.plans import Meter
 
-_DEMO = "Built-in demo"
+_DEMO = gettext_lazy("Built-in demo")
 
 
 def _is_set(variable: str) -> bool:
@@ -42,23 +44,25 @@ class ProviderAdmin(StayingAdmin):
         )
         return counted
 
-    @admin.display(description="address", ordering="base_url")
+    @admin.display(description=gettext_lazy("address"), ordering="base_url")
     def asked_at(self, provider: Provider) -> str:
         """As it counts: its own, the house's, or none."""
         base_url = offer.base_url_of(provider)
         if not base_url:
-            return _DEMO
+            return str(_DEMO)
         return base_url if provider.base_url else f"{base_url} (MODEL_BASE_URL)"
 
-    @admin.display(description="key", ordering="key_variable")
+    @admin.display(description=gettext_lazy("key"), ordering="key_variable")
     def key(self, provider: Provider) -> str:
         """The variable that counts, and whether it is there."""
         variable = offer.key_variable_of(provider)
         if not variable:
-            return "No key"
-        return variable if _is_set(variable) else f"{variable} (not set)"
+            return _("No key")
+        if _is_set(variable):
+            return variable
+        return _("%(variable)s (not set)") % {"variable": variable}
 
-    @admin.display(description="models", ordering="model_count")
+    @admin.display(description=gettext_lazy("models"), ordering="model_count")
     def models(self, provider: Any) -> int:
         return int(provider.model_count)
 
@@ -79,8 +83,11 @@ class ProviderAdmin(StayingAdmin):
         if variable and not _is_set(variable):
             self.message_user(
                 request,
-                f"{variable} is not set in the environment of the process that shows this page. "
-                "Unless the gate has it, the provider is asked without a key.",
+                _(
+                    "%(variable)s is not set in the environment of the process that shows this "
+                    "page. Unless the gate has it, the provider is asked without a key."
+                )
+                % {"variable": variable},
                 messages.WARNING,
             )
 
@@ -92,20 +99,20 @@ class AIModelForm(forms.ModelForm[AIModel]):
         data = super().clean() or self.cleaned_data
         is_for_all, plans = data.get("for_all_plans"), data.get("plans")
         if is_for_all and plans:
-            self.add_error("for_all_plans", "Untick this, or choose no plan: it is one of both.")
+            self.add_error("for_all_plans", _("Untick this, or choose no plan: it is one of both."))
         elif not is_for_all and not plans and "plans" not in self.errors:
-            self.add_error("plans", "Choose who may use it: plans, or all of them.")
+            self.add_error("plans", _("Choose who may use it: plans, or all of them."))
         return data
 
 
 class WhoMayUseFilter(admin.SimpleListFilter):
     """Finds models that every plan may use, only some, or none any more."""
 
-    title = "plans"
+    title = gettext_lazy("plans")
     parameter_name = "plans"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("all", "All plans"), ("some", "Some plans"), ("none", "Nobody")]
+        return [("all", _("All plans")), ("some", _("Some plans")), ("none", _("Nobody"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> QuerySet[AIModel]:
         match self.value():
@@ -136,9 +143,9 @@ class AIModelAdmin(ManyAsBoxes):
     actions = ("start_offering", "stop_offering")
     fieldsets = (
         (None, {"fields": ("name", "description", "endpoint", "position", "is_offered")}),
-        ("Who answers", {"fields": ("provider", "name_at_provider", "asked_as")}),
-        ("What it costs", {"fields": ("units", "cost")}),
-        ("Who may use it", {"fields": ("for_all_plans", "plans")}),
+        (gettext_lazy("Who answers"), {"fields": ("provider", "name_at_provider", "asked_as")}),
+        (gettext_lazy("What it costs"), {"fields": ("units", "cost")}),
+        (gettext_lazy("Who may use it"), {"fields": ("for_all_plans", "plans")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AIModel]:
@@ -155,40 +162,42 @@ class AIModelAdmin(ManyAsBoxes):
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         return super().get_changelist_form(request, **{"form": RowForm, **kwargs})
 
-    @admin.display(description="cost in chats", ordering="cost_chats")
+    @admin.display(description=gettext_lazy("cost in chats"), ordering="cost_chats")
     def cost(self, model: Any) -> str:
         """What a call costs now: the meter's cost times the units."""
         if model.pk is None:
             return "-"
         if model.cost_chats is None:
-            return f"Not offered: there is no meter “{model.endpoint}”"
+            return _("Not offered: there is no meter “%(meter)s”") % {"meter": model.endpoint}
         return f"{model.cost_chats:,}"
 
-    @admin.display(description="provider", ordering="provider__name")
+    @admin.display(description=gettext_lazy("provider"), ordering="provider__name")
     def answered_by(self, model: AIModel) -> str:
         """One column for both: the list is wide."""
         return f"{model.provider}: {self.asked_as(model)}"
 
-    @admin.display(description="asked as")
+    @admin.display(description=gettext_lazy("asked as"))
     def asked_as(self, model: AIModel) -> str:
         """What the provider is asked for, or why it cannot be."""
         if model.pk is None:
             return "-"
         if why := offer.why_unanswered(model):
-            return f"Not offered: {why}"
-        return offer.name_at_provider_of(model) if offer.base_url_of(model.provider) else _DEMO
+            return _("Not offered: %(why)s") % {"why": why}
+        return offer.name_at_provider_of(model) if offer.base_url_of(model.provider) else str(_DEMO)
 
-    @admin.display(description="plans")
+    @admin.display(description=gettext_lazy("plans"))
     def who_may(self, model: AIModel) -> str:
         if model.for_all_plans:
-            return "All"
-        return ", ".join(plan.name for plan in model.plans.all()) or "Nobody"
+            return _("All")
+        return ", ".join(plan.name for plan in model.plans.all()) or _("Nobody")
 
-    @admin.action(description="Offer the selected models", permissions=["change"])
+    @admin.action(description=gettext_lazy("Offer the selected models"), permissions=["change"])
     def start_offering(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
         self._set_offered(request, queryset, is_offered=True)
 
-    @admin.action(description="Stop offering the selected models", permissions=["change"])
+    @admin.action(
+        description=gettext_lazy("Stop offering the selected models"), permissions=["change"]
+    )
     def stop_offering(self, request: HttpRequest, queryset: QuerySet[AIModel]) -> None:
         self._set_offered(request, queryset, is_offered=False)
 
@@ -197,9 +206,15 @@ class AIModelAdmin(ManyAsBoxes):
     ) -> None:
         changed = list(queryset.exclude(is_offered=is_offered))
         AIModel.objects.filter(pk__in=[model.pk for model in changed]).update(is_offered=is_offered)
-        says = "Offered." if is_offered else "No longer offered."
+        says = _("Offered.") if is_offered else _("No longer offered.")
         if changed:
             assert request.user.pk is not None
             LogEntry.objects.log_actions(request.user.pk, changed, CHANGE, says)
-        names = ", ".join(model.name for model in changed) or "Nothing changed"
-        self.message_user(request, f"{says} {names}.", messages.SUCCESS)
+        names = ", ".join(model.name for model in changed)
+        if not changed:
+            told = _("Nothing changed.")
+        elif is_offered:
+            told = _("Offered. %(names)s.") % {"names": names}
+        else:
+            told = _("No longer offered. %(names)s.") % {"names": names}
+        self.message_user(request, told, messages.SUCCESS)

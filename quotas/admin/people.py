@@ -8,18 +8,15 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
 from django.db.models import OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.access import accounts_of, accounts_that_need, is_attended
-from accounts.admin import MembershipInline, UserAdmin
+from accounts.admin import RIGHTS, MembershipInline, UserAdmin
 from accounts.finding import accounts_with
 from accounts.large_lists import LargeListAdmin
 from accounts.models import Account, User
 from quotas import access
-
-_WHERE_IT_ENDS = (
-    "Nobody else may act for {account}. Switching this person off, deleting them or taking them "
-    "out of the account ends its access at once: {keys}. What it holds is kept."
-)
 
 
 def tell_of_change(request: HttpRequest, before: dict[int, bool]) -> None:
@@ -27,19 +24,24 @@ def tell_of_change(request: HttpRequest, before: dict[int, bool]) -> None:
     change = access.bring_to_gate(before)
     for account in change.ended:
         if account in change.unconfirmed:
-            text = (
-                f"Nobody may act for {account} any more, but the gate has not confirmed it yet. "
+            text = _(
+                "Nobody may act for %(account)s any more, but the gate has not confirmed it yet. "
                 "It is repeated every second; until then its keys may still work."
             )
-            messages.warning(request, text)
+            messages.warning(request, text % {"account": account})
         else:
-            text = f"Nobody may act for {account} any more. The gate refuses all its requests."
-            messages.success(request, text)
+            text = _("Nobody may act for %(account)s any more. The gate refuses all its requests.")
+            messages.success(request, text % {"account": account})
     keys = access.keys_in_words(change.returned)
     for account in change.returned:
-        waits = account in change.unconfirmed
-        text = f"Somebody may act for {account} again: {keys[account.pk]}."
-        messages.success(request, f"{text} The gate learns it within seconds." if waits else text)
+        if account in change.unconfirmed:
+            text = _(
+                "Somebody may act for %(account)s again: %(keys)s. The gate learns it within "
+                "seconds."
+            )
+        else:
+            text = _("Somebody may act for %(account)s again: %(keys)s.")
+        messages.success(request, text % {"account": account, "keys": keys[account.pk]})
 
 
 @admin.register(User)
@@ -56,20 +58,25 @@ class PeopleAdmin(UserAdmin):
             return fieldsets
         return [
             (name, {**options, "fields": ("access_that_ends", *options["fields"])})
-            if name == "Rights"
+            if name is RIGHTS
             else (name, options)
             for name, options in fieldsets
         ]
 
-    @admin.display(description="access that depends on this person")
+    @admin.display(description=gettext_lazy("access that depends on this person"))
     def access_that_ends(self, user: User) -> str:
         """The accounts that nobody else may act for, with the keys that would be refused."""
         ending = list(accounts_that_need([user]))
         keys = access.keys_in_words(ending)
+        sentence = _(
+            "Nobody else may act for %(account)s. Switching this person off, deleting them or "
+            "taking them out of the account ends its access at once: %(keys)s. What it holds is "
+            "kept."
+        )
         sentences = [
-            _WHERE_IT_ENDS.format(account=account, keys=keys[account.pk]) for account in ending
+            sentence % {"account": account, "keys": keys[account.pk]} for account in ending
         ]
-        return " ".join(sentences) or "None: others may act for every account of this person."
+        return " ".join(sentences) or _("None: others may act for every account of this person.")
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """What the page before a deletion lists: first the access that ends with it."""
@@ -77,7 +84,9 @@ class PeopleAdmin(UserAdmin):
         ending = list(accounts_that_need(objs))
         keys = access.keys_in_words(ending)
         sentences = [
-            f"{account} is kept and access to it ends: {keys[account.pk]}" for account in ending
+            _("%(account)s is kept and access to it ends: %(keys)s")
+            % {"account": account, "keys": keys[account.pk]}
+            for account in ending
         ]
         return [*sentences, *listed], counts, lacking, protected
 
@@ -111,11 +120,11 @@ class PeopleAdmin(UserAdmin):
 class AccessFilter(admin.SimpleListFilter):
     """Finds the accounts that nobody may act for."""
 
-    title = "access"
+    title = gettext_lazy("access")
     parameter_name = "access"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return (("ended", "Nobody may act: access ended"), ("open", "Somebody may act"))
+        return (("ended", _("Nobody may act: access ended")), ("open", _("Somebody may act")))
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Account]) -> QuerySet[Account]:
         match self.value():
@@ -147,24 +156,29 @@ class AccountPeople(LargeListAdmin[Account]):
             .annotate(acting=ArraySubquery(acting.order_by("pk").values("email")[:2]))
         )
 
-    @admin.display(boolean=True, description="somebody may act")
+    @admin.display(boolean=True, description=gettext_lazy("somebody may act"))
     def has_people(self, account: Any) -> bool:
         return bool(account.acting)
 
-    @admin.display(description="access")
+    @admin.display(description=gettext_lazy("access"))
     def access(self, account: Any) -> str:
         """Who may act, and what depends on them."""
         if account.pk is None:
-            return "Add the people who may act for it below."
+            return _("Add the people who may act for it below.")
         keys = access.keys_in_words([account])[account.pk]
         if not account.acting:
-            return (
-                f"Nobody may act: access ended. A person who is added below opens it again, with "
-                f"{keys}. Revoke those first that a person who is gone may know."
-            )
+            return _(
+                "Nobody may act: access ended. A person who is added below opens it again, with "
+                "%(keys)s. Revoke those first that a person who is gone may know."
+            ) % {"keys": keys}
         if len(account.acting) == 1:
-            return f"Only {account.acting[0]} may act. Without them access ends at once: {keys}."
-        return f"Several people may act. While one of them is left, access stays: {keys}."
+            return _("Only %(person)s may act. Without them access ends at once: %(keys)s.") % {
+                "person": account.acting[0],
+                "keys": keys,
+            }
+        return _("Several people may act. While one of them is left, access stays: %(keys)s.") % {
+            "keys": keys
+        }
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         before = access.access_of([obj.pk]) if change else {}

@@ -11,6 +11,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from quotas.models.plans import Pack, Plan
@@ -45,14 +47,14 @@ class Dated(models.Model):
     by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
-    note = models.CharField("reason", max_length=200, blank=True)
+    note = models.CharField(_("reason"), max_length=200, blank=True)
     ended_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When somebody ended it."
+        null=True, blank=True, editable=False, help_text=_("When somebody ended it.")
     )
     ended_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+", editable=False
     )
-    end_note = models.CharField("reason of its end", max_length=200, blank=True)
+    end_note = models.CharField(_("reason of its end"), max_length=200, blank=True)
 
     class Meta:
         abstract = True
@@ -62,16 +64,16 @@ class PlanGrant(Dated):
     """A plan for a time. Which of several counts, `quotas.entitlements` says."""
 
     class Source(models.TextChoices):
-        DEFAULT = "default", "Default"
-        SUBSCRIPTION = "subscription", "Subscription"
-        ADMIN = "admin", "Admin"
-        TEAM = "team", "Team"
+        DEFAULT = "default", _("Default")
+        SUBSCRIPTION = "subscription", _("Subscription")
+        ADMIN = "admin", _("Admin")
+        TEAM = "team", _("Team")
 
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="grants")
     source = models.CharField(max_length=12, choices=Source)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField(
-        null=True, blank=True, help_text="When it ends by itself; empty is never."
+        null=True, blank=True, help_text=_("When it ends by itself; empty is never.")
     )
     source_ref = models.CharField(max_length=120, unique=True, editable=False)
 
@@ -113,7 +115,10 @@ class PlanGrant(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"{self.plan} for {self.account}"
+        return gettext("%(thing)s for %(account)s") % {
+            "thing": self.plan,
+            "account": self.account,
+        }
 
 
 class PackSwitch(Dated):
@@ -123,7 +128,7 @@ class PackSwitch(Dated):
 
     class Meta:
         ordering = ("-created_at", "-pk")
-        verbose_name_plural = "pack switches"
+        verbose_name_plural = _("pack switches")
         indexes: ClassVar = [models.Index(fields=["-created_at", "-id"], name="pack_switch_newest")]
         constraints: ClassVar = [
             models.UniqueConstraint(
@@ -132,7 +137,10 @@ class PackSwitch(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"{self.pack} for {self.account}"
+        return gettext("%(thing)s for %(account)s") % {
+            "thing": self.pack,
+            "account": self.account,
+        }
 
 
 class Suspension(Dated):
@@ -148,4 +156,4 @@ class Suspension(Dated):
         ]
 
     def __str__(self) -> str:
-        return f"suspension of {self.account}"
+        return gettext("suspension of %(account)s") % {"account": self.account}

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.models import Account, User
 
@@ -21,7 +22,7 @@ class Boost(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000_000)]
     )
     spent = models.PositiveIntegerField(
-        default=0, editable=False, help_text="As far as drained; the gate knows the rest."
+        default=0, editable=False, help_text=_("As far as drained; the gate knows the rest.")
     )
     starts_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
@@ -46,7 +47,9 @@ class Boost(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.chats} chats for {self.account}"
+        return ngettext(
+            "%(count)s chat for %(account)s", "%(count)s chats for %(account)s", self.chats
+        ) % {"count": self.chats, "account": self.account}
 
 
 class CreditEntry(models.Model):
@@ -62,14 +65,14 @@ class CreditEntry(models.Model):
         SPEND = "spend", _("Used for chats")
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
-    credits = models.BigIntegerField(help_text="1 credit is 1 US cent; negative when used.")
+    credits = models.BigIntegerField(help_text=_("1 credit is 1 US cent; negative when used."))
     kind = models.CharField(max_length=10, choices=Kind)
     source_ref = models.CharField(max_length=120, unique=True)
     note = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        verbose_name_plural = "credit ledger"
+        verbose_name_plural = _("credit ledger")
         ordering = ("-created_at", "-pk")
         indexes: ClassVar = [
             models.Index(fields=["account", "-created_at"]),
@@ -92,4 +95,8 @@ class CreditEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.credits:+} credits for {self.account}"
+        return ngettext(
+            "%(count)s credit for %(account)s",
+            "%(count)s credits for %(account)s",
+            abs(self.credits),
+        ) % {"count": f"{self.credits:+}", "account": self.account}

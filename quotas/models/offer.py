@@ -10,6 +10,8 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from accounts.names import NameField, name_check
 from quotas.models.plans import CannotRemove, Plan
@@ -22,10 +24,10 @@ _KEY_VARIABLE = r"\AMODEL_[A-Z0-9_]+\Z"
 _MODEL_NAME = r"\A[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}\Z"
 _NAME_AT_PROVIDER = r"\A[!-~]([ -~]*[!-~])?\Z"
 
-_ADDRESS_WORDS = "An address begins with http:// or https://, without a log-in, “?” or “#”."
-_KEY_WORDS = "It must begin with MODEL_, followed by capital letters, digits and “_”."
-_NAME_WORDS = "A name begins with a letter or digit; then there may be . _ : / - too, up to 128."
-_NAME_AT_PROVIDER_WORDS = "A name has letters, digits and signs of ASCII, no space at its ends."
+_ADDRESS_WORDS = _("An address begins with http:// or https://, without a log-in, “?” or “#”.")
+_KEY_WORDS = _("It must begin with MODEL_, followed by capital letters, digits and “_”.")
+_NAME_WORDS = _("A name begins with a letter or digit; then there may be . _ : / - too, up to 128.")
+_NAME_AT_PROVIDER_WORDS = _("A name has letters, digits and signs of ASCII, no space at its ends.")
 
 
 class Provider(models.Model):
@@ -37,20 +39,24 @@ class Provider(models.Model):
 
     name = NameField(longest=80, max_length=80, unique=True)
     base_url = models.CharField(
-        "address",
+        _("address"),
         max_length=500,
         blank=True,
         validators=[RegexValidator(_BASE_URL, _ADDRESS_WORDS)],
-        help_text="For example https://api.openai.com/v1. Empty is what MODEL_BASE_URL says; "
-        "where that is empty, too, the built-in demo answers.",
+        help_text=_(
+            "For example https://api.openai.com/v1. Empty is what MODEL_BASE_URL says; where that "
+            "is empty, too, the built-in demo answers."
+        ),
     )
     key_variable = models.CharField(
         max_length=100,
         blank=True,
         validators=[RegexValidator(_KEY_VARIABLE, _KEY_WORDS)],
-        help_text="The name of the environment variable that has the provider’s key, never the "
-        "key itself: for example MODEL_OPENAI_KEY. Empty is MODEL_API_KEY where the address is "
-        "empty, and no key where it is not.",
+        help_text=_(
+            "The name of the environment variable that has the provider’s key, never the key "
+            "itself: for example MODEL_OPENAI_KEY. Empty is MODEL_API_KEY where the address is "
+            "empty, and no key where it is not."
+        ),
     )
 
     class Meta:
@@ -94,9 +100,11 @@ class Provider(models.Model):
         count = self.ai_models.count()
         if not count:
             return ""
-        are_asked = "model is asked" if count == 1 else "models are asked"
-        move_them = "move it" if count == 1 else "move them"
-        return f"{count:,} {are_asked} at {self.name}: {move_them} to another provider first."
+        return ngettext(
+            "%(count)s model is asked at %(provider)s: move it to another provider first.",
+            "%(count)s models are asked at %(provider)s: move them to another provider first.",
+            count,
+        ) % {"count": f"{count:,}", "provider": self.name}
 
 
 class AIModel(models.Model):
@@ -105,57 +113,62 @@ class AIModel(models.Model):
     class Endpoint(models.TextChoices):
         """Each is the slug of the meter that counts it."""
 
-        CHAT = "chat", "Chat"
-        IMAGES = "images", "Images"
-        VOICE = "voice", "Voice"
+        CHAT = "chat", _("Chat")
+        IMAGES = "images", _("Images")
+        VOICE = "voice", _("Voice")
 
     name = models.CharField(
         max_length=128,
         validators=[RegexValidator(_MODEL_NAME, _NAME_WORDS)],
-        help_text="What customers write as “model”. Whoever names it must be told of a change.",
+        help_text=_("What customers write as “model”. Whoever names it must be told of a change."),
     )
     endpoint = models.CharField(
         max_length=12,
         choices=Endpoint,
         default=Endpoint.CHAT,
-        help_text="Where it is asked, and the meter that counts it.",
+        help_text=_("Where it is asked, and the meter that counts it."),
     )
     provider = models.ForeignKey(Provider, models.PROTECT, related_name="ai_models")
     name_at_provider = models.CharField(
         max_length=200,
         blank=True,
         validators=[RegexValidator(_NAME_AT_PROVIDER, _NAME_AT_PROVIDER_WORDS)],
-        help_text="What the provider calls it. Empty is what MODEL_NAME says for chat, "
-        "MODEL_IMAGE_NAME for images, MODEL_VOICE_NAME for voice.",
+        help_text=_(
+            "What the provider calls it. Empty is what MODEL_NAME says for chat, MODEL_IMAGE_NAME "
+            "for images, MODEL_VOICE_NAME for voice."
+        ),
     )
     units = models.PositiveIntegerField(
         default=1,
         validators=[MinValueValidator(1), MaxValueValidator(UNITS_AT_MOST)],
-        help_text="A call costs so many times what the meter costs in chats.",
+        help_text=_("A call costs so many times what the meter costs in chats."),
     )
     for_all_plans = models.BooleanField(
-        default=True, help_text="Every plan may use it, plans that are made later as well."
+        default=True,
+        help_text=_("Every plan may use it, plans that are made later as well."),
     )
     plans = models.ManyToManyField(
         Plan,
         blank=True,
         related_name="ai_models",
-        help_text="Only these may use it. Deleting one of them opens it to nobody else.",
+        help_text=_("Only these may use it. Deleting one of them opens it to nobody else."),
     )
     position = models.PositiveSmallIntegerField(
         default=0,
-        help_text="The first of an endpoint that a plan may use answers when no name is given.",
+        help_text=_("The first of an endpoint that a plan may use answers when no name is given."),
     )
     is_offered = models.BooleanField(
-        "offered", default=True, help_text="Customers can name it; it is in the list of models."
+        _("offered"),
+        default=True,
+        help_text=_("Customers can name it; it is in the list of models."),
     )
     description = models.CharField(
-        max_length=200, blank=True, help_text="A short text for customers."
+        max_length=200, blank=True, help_text=_("A short text for customers.")
     )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
-        verbose_name = "model"
+        verbose_name = _("model")
         ordering = ("endpoint", "position", "name")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["endpoint", "name"], name="ai_model_one_name"),

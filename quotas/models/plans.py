@@ -7,20 +7,18 @@ from typing import Any, ClassVar
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.names import NameField, name_check
 
 # The API and the pages ask for this one.
 CHAT_METER = "chat"
-SLUG_HELP = "Stands in the gate and in answers of the API; it cannot be changed later."
+SLUG_HELP = _("Stands in the gate and in answers of the API; it cannot be changed later.")
 
 
 class CannotRemove(Exception):
     """Something that others depend on must stay; the message says what to do first."""
-
-
-def _accounts(number: int) -> str:
-    return "account" if number == 1 else "accounts"
 
 
 class Pack(models.Model):
@@ -33,7 +31,7 @@ class Pack(models.Model):
         null=True,
         blank=True,
         validators=[MaxValueValidator(1_000_000_000)],
-        help_text="Chats a week while the pack is on; empty is unlimited.",
+        help_text=_("Chats a week while the pack is on; empty is unlimited."),
     )
 
     class Meta:
@@ -49,10 +47,13 @@ class Pack(models.Model):
         accounts = self.switches.values("account").distinct().count()
         if not accounts:
             return ""
-        return (
-            f"{self.name} is or was on in {accounts:,} {_accounts(accounts)}, and their history "
-            "names it: take it out of the plans instead."
-        )
+        return ngettext(
+            "%(pack)s is or was on in %(count)s account, and their history names it: take it out "
+            "of the plans instead.",
+            "%(pack)s is or was on in %(count)s accounts, and their history names it: take it out "
+            "of the plans instead.",
+            accounts,
+        ) % {"pack": self.name, "count": f"{accounts:,}"}
 
 
 class Plan(models.Model):
@@ -61,23 +62,23 @@ class Plan(models.Model):
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
     name = NameField(longest=80, max_length=80)
     summary = models.CharField(max_length=200, blank=True)
-    features = models.JSONField(default=list, blank=True, help_text="A list of short texts.")
+    features = models.JSONField(default=list, blank=True, help_text=_("A list of short texts."))
     weekly_cap = models.PositiveIntegerField(
         null=True,
         blank=True,
         validators=[MaxValueValidator(1_000_000_000)],
-        help_text="Chats a week; empty is unlimited. A change counts for the very next chat.",
+        help_text=_("Chats a week; empty is unlimited. A change counts for the very next chat."),
     )
     monthly_price_cents = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Empty shows “Contact us”."
+        null=True, blank=True, help_text=_("Empty shows “Contact us”.")
     )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
     position = models.PositiveSmallIntegerField(
         default=0,
-        help_text="On the pricing page. Of two plans that an account has, the later one counts.",
+        help_text=_("On the pricing page. Of two plans that an account has, the later one counts."),
     )
-    is_public = models.BooleanField(default=True, help_text="Shown on the pricing page.")
-    is_default = models.BooleanField(default=False, help_text="What a new account begins with.")
+    is_public = models.BooleanField(default=True, help_text=_("Shown on the pricing page."))
+    is_default = models.BooleanField(default=False, help_text=_("What a new account begins with."))
 
     class Meta:
         ordering = ("position", "name")
@@ -112,7 +113,9 @@ class Plan(models.Model):
         """Why the plan cannot lose its mark; empty when it can."""
         if not self.is_default:
             return ""
-        return f"{self.name} is what new accounts begin with: make another plan the default first."
+        return gettext(
+            "%(plan)s is what new accounts begin with: make another plan the default first."
+        ) % {"plan": self.name}
 
     @property
     def why_it_stays(self) -> str:
@@ -122,10 +125,13 @@ class Plan(models.Model):
         accounts = self.grants.values("account").distinct().count()
         if not accounts:
             return ""
-        return (
-            f"{accounts:,} {_accounts(accounts)} {'has' if accounts == 1 else 'have'} or had "
-            f"{self.name}, and their history names it: take it off the pricing page instead."
-        )
+        return ngettext(
+            "%(count)s account has or had %(plan)s, and their history names it: take it off the "
+            "pricing page instead.",
+            "%(count)s accounts have or had %(plan)s, and their history names it: take it off the "
+            "pricing page instead.",
+            accounts,
+        ) % {"plan": self.name, "count": f"{accounts:,}"}
 
     @property
     def included_packs(self) -> list[Pack]:
@@ -139,7 +145,7 @@ class Meter(models.Model):
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
     name = NameField(longest=80, max_length=80)
     chats = models.PositiveIntegerField(
-        "cost in chats", default=1, validators=[MaxValueValidator(10_000)]
+        _("cost in chats"), default=1, validators=[MaxValueValidator(10_000)]
     )
 
     class Meta:
@@ -154,7 +160,9 @@ class Meter(models.Model):
         """Why the meter cannot be deleted; empty when it can."""
         if self.slug != CHAT_METER:
             return ""
-        return f"{self.name} is what the API asks for: set its cost instead of deleting it."
+        return gettext(
+            "%(meter)s is what the API asks for: set its cost instead of deleting it."
+        ) % {"meter": self.name}
 
 
 class QuotaPolicy(models.Model):
@@ -163,7 +171,7 @@ class QuotaPolicy(models.Model):
     credits_per_chat = models.PositiveIntegerField(
         default=2,
         validators=[MinValueValidator(1), MaxValueValidator(1_000_000)],
-        help_text="What a chat past allowance and boosts costs. 1 credit is 1 US cent.",
+        help_text=_("What a chat past allowance and boosts costs. 1 credit is 1 US cent."),
     )
     version = models.PositiveBigIntegerField(default=1, editable=False)
     pushed_version = models.PositiveBigIntegerField(default=0, editable=False)
@@ -172,8 +180,8 @@ class QuotaPolicy(models.Model):
     has_first_models = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
-        verbose_name = "price of a chat"
-        verbose_name_plural = "price of a chat"
+        verbose_name = _("price of a chat")
+        verbose_name_plural = _("price of a chat")
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(pk=1), name="quota_policy_one_row"),
             models.CheckConstraint(
@@ -182,4 +190,6 @@ class QuotaPolicy(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.credits_per_chat} credits a chat"
+        return ngettext(
+            "%(count)s credit a chat", "%(count)s credits a chat", self.credits_per_chat
+        ) % {"count": self.credits_per_chat}

@@ -7,6 +7,8 @@ from typing import ClassVar
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account
 
@@ -246,7 +248,7 @@ class WeekClose(models.Model):
     """What an account used in a week that has ended."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="closed_weeks")
-    week = models.PositiveIntegerField(help_text="Weeks since Monday 5 January 1970.")
+    week = models.PositiveIntegerField(help_text=_("Weeks since Monday 5 January 1970."))
     allowance = models.BigIntegerField(default=0)
     boost = models.BigIntegerField(default=0)
     credits = models.BigIntegerField(default=0)
@@ -259,7 +261,10 @@ class WeekClose(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"week {self.week} of {self.account_id}"
+        return gettext("week %(week)s of account %(account)s") % {
+            "week": self.week,
+            "account": self.account_id,
+        }
 
 
 class RefusalRollup(models.Model):

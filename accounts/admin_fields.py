@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.utils.translation import gettext, gettext_lazy
 
 
 class RowForm(forms.ModelForm[Any]):
@@ -12,7 +14,30 @@ class RowForm(forms.ModelForm[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for field in self.visible_fields():
-            field.field.widget.attrs["aria-label"] = f"{field.label}: {self.instance}"
+            field.field.widget.attrs["aria-label"] = gettext("%(field)s: %(row)s") % {
+                "field": field.label,
+                "row": self.instance,
+            }
+
+
+class RightsField(forms.ModelMultipleChoiceField[Permission]):
+    """Rights in the reader's language: Django keeps their names in English."""
+
+    def label_from_instance(self, right: Permission) -> str:
+        model = right.content_type.model_class()
+        act, _, _of = right.codename.partition("_")
+        words = _RIGHTS.get(act)
+        if model is None or words is None:
+            return str(right)
+        return f"{right.content_type} | {words % {'model': model._meta.verbose_name}}"  # noqa: SLF001
+
+
+_RIGHTS = {
+    "add": gettext_lazy("Can add %(model)s"),
+    "change": gettext_lazy("Can change %(model)s"),
+    "delete": gettext_lazy("Can delete %(model)s"),
+    "view": gettext_lazy("Can view %(model)s"),
+}
 
 
 class ManyAsBoxes(admin.ModelAdmin[Any]):
@@ -25,4 +50,6 @@ class ManyAsBoxes(admin.ModelAdmin[Any]):
 
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
         kwargs["widget"] = forms.CheckboxSelectMultiple
+        if db_field.related_model is Permission:
+            kwargs["form_class"] = RightsField
         return super().formfield_for_manytomany(db_field, request, **kwargs)

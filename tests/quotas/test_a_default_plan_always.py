@@ -167,6 +167,8 @@ def test_the_meter_that_the_api_asks_for_is_kept_with_a_sentence(admin_client: C
     assert "Chat is what the API asks for" in page
     admin_client.post(f"{meters}{voice.pk}/delete/", {"post": "yes"})
     assert set(Meter.objects.values_list("slug", flat=True)) == {"chat", "images"}
+    with pytest.raises(IntegrityError, match="must stay"), transaction.atomic():
+        Meter.objects.filter(slug="chat").update(slug="talk")
 
 
 def test_a_pack_that_was_ever_on_is_kept_with_a_sentence(admin_client: Client, owner: User) -> None:

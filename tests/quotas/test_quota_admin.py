@@ -202,9 +202,10 @@ def test_a_slug_stays_what_it_is(admin_client: Client) -> None:
 def test_the_cost_of_a_meter_and_of_a_chat_reach_the_gate(
     account: Account, key: str, gate: LiveGate, standing: Now, admin_client: Client
 ) -> None:
-    saved(admin_client, change_page(Meter.objects.get(slug="images")), chats=25)
-    gate.check(key, meter="images")
-    assert standing().used == 25
+    for slug, chats, used in (("images", 25, 25), ("chat", 2, 27)):
+        saved(admin_client, change_page(Meter.objects.get(slug=slug)), chats=chats)
+        gate.check(key, meter=slug)
+        assert standing().used == used
     saved(admin_client, change_page(QuotaPolicy.objects.get()), credits_per_chat="0.07")
     assert standing().credits_per_chat == 7
 

@@ -17,6 +17,7 @@ from alerts.models import Alert, Delivery, Kind
 from keys.models import ApiKey
 from tests.site.every_page import Pages
 from tests.site.words_of_others import (
+    OF,
     Message,
     Unmarked,
     everything_marked,
@@ -34,14 +35,16 @@ def words(language: str) -> dict[Message, tuple[str, ...]]:
     with path.open("rb") as file:
         known = read_po(file, locale=language, abort_invalid=True)
     return {
-        _text(message.id): ("",) if message.fuzzy else _texts(message.string)
+        _text(message): ("",) if message.fuzzy else _texts(message.string)
         for message in known
         if message.id
     }
 
 
-def _text(found: Any) -> Message:
-    return found if isinstance(found, str) else tuple(found)
+def _text(message: Any) -> Message:
+    if not isinstance(message.id, str):
+        return tuple(message.id)
+    return f"{message.context}{OF}{message.id}" if message.context else message.id
 
 
 def _texts(found: Any) -> tuple[str, ...]:

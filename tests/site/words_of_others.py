@@ -23,6 +23,9 @@ _ROOMS = ("accounts", "alerts", "api", "billing", "config", "gate", "keys", "par
 # How each is called by Django, and how many texts it is given.
 _ONE = {"gettext", "gettext_lazy", "gettext_noop", "_"}
 _MANY = {"ngettext", "ngettext_lazy"}
+_IN_CONTEXT = {"pgettext", "pgettext_lazy"}
+# Between a context and its text, as compiled files have it.
+OF = "\x04"
 # `_("…")` in a template.
 _VALUE = re.compile(r"""\b_\((["'])(.*?)\1\)""")
 
@@ -42,11 +45,17 @@ def messages_of_code() -> set[Message]:
 def _marked_by(call: ast.Call) -> set[Message]:
     called = call.func
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant)]
-    if name in _ONE and texts and isinstance(texts[0], str):
+    texts = [
+        one.value
+        for one in call.args[:2]
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    ]
+    if name in _ONE and texts:
         return {texts[0]}
     if name in _MANY and len(texts) == 2:
-        return {(str(texts[0]), str(texts[1]))}
+        return {(texts[0], texts[1])}
+    if name in _IN_CONTEXT and len(texts) == 2:
+        return {f"{texts[0]}{OF}{texts[1]}"}
     return set()
 
 
@@ -106,8 +115,13 @@ def everything_marked(folder: Path) -> Iterator[None]:
     catalogue = Catalog(locale="de")
     for message in messages_of_code() | messages_of_templates() | _messages_of_others():
         one, many = message if isinstance(message, tuple) else (message, "")
-        marked = f"⟦{one}⟧"
-        catalogue.add((one, many) if many else one, (marked, f"⟦{many}⟧") if many else marked)
+        context, _, text = one.rpartition(OF)
+        marked = f"⟦{text}⟧"
+        catalogue.add(
+            (text, many) if many else text,
+            (marked, f"⟦{many}⟧") if many else marked,
+            context=context or None,
+        )
     words = folder / "de" / "LC_MESSAGES" / "django.mo"
     words.parent.mkdir(parents=True)
     with words.open("wb") as file:

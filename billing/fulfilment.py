@@ -202,3 +202,16 @@ def grant(purchase: Purchase, *, at: datetime) -> None:
             source_ref=purchase.source_ref,
             note=purchase.product_name,
         )
+    # Its money may have gone back before we heard that it had come.
+    take_back_returned(purchase, at=at)
+
+
+def take_back_returned(purchase: Purchase, *, at: datetime) -> None:
+    """Leave of what was given what its money is there for; nothing was given to an unpaid one."""
+    grants.take_back(
+        source_ref=purchase.source_ref,
+        returned_cents=purchase.returned_cents,
+        paid_cents=purchase.came_cents,
+        at=at,
+        note=purchase.product_name,
+    )

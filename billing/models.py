@@ -225,11 +225,23 @@ class Purchase(models.Model):
         self.resolved_at = None
         self.save(update_fields=["problem", "received_cents", "received_currency", "resolved_at"])
 
-    def note_returned(self, cents: int, *, asked_at: datetime) -> None:
-        """Remember what went back, unless somebody asked Stripe after us; the row is locked."""
-        if self.returned_asked_at is None or self.returned_asked_at <= asked_at:
-            self.returned_cents, self.returned_asked_at = cents, asked_at
-            self.save(update_fields=["returned_cents", "returned_asked_at"])
+    def note_returned(self, cents: int, *, asked_at: datetime) -> bool:
+        """Remember what went back, of a locked row; False where somebody asked Stripe later."""
+        if self.returned_asked_at is not None and self.returned_asked_at > asked_at:
+            return False
+        self.returned_cents, self.returned_asked_at = cents, asked_at
+        self.save(update_fields=["returned_cents", "returned_asked_at"])
+        return True
+
+    @property
+    def is_wholly_returned(self) -> bool:
+        """Whether nothing of the payment is left with us."""
+        return self.returned_cents >= self.came_cents
+
+    @property
+    def came_cents(self) -> int:
+        """What was paid for what was given: as ordered, unless something else arrived."""
+        return self.amount_cents if self.received_cents is None else self.received_cents
 
     def mark_resolved(self, *, by: User | None, resolution: str, at: datetime) -> None:
         """Remember who dealt with the problem, when and how."""

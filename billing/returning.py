@@ -1,7 +1,8 @@
 """Money that went back after it was paid, by a refund or by the customer's bank.
 
 Both happen at Stripe; an event says that something changed, and Stripe is asked what is so now.
-What was given stays given: whether it is taken back, a person decides.
+What was bought goes with its money: what is unused is taken back, what was used is owed. A dispute
+that is won gives it again.
 """
 
 import logging
@@ -11,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from billing import stripe_client
+from billing import fulfilment, stripe_client
 from billing.models import Purchase, StripeEvent
 
 logger = logging.getLogger(__name__)
@@ -70,5 +71,5 @@ def keep(returned: Returned) -> None:
         )
         if purchase is None:
             logger.warning("stripe session %s is of no purchase", returned.session_id)
-        else:
-            purchase.note_returned(returned.cents, asked_at=returned.asked_at)
+        elif purchase.note_returned(returned.cents, asked_at=returned.asked_at):
+            fulfilment.take_back_returned(purchase, at=returned.asked_at)

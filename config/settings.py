@@ -408,6 +408,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 600.0,
         "options": {"expires": 600},
     },
+    "returns": {"task": "quotas.book_returns", "schedule": 30.0, "options": {"expires": 30}},
     "week": {
         "task": "quotas.reset_weekly_counters",
         "schedule": crontab(minute="0", hour="0", day_of_week="monday"),

@@ -5,11 +5,11 @@ the account's entitlement in the same transaction, and the gate is told right af
 fails, the difference between `version` and `pushed_version` is the reminder, and it is repeated.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import Count, F, QuerySet, Sum
 
 from accounts.models import Account, User
 from quotas import entitlements, projection
@@ -21,6 +21,8 @@ Ended = TypeVar("Ended", PlanGrant, PackSwitch, Suspension)
 
 # For whoever grants: the models of the ledger are for its own room.
 CreditKind = CreditEntry.Kind
+# Also what was held when a boost ended.
+_LAST_CHATS_ARE_DRAINED_AFTER = timedelta(days=1)
 
 
 class CannotSwitchPack(Exception):
@@ -218,6 +220,87 @@ def reinstate(*, account: Account, at: datetime, by: User | None = None, note: s
         _lock(account)
         if _end(Suspension.objects.filter(account=account), at=at, by=by, note=note):
             _changed(account)
+
+
+def take_back(
+    *, source_ref: str, returned_cents: int, paid_cents: int, at: datetime, note: str = ""
+) -> None:
+    """Leave of a grant what its money is there for: `returned_cents` of `paid_cents` went back.
+
+    Both are sums of all that ever happened, so that said again, in any order, it changes nothing,
+    and less than before gives the rest again. What is unused goes; what was used already is owed,
+    as credits below zero, which the next top-up pays first. Rounded in favour of the account.
+    """
+    if paid_cents <= 0:
+        return
+    returned_cents = min(returned_cents, paid_cents)
+    boost = Boost.objects.select_related("account").filter(source_ref=source_ref).first()
+    entry = CreditEntry.objects.select_related("account").filter(source_ref=source_ref).first()
+    with transaction.atomic():
+        if boost is not None:
+            _lock(boost.account)
+            boost.refresh_from_db(from_queryset=Boost.objects.select_related("account"))
+            _leave(boost, boost.chats * returned_cents // paid_cents, paid_cents, at=at)
+            _bring_returns_to(boost.account, source_ref, -boost.owed_credits, at=at, note=note)
+        elif entry is not None:
+            _lock(entry.account)
+            gone = entry.credits * returned_cents // paid_cents
+            _bring_returns_to(entry.account, source_ref, -gone, at=at, note=note)
+
+
+def book_what_was_used_meanwhile(*, at: datetime) -> int:
+    """Owe what was used of boosts that were taken back before the gate knew, and is drained since.
+
+    What was given back since is not owed. Answers how many boosts were looked at.
+    """
+    lately = Boost.objects.filter(
+        taken_back__gt=0, expires_at__gt=at - _LAST_CHATS_ARE_DRAINED_AFTER
+    )
+    found = list(lately.select_related("account"))
+    for boost in found:
+        with transaction.atomic():
+            _lock(boost.account)
+            boost.refresh_from_db(from_queryset=Boost.objects.select_related("account"))
+            _bring_returns_to(
+                boost.account, boost.source_ref, -boost.owed_credits, at=at, note=boost.note
+            )
+    return len(found)
+
+
+def _leave(boost: Boost, taken_back: int, paid_cents: int, *, at: datetime) -> None:
+    """So many chats of a boost are not there; of a locked account."""
+    if taken_back == boost.taken_back:
+        return
+    if not taken_back and boost.taken_back_at:
+        # All of it is there again, and so are the days in which it was not.
+        boost.expires_at += max(timedelta(), at - boost.taken_back_at)
+    boost.taken_back_at = (boost.taken_back_at or at) if taken_back else None
+    boost.taken_back, boost.paid_cents = taken_back, paid_cents
+    # Not what the drain writes.
+    boost.save(update_fields=["taken_back", "taken_back_at", "paid_cents", "expires_at"])
+    _changed(boost.account)
+
+
+def _bring_returns_to(
+    account: Account, source_ref: str, credits: int, *, at: datetime, note: str
+) -> None:
+    """Have the lines of what a grant lost come to a sum, by one more where they do not."""
+    lines = CreditEntry.objects.filter(
+        account=account,
+        kind=CreditKind.RETURN,
+        source_ref__startswith=f"{source_ref}:returned:",
+    ).aggregate(booked=Sum("credits", default=0), count=Count("pk"))
+    missing = credits - lines["booked"]
+    if missing:
+        CreditEntry.objects.create(
+            account=account,
+            credits=missing,
+            kind=CreditKind.RETURN,
+            source_ref=f"{source_ref}:returned:{lines['count'] + 1}",
+            created_at=at,
+            note=note[:200],
+        )
+        _changed(account)
 
 
 def _end(rows: QuerySet[Ended], *, at: datetime, by: User | None, note: str) -> bool:

@@ -217,7 +217,7 @@ def _plan_spans(spans: Sequence[Span]) -> tuple[PlanSpan, ...]:
 def _grant(boost: Boost) -> BoostGrant:
     return BoostGrant(
         boost_id=boost.pk,
-        chats=boost.chats,
+        chats=boost.granted,
         expires_ms=week.to_ms(boost.expires_at),
         spent=boost.spent,
     )

@@ -47,7 +47,7 @@ def boosts_between(
         account=account, starts_at__lt=ends_at, expires_at__gt=starts_at
     ).order_by("expires_at", "pk")
     return [
-        LivedBoost(boost.chats, boost.spent, boost.starts_at, boost.expires_at)
+        LivedBoost(boost.granted, boost.spent, boost.starts_at, boost.expires_at)
         for boost in lived[:at_most]
     ]
 

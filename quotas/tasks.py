@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils import timezone
 
-from quotas import catalogue, projection
+from quotas import catalogue, grants, projection
 from quotas.usage import closing, drain, refusals, totals
 
 
@@ -17,6 +17,12 @@ def push_pending() -> None:
     """Repeat changes that did not reach the gate."""
     catalogue.push_if_pending()
     projection.push_pending_accounts()
+
+
+@shared_task(name="quotas.book_returns", ignore_result=True)
+def book_returns() -> None:
+    """Owe what was used of boosts whose money went back, before the gate knew of that."""
+    grants.book_what_was_used_meanwhile(at=timezone.now())
 
 
 @shared_task(name="quotas.reset_weekly_counters", ignore_result=True)

@@ -24,6 +24,19 @@ class Boost(models.Model):
     spent = models.PositiveIntegerField(
         default=0, editable=False, help_text=_("As far as drained; the gate knows the rest.")
     )
+    taken_back = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("Chats of it that are not there any more: their money went back."),
+    )
+    taken_back_at = models.DateTimeField(null=True, editable=False)
+    paid_cents = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text=_("What was paid for it, once some of that went back."),
+    )
     starts_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField()
     source_ref = models.CharField(max_length=120, unique=True, editable=False)
@@ -38,11 +51,17 @@ class Boost(models.Model):
             models.Index(fields=["account", "expires_at"]),
             models.Index(fields=["-starts_at", "-id"], name="boost_newest"),
             models.Index(fields=["expires_at"], name="boost_expires"),
+            models.Index(
+                fields=["expires_at"], condition=Q(taken_back__gt=0), name="boost_taken_back"
+            ),
         ]
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(chats__gte=1), name="boost_has_chats"),
             models.CheckConstraint(
                 condition=Q(expires_at__gt=F("starts_at")), name="boost_ends_after_start"
+            ),
+            models.CheckConstraint(
+                condition=Q(taken_back__lte=F("chats")), name="boost_taken_back_at_most_whole"
             ),
         ]
 
@@ -50,6 +69,19 @@ class Boost(models.Model):
         return ngettext(
             "%(count)s chat for %(account)s", "%(count)s chats for %(account)s", self.chats
         ) % {"count": self.chats, "account": self.account}
+
+    @property
+    def granted(self) -> int:
+        """Chats that it gives, used or not: without those that were taken back."""
+        return self.chats - self.taken_back
+
+    @property
+    def owed_credits(self) -> int:
+        """What chats cost that were used and then taken back, at the price of this boost.
+
+        As far as drained; rounded down.
+        """
+        return max(0, self.spent - self.granted) * self.paid_cents // self.chats
 
 
 class CreditEntry(models.Model):
@@ -63,6 +95,7 @@ class CreditEntry(models.Model):
         PURCHASE = "purchase", _("Bought")
         GRANT = "grant", _("Granted")
         SPEND = "spend", _("Used for chats")
+        RETURN = "return", _("Money went back")
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="+")
     credits = models.BigIntegerField(help_text=_("1 credit is 1 US cent; negative when used."))
@@ -87,7 +120,8 @@ class CreditEntry(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(condition=~Q(credits=0), name="credit_entry_not_zero"),
             models.CheckConstraint(
-                condition=Q(kind__in=["purchase", "grant", "spend"]), name="credit_entry_kind_known"
+                condition=Q(kind__in=["purchase", "grant", "spend", "return"]),
+                name="credit_entry_is_of_a_kind",
             ),
             models.CheckConstraint(
                 condition=~Q(kind="purchase") | Q(credits__gt=0), name="credit_purchase_adds"

@@ -92,13 +92,6 @@ def test_what_a_bank_takes_back_is_known_until_it_comes_again(buyer: Buyer) -> N
     assert hear(buyer, purchase, "charge.dispute.funds_reinstated").returned_cents == 0
 
 
-def test_what_was_given_stays(buyer: Buyer) -> None:
-    purchase = paid(buyer)
-    refund(buyer, purchase)
-    assert hear(buyer, purchase).status == "paid"
-    assert "Payment received" in buyer.land(purchase).content.decode()
-
-
 def test_only_the_purchase_whose_money_it_was_is_told(buyer: Buyer) -> None:
     one, other = paid(buyer), paid(buyer)
     refund(buyer, other)

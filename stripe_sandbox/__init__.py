@@ -1,4 +1,4 @@
-"""The project's own Stripe sandbox: the few endpoints billing calls, a hosted checkout, webhooks.
+"""The project's own Stripe sandbox: what a billing site calls, what its customers see, webhooks.
 
 No Django and no Stripe account: state is one SQLite file, and the official client talks to it
 over HTTP. It is for development and tests; production must refuse to start with it.

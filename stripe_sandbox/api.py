@@ -7,41 +7,38 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from stripe_sandbox import resources, returns
+from stripe_sandbox import switches
+from stripe_sandbox.books import Books, Cause, Json
+from stripe_sandbox.calls import Call, Endpoint, expand
 from stripe_sandbox.configuration import Configuration
 from stripe_sandbox.objects import API_VERSION, new_id
-from stripe_sandbox.params import CannotAccept, Params, Tree, parse_form
-from stripe_sandbox.resources import Call
-from stripe_sandbox.store import Books, Json, Reply, Store
-from stripe_sandbox.webhooks import Cause
+from stripe_sandbox.params import CannotAccept, CannotDo, Params, Tree, parse_form
+from stripe_sandbox.replies import Reply
+from stripe_sandbox.routes import ROUTES
+from stripe_sandbox.store import Store
+from stripe_sandbox.switches import Switch
 
-Endpoint = Callable[..., Json]
+IDEMPOTENT = ("POST", "DELETE")
 
-SESSION = "/v1/checkout/sessions/(cs_[A-Za-z0-9_]+)"
-ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
-    ("POST", "/v1/checkout/sessions", resources.create_session),
-    ("GET", "/v1/checkout/sessions", resources.list_sessions),
-    ("GET", SESSION, resources.retrieve_session),
-    ("POST", f"{SESSION}/expire", resources.expire_session),
-    ("GET", f"{SESSION}/line_items", resources.list_line_items),
-    ("GET", "/v1/payment_intents/([A-Za-z0-9_]+)", resources.retrieve_payment_intent),
-    ("POST", "/v1/refunds", returns.create_refund),
-    ("GET", "/v1/disputes", returns.list_disputes),
-    ("POST", "/v1/disputes/([A-Za-z0-9_]+)", returns.update_dispute),
-    ("POST", "/v1/prices", resources.create_price),
-    ("GET", "/v1/prices/([A-Za-z0-9_]+)", resources.retrieve_price),
-    ("GET", "/v1/events", resources.list_events),
-    ("GET", "/v1/events/([A-Za-z0-9_]+)", resources.retrieve_event),
-)
+
+@dataclass(frozen=True, kw_only=True)
+class Trouble:
+    """What a developer has go wrong with this call."""
+
+    hang: Switch | None = None
+    refuse: Switch | None = None
 
 
 class Content(JSONResponse):
     """JSON as Stripe writes it: indented, so that it can be read in a terminal."""
+
+    hold_seconds: float = 0.0
 
     def render(self, content: Any) -> bytes:
         return json.dumps(content, indent=2).encode()
@@ -65,73 +62,76 @@ def answer(
     key = request.headers.get("idempotency-key")
     if key:
         headers["Idempotency-Key"] = key
+    trouble = Trouble()
     try:
-        _authenticate(request, secret_key=configuration.secret_key)
+        authenticate(request, secret_key=configuration.secret_key)
         endpoint, ids = _route(request)
         tree = parse_form(_form(request, body))
-        if request.method != "POST":
-            with store.read() as books:
-                content = _run(books, endpoint, ids, tree, configuration, cause=Cause())
-            return Content(content, headers=headers)
+        trouble = _trouble(request, store=store, configuration=configuration)
+        if request.method not in IDEMPOTENT:
+            _refuse_before(trouble)
+            with store.read(configuration) as books:
+                content = _run(books, endpoint, ids, tree)
+            return _held(Content(content, headers=headers), trouble)
         cause = Cause(request_id=request_id, idempotency_key=key)
-        with store.write() as books:
-            return _once(
+        with store.write(configuration, cause=cause) as books:
+            reply = _once(
                 books,
-                lambda: _run(books, endpoint, ids, tree, configuration, cause=cause),
-                cause=cause,
+                lambda: _run(books, endpoint, ids, tree),
+                trouble=trouble,
                 fingerprint=_fingerprint(request, tree),
-                headers=headers,
             )
+        if reply.request_id != request_id:
+            headers |= {"Idempotent-Replayed": "true", "Original-Request": reply.request_id}
+            trouble = Trouble()
+        return _held(Content(reply.body, status_code=reply.status, headers=headers), trouble)
     except CannotAccept as refusal:
         if refusal.status == 401:
             headers["WWW-Authenticate"] = 'Basic realm="Stripe sandbox"'
-        return Content({"error": refusal.error}, status_code=refusal.status, headers=headers)
+        content = {"error": refusal.error}
+        return _held(Content(content, status_code=refusal.status, headers=headers), trouble)
 
 
-def _run(
-    books: Books,
-    endpoint: Endpoint,
-    ids: tuple[str, ...],
-    tree: Tree,
-    configuration: Configuration,
-    *,
-    cause: Cause,
-) -> Json:
+def _run(books: Books, endpoint: Endpoint, ids: tuple[str, ...], tree: Tree) -> Json:
     params = Params(tree)
-    call = Call(books=books, params=params, configuration=configuration, cause=cause)
     paths = params.texts("expand")
-    content = endpoint(call, *ids)
+    content = endpoint(Call(books=books, params=params), *ids)
     params.finish()
     for path in paths:
-        resources.expand(call, content, path)
+        expand(books, content, path)
     return content
 
 
-def _once(
-    books: Books,
-    act: Callable[[], Json],
-    *,
-    cause: Cause,
-    fingerprint: str,
-    headers: dict[str, str],
-) -> Response:
-    """Act unless this idempotency key has an answer already; refusals are not remembered."""
-    key = cause.idempotency_key
-    if key is None:
-        return Content(act(), headers=headers)
-    if len(key) > 255:
-        raise CannotAccept("Idempotency keys may be at most 255 characters long.")
-    first = books.reply(key)
+def _once(books: Books, act: Callable[[], Json], *, trouble: Trouble, fingerprint: str) -> Reply:
+    """Act unless this idempotency key has an answer already.
+
+    An answer is kept once the endpoint had begun, be it a success, a declined card or our own
+    failure; what was refused before (a parameter, too many calls) may be tried again.
+    """
+    key = books.cause.idempotency_key
+    if key is not None:
+        if len(key) > 255:
+            raise CannotAccept("Idempotency keys may be at most 255 characters long.")
+        first = _first(books, key, fingerprint=fingerprint)
+        if first is not None:
+            return first
+    status, body = _acted(books, act, trouble)
+    reply = Reply(
+        fingerprint=fingerprint,
+        request_id=books.cause.request_id or "",
+        status=status,
+        body=body,
+        ready_at=books.now + (trouble.hang.seconds if trouble.hang else 0),
+    )
+    if key is not None:
+        books.replies.keep(key, reply)
+    return reply
+
+
+def _first(books: Books, key: str, *, fingerprint: str) -> Reply | None:
+    first = books.replies.get(key)
     if first is None:
-        content = act()
-        reply = Reply(
-            fingerprint=fingerprint,
-            request_id=cause.request_id or "",
-            status=200,
-            body=content,
-        )
-        books.keep_reply(key, reply)
-        return Content(content, headers=headers)
+        return None
     if first.fingerprint != fingerprint:
         raise CannotAccept(
             "Keys for idempotent requests can only be used with the same parameters they were "
@@ -139,8 +139,69 @@ def _once(
             "different request.",
             kind="idempotency_error",
         )
-    replayed = {"Idempotent-Replayed": "true", "Original-Request": first.request_id}
-    return Content(first.body, status_code=first.status, headers={**headers, **replayed})
+    if first.ready_at > books.now:
+        raise CannotAccept(
+            "There is currently another in-progress request using this Idempotent Key (that "
+            "probably means you submitted twice, and the other request is still going through): "
+            f"{key}. Please try again later.",
+            code="idempotency_key_in_use",
+            kind="idempotency_error",
+            status=409,
+        )
+    return first
+
+
+def _acted(books: Books, act: Callable[[], Json], trouble: Trouble) -> tuple[int, Json]:
+    refuse = trouble.refuse
+    if refuse is not None and not refuse.after_acting:
+        if refuse.status == 500:
+            return 500, {"error": _failed().error}
+        _refuse_before(trouble)
+    try:
+        with books.undone_by(CannotAccept):
+            content = act()
+    except CannotDo as refusal:
+        return refusal.status, {"error": refusal.error}
+    if refuse is not None:
+        return refuse.status, {"error": _failed().error}
+    return 200, content
+
+
+def _trouble(request: Request, *, store: Store, configuration: Configuration) -> Trouble:
+    with store.read(configuration) as books:
+        on = switches.every(books)
+    if not set(on) & set(switches.CALL_SWITCHES):
+        return Trouble()
+    names = (_path(request), f"{request.method} {_path(request)}")
+    with store.write(configuration) as books:
+        return Trouble(
+            hang=switches.take(books, "hang", *names), refuse=switches.take(books, "refuse", *names)
+        )
+
+
+def _refuse_before(trouble: Trouble) -> None:
+    """Refuse a call before anything of it was begun."""
+    if trouble.refuse is None:
+        return
+    if trouble.refuse.status == 429:
+        raise CannotAccept(
+            "Request rate limit exceeded. Learn more about rate limits here "
+            "https://docs.stripe.com/rate-limits.",
+            code="rate_limit",
+            status=429,
+        )
+    raise _failed(trouble.refuse.status)
+
+
+def _failed(status: int = 500) -> CannotAccept:
+    return CannotAccept(
+        "An unknown error occurred (the sandbox was told to fail).", kind="api_error", status=status
+    )
+
+
+def _held(content: "Content", trouble: Trouble) -> Response:
+    content.hold_seconds = trouble.hang.seconds if trouble.hang else 0.0
+    return content
 
 
 def _fingerprint(request: Request, tree: Tree) -> str:
@@ -148,7 +209,7 @@ def _fingerprint(request: Request, tree: Tree) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _authenticate(request: Request, *, secret_key: str) -> None:
+def authenticate(request: Request, *, secret_key: str) -> None:
     """Accept the key as a bearer token or as the user name of basic auth; never echo it."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
     given = credentials.strip()
@@ -186,6 +247,7 @@ def _path(request: Request) -> str:
 
 def _form(request: Request, body: bytes) -> str:
     if request.method != "POST":
+        # What is deleted is said in the address, as the official client does.
         return str(request.scope["query_string"], "latin-1")
     content_type = request.headers.get("content-type", "").partition(";")[0].strip()
     if body and content_type != "application/x-www-form-urlencoded":

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import Receive, Scope, Send
 
-from stripe_sandbox import api, pages
+from stripe_sandbox import api
 from stripe_sandbox.background import Background
 from stripe_sandbox.configuration import CannotStartSandbox, Configuration
+from stripe_sandbox.pages import addresses, frame
 from stripe_sandbox.store import Store
 
 __all__ = ["CannotStartSandbox", "Sandbox", "create_app"]
@@ -46,12 +47,9 @@ class Sandbox:
         self._work: asyncio.Task[None] | None = None
         routes = [
             self._route("/v1/{path:path}", api.answer, methods=ANY_METHOD),
-            self._route("/checkout.css", pages.style_sheet),
-            self._route("/pay/{session_id}", pages.checkout, methods=("GET", "POST")),
-            self._route(
-                "/pay/{session_id}/authenticate/{attempt_id}",
-                pages.authentication,
-                methods=("GET", "POST"),
+            *(
+                self._route(path, act, methods=methods)
+                for path, act, methods in addresses.ADDRESSES
             ),
         ]
         self._app = Starlette(
@@ -82,7 +80,7 @@ class Sandbox:
         if scope["type"] == "http":
             await self.start()
         await self._app(scope, receive, send)
-        if scope["type"] == "http" and scope["method"] == "POST" and self._background is not None:
+        if scope["type"] == "http" and scope["method"] != "GET" and self._background is not None:
             self._background.wake()
 
     @asynccontextmanager
@@ -95,7 +93,7 @@ class Sandbox:
         async def endpoint(request: Request) -> Response:
             body = await request.body()
             try:
-                return await run_in_threadpool(
+                answer = await run_in_threadpool(
                     act, request, body, store=self._store, configuration=self._configuration
                 )
             except Exception:
@@ -104,11 +102,14 @@ class Sandbox:
                     "the sandbox failed on %s %s", request.method, request.scope["path"]
                 )
                 return api.failure(500, "The sandbox failed; its log says why.", kind="api_error")
+            # A call that a developer lets hang holds no thread.
+            await asyncio.sleep(getattr(answer, "hold_seconds", 0))
+            return answer
 
         return Route(path, endpoint, methods=methods)
 
     def _missing(self, request: Request, error: Exception) -> Response:
-        return pages.missing(self._configuration)
+        return frame.missing(self._configuration)
 
 
 def create_app(

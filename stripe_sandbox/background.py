@@ -1,4 +1,4 @@
-"""What happens without a request: sessions expire, debits settle, webhooks go out.
+"""What happens without a request: sessions expire, timers run out, webhooks go out.
 
 Every web process runs this. Work is claimed in the store, so each piece is done by one of them, and
 it survives a restart: a claim that was never finished falls due again when its lease ends.
@@ -7,10 +7,14 @@ it survives a restart: a claim that was never finished falls due again when its 
 import asyncio
 import contextlib
 import logging
+from dataclasses import dataclass
 
-from stripe_sandbox import payments, webhooks
+from stripe_sandbox import webhooks
+from stripe_sandbox.acts import timekeeping
+from stripe_sandbox.books import Json
 from stripe_sandbox.configuration import Configuration
-from stripe_sandbox.store import Delivery, Store
+from stripe_sandbox.sendings import CONFIGURED, Sending
+from stripe_sandbox.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +22,15 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 0.5
 AT_ONCE = 8
 LEASE_SECONDS = 3 * webhooks.ATTEMPT_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """A sending that this process has claimed, with what it takes to make it."""
+
+    sending: Sending
+    event: Json
+    url: str
 
 
 class Background:
@@ -82,25 +95,34 @@ class Background:
         self.wake()
 
     def _seconds_to_work(self) -> float:
-        with self._store.read() as books:
+        with self._store.read(self._configuration) as books:
             due_at = books.next_due_at()
             return LOOK_SECONDS if due_at is None else due_at - books.now
 
     def _keep_time(self) -> None:
-        with self._store.write() as books:
-            payments.expire_overdue(books)
-            payments.settle(books)
+        with self._store.write(self._configuration) as books:
+            timekeeping.catch_up(books)
 
     def _claim(self) -> Delivery | None:
-        with self._store.write() as books:
-            return books.claim_delivery(lease_seconds=LEASE_SECONDS)
+        with self._store.write(self._configuration) as books:
+            while sending := books.sendings.claim(lease_seconds=LEASE_SECONDS):
+                event = books.get("event", sending.event_id)
+                endpoint = books.get("webhook_endpoint", sending.endpoint_id)
+                if sending.endpoint_id == CONFIGURED:
+                    endpoint = {"url": self._configuration.webhook_url}
+                if event is not None and endpoint is not None:
+                    return Delivery(sending=sending, event=event, url=endpoint["url"])
+                books.sendings.give_up(sending)
+        return None
 
     async def _deliver(self, delivery: Delivery) -> None:
         try:
             status = await webhooks.send(
                 delivery.event,
-                url=self._configuration.webhook_url,
-                secret=self._configuration.webhook_secret,
+                url=delivery.url,
+                secret=webhooks.secret_of(
+                    delivery.sending.endpoint_id, configuration=self._configuration
+                ),
                 client=self._client,
             )
         except asyncio.CancelledError:
@@ -110,25 +132,25 @@ class Background:
         await asyncio.to_thread(self._record, delivery, status)
 
     def _record(self, delivery: Delivery, status: int | None) -> None:
-        event_id = delivery.event["id"]
-        with self._store.write() as books:
+        sending = delivery.sending
+        with self._store.write(self._configuration) as books:
             if status is not None and 200 <= status < 300:
-                books.end_delivery(event_id, "delivered")
+                books.sendings.delivered(sending)
                 return
             wait = webhooks.wait_before_retry(
-                delivery.attempts, first_seconds=self._configuration.retry_after_seconds
+                sending.attempts, first_seconds=self._configuration.retry_after_seconds
             )
             due_at = books.now + wait
-            given_up = due_at > delivery.event["created"] + webhooks.GIVE_UP_SECONDS
+            given_up = due_at > sending.begun_at + webhooks.GIVE_UP_SECONDS
             if given_up:
-                books.end_delivery(event_id, "given_up")
+                books.sendings.give_up(sending)
             else:
-                books.put_off_delivery(event_id, due_at=due_at)
+                books.sendings.put_off(sending, due_at=due_at)
         logger.warning(
             "webhook %s (%s), attempt %d: %s; %s",
-            event_id,
+            sending.event_id,
             delivery.event["type"],
-            delivery.attempts,
+            sending.attempts,
             "no answer" if status is None else f"HTTP {status}",
             "given up" if given_up else f"again in {wait:.1f} s",
         )

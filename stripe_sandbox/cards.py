@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-Outcome = Literal["pays", "declined", "asks", "settles", "bounces", "disputed"]
+Outcome = Literal["pays", "declined", "asks", "settles", "bounces", "declined_later"]
+Asks = Literal["until_set_up", "always"]
+Aftermath = Literal["dispute", "inquiry", "warn"]
+RefundFate = Literal["fails", "waits"]
 Method = Literal["card", "us_bank_account"]
 
 
@@ -13,7 +16,8 @@ Method = Literal["card", "us_bank_account"]
 class SandboxNumber:
     """A number with a fixed fate: `asks` wants 3-D Secure, `settles`/`bounces` decide later.
 
-    `disputed` pays, and the buyer's bank takes the money back.
+    `declined_later` can be saved but not charged. `tokens` are the names under which Stripe has a
+    payment method with such a card in test mode.
     """
 
     number: str
@@ -23,18 +27,45 @@ class SandboxNumber:
     code: str | None = None
     decline_code: str | None = None
     message: str | None = None
+    asks: Asks | None = None
+    aftermath: Aftermath | None = None
+    refunds: RefundFate | None = None
+    tokens: tuple[str, ...] = ()
 
     @property
     def spaced(self) -> str:
         """The number in groups of four."""
         return " ".join(re.findall("....", self.number))
 
+    @property
+    def fate(self) -> str:
+        """What a saved card is remembered by: a title, for numbers are not kept."""
+        return self.title
+
 
 SANDBOX_NUMBERS = (
-    SandboxNumber(number="4242424242424242", title="Pays", outcome="pays"),
-    SandboxNumber(number="5555555555554444", title="Pays (Mastercard)", outcome="pays"),
     SandboxNumber(
-        number="4000002500003155", title="Asks for authentication (3-D Secure)", outcome="asks"
+        number="4242424242424242", title="Pays", outcome="pays", tokens=("pm_card_visa",)
+    ),
+    SandboxNumber(
+        number="5555555555554444",
+        title="Pays (Mastercard)",
+        outcome="pays",
+        tokens=("pm_card_mastercard",),
+    ),
+    SandboxNumber(
+        number="4000002500003155",
+        title="Asks for authentication (3-D Secure)",
+        outcome="asks",
+        asks="until_set_up",
+        tokens=("pm_card_authenticationRequiredOnSetup",),
+    ),
+    SandboxNumber(
+        number="4000002760003184",
+        title="Asks for authentication every time",
+        outcome="asks",
+        asks="always",
+        tokens=("pm_card_authenticationRequired",),
     ),
     SandboxNumber(
         number="9000000000000001",
@@ -49,17 +80,13 @@ SANDBOX_NUMBERS = (
         method="us_bank_account",
     ),
     SandboxNumber(
-        number="4000000000000259",
-        title="Pays, and the bank takes it back (dispute)",
-        outcome="disputed",
-    ),
-    SandboxNumber(
         number="4000000000000002",
         title="Declined",
         outcome="declined",
         code="card_declined",
         decline_code="generic_decline",
         message="Your card was declined.",
+        tokens=("pm_card_visa_chargeDeclined",),
     ),
     SandboxNumber(
         number="4000000000009995",
@@ -68,6 +95,7 @@ SANDBOX_NUMBERS = (
         code="card_declined",
         decline_code="insufficient_funds",
         message="Your card has insufficient funds.",
+        tokens=("pm_card_visa_chargeDeclinedInsufficientFunds",),
     ),
     SandboxNumber(
         number="4000000000000069",
@@ -76,6 +104,51 @@ SANDBOX_NUMBERS = (
         code="expired_card",
         decline_code="expired_card",
         message="Your card has expired.",
+        tokens=("pm_card_chargeDeclinedExpiredCard",),
+    ),
+    SandboxNumber(
+        number="4000000000000341",
+        title="Can be saved, then is declined",
+        outcome="declined_later",
+        code="card_declined",
+        decline_code="generic_decline",
+        message="Your card was declined.",
+        tokens=("pm_card_chargeCustomerFail",),
+    ),
+    SandboxNumber(
+        number="4000000000000259",
+        title="Pays, then is disputed",
+        outcome="pays",
+        aftermath="dispute",
+        tokens=("pm_card_createDispute",),
+    ),
+    SandboxNumber(
+        number="4000000000001976",
+        title="Pays, then the bank inquires",
+        outcome="pays",
+        aftermath="inquiry",
+        tokens=("pm_card_createDisputeInquiry",),
+    ),
+    SandboxNumber(
+        number="4000000000005423",
+        title="Pays, then is reported as fraud",
+        outcome="pays",
+        aftermath="warn",
+        tokens=("pm_card_createIssuerFraudRecord",),
+    ),
+    SandboxNumber(
+        number="4000000000005126",
+        title="Pays; a refund fails a few seconds later",
+        outcome="pays",
+        refunds="fails",
+        tokens=("pm_card_refundFail",),
+    ),
+    SandboxNumber(
+        number="4000000000007726",
+        title="Pays; a refund is pending at first",
+        outcome="pays",
+        refunds="waits",
+        tokens=("pm_card_pendingRefund",),
     ),
 )
 
@@ -88,9 +161,6 @@ NOT_A_TEST_NUMBER = SandboxNumber(
     decline_code="test_mode_live_card",
     message="Your card was declined. This is a sandbox: use one of the test cards.",
 )
-
-# Any number that asked for 3-D Secure, once the buyer has passed it.
-AUTHENTICATED = SandboxNumber(number="", title="Authenticated", outcome="asks")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +176,16 @@ class Card:
 def known(number: str) -> SandboxNumber:
     """What the sandbox does with `number` (digits only)."""
     return next((test for test in SANDBOX_NUMBERS if test.number == number), NOT_A_TEST_NUMBER)
+
+
+def with_fate(fate: str) -> SandboxNumber:
+    """The number whose fate a saved card has."""
+    return next((test for test in SANDBOX_NUMBERS if test.fate == fate), NOT_A_TEST_NUMBER)
+
+
+def behind(token: str) -> SandboxNumber | None:
+    """The number behind one of Stripe's names for test cards (`pm_card_visa`)."""
+    return next((test for test in SANDBOX_NUMBERS if token in test.tokens), None)
 
 
 def digits(text: str) -> str:

@@ -35,10 +35,10 @@ class Configuration:
             if not is_web_address(address):
                 raise CannotStartSandbox(f"not a web address: {address}")
 
-    def pay_path(self, session_id: str) -> str:
-        """Where the hosted page of a session is, on this host."""
-        return f"{self.mount}/pay/{session_id}"
+    def path(self, *steps: str) -> str:
+        """Where a hosted page is, on this host: `pay`, a session's id."""
+        return "/".join((self.mount, *steps))
 
-    def pay_url(self, session_id: str) -> str:
-        """The full address of the hosted page, as the API gives it to callers."""
-        return self.public_url.rstrip("/") + self.pay_path(session_id)
+    def url(self, *steps: str) -> str:
+        """The full address of a hosted page, as the API gives it to callers."""
+        return self.public_url.rstrip("/") + self.path(*steps)

@@ -8,6 +8,8 @@ Tree: TypeAlias = "dict[str, Tree | str]"
 
 KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 MOST_PARAMETERS = 1000
+LEAST_AMOUNT = {"usd": 50, "eur": 50, "gbp": 30}
+MOST_AMOUNT = 99_999_999
 DEEPEST = 6
 
 
@@ -31,6 +33,26 @@ class CannotAccept(Exception):
             self.error["doc_url"] = f"https://docs.stripe.com/error-codes#{code.replace('_', '-')}"
         if param:
             self.error["param"] = param
+
+
+class CannotDo(CannotAccept):
+    """What was asked is understood, but cannot be done: the endpoint had begun.
+
+    The same idempotency key gets the same refusal again. What was done until then is undone,
+    unless it `stays`: a declined charge is written down.
+    """
+
+    stays = False
+
+
+class Declined(CannotDo):
+    """A card was declined; `error` is what the payment intent says of it, with the intent."""
+
+    stays = True
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"], status=402, kind=error["type"])
+        self.error = error
 
 
 def parse_form(text: str) -> Tree:
@@ -117,6 +139,47 @@ class Params:
             self.refuse(key, f"Missing required param: {self.name(key)}.", code="parameter_missing")
         return value
 
+    def email(self, key: str) -> str | None:
+        """An e-mail address, or None."""
+        value = self.text(key, most=512)
+        if value is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
+            self.refuse(key, f"Invalid email address: {value}", code="email_invalid")
+        return value
+
+    def currency(self, key: str = "currency") -> str | None:
+        """One of the sandbox's currencies in lower case, or None."""
+        value = self.text(key)
+        if value is not None and value.lower() not in LEAST_AMOUNT:
+            self.refuse(key, f"Invalid currency: {value[:20]}. The sandbox has usd, eur, gbp.")
+        return None if value is None else value.lower()
+
+    def amount(self, key: str) -> int | None:
+        """A whole number of cents that may be 0, or None."""
+        value = self.whole(key)
+        if value is not None and value < 0:
+            self.refuse(key, "Invalid non-negative integer", code="parameter_invalid_integer")
+        if value is not None and value > MOST_AMOUNT:
+            self.refuse(
+                key, f"{self.name(key)} must be no more than {MOST_AMOUNT}", code="amount_too_large"
+            )
+        return value
+
+    def exactly_one(self, first: str, second: str) -> None:
+        """Refuse both of two parameters, and neither."""
+        if self.has(first) and self.has(second):
+            self.refuse(first, f"You may only specify one of these parameters: {first}, {second}.")
+        if not self.has(first) and not self.has(second):
+            self.refuse(
+                first,
+                f"You must specify exactly one of these parameters: {first}, {second}.",
+                code="parameter_missing",
+            )
+
+    def at_most_one(self, first: str, second: str) -> None:
+        """Refuse both of two parameters."""
+        if self.text(first) is not None and self.text(second) is not None:
+            self.refuse(first, f"You may only specify one of these parameters: {first}, {second}.")
+
     def choice(self, key: str, options: tuple[str, ...]) -> str | None:
         """One of `options`, or None."""
         value = self.text(key)
@@ -163,6 +226,10 @@ class Params:
         listed = self.level(key)
         return [listed.required(position) for position in listed.positions()]
 
+    def each(self, *keys: str) -> dict[str, str | None]:
+        """Several strings, by name; what was not sent is None."""
+        return {key: self.text(key) for key in keys}
+
     def metadata(self, key: str = "metadata") -> dict[str, str]:
         """Stripe's metadata: at most 50 keys of 40 characters, with values of 500."""
         level = self.level(key)
@@ -173,6 +240,20 @@ class Params:
                 self.refuse(key, "Metadata keys must be at most 40 characters long.")
         found = {name: level.text(name, most=500) for name in level.tree}
         return {name: value for name, value in found.items() if value is not None}
+
+    def metadata_onto(self, known: dict[str, str]) -> dict[str, str]:
+        """What an update leaves of known metadata: keys are added, "" takes one (or all) away."""
+        if not self.has("metadata"):
+            return known
+        if self.tree["metadata"] == "":
+            self._read.add("metadata")
+            return {}
+        given = self.metadata()
+        removed = set(self.level("metadata").tree) - set(given)
+        kept = {name: value for name, value in {**known, **given}.items() if name not in removed}
+        if len(kept) > 50:
+            self.refuse("metadata", "You cannot set more than 50 metadata keys.")
+        return kept
 
     def finish(self) -> None:
         """Refuse whatever nobody asked for: a misspelt parameter must not pass in silence."""

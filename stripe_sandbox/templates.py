@@ -11,7 +11,8 @@ SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£"}
 
 def money(cents: int, currency: str) -> str:
     """An amount for people: "$5.00"."""
-    return f"{SYMBOLS[currency]}{cents // 100:,}.{cents % 100:02d}"
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{SYMBOLS[currency]}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
 
 
 _environment = Environment(

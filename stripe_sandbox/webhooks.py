@@ -6,12 +6,15 @@ import hmac
 import json
 import ssl
 import time
-from dataclasses import dataclass
 
 import httpx
 
-from stripe_sandbox import objects
-from stripe_sandbox.store import Books, Json
+from stripe_sandbox import switches
+from stripe_sandbox.books import Books, Json
+from stripe_sandbox.configuration import Configuration
+from stripe_sandbox.objects import events as objects
+from stripe_sandbox.objects.events import changed_from
+from stripe_sandbox.sendings import CONFIGURED
 
 ATTEMPT_SECONDS = 10.0
 LONGEST_WAIT_SECONDS = 3600.0
@@ -22,28 +25,57 @@ HEADERS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cause:
-    """The API request behind an event; both are None for what a buyer did on the page."""
+def announce(books: Books, kind: str, thing: Json, *, previous: Json | None = None) -> None:
+    """Write the event down and have it sent once this transaction is committed.
 
-    request_id: str | None = None
-    idempotency_key: str | None = None
-
-
-ON_THE_PAGE = Cause()
-
-
-def announce(books: Books, kind: str, thing: Json, *, cause: Cause = ON_THE_PAGE) -> None:
-    """Write the event down and have it delivered once this transaction is committed."""
+    `previous` are the values before, of an event that says that something was updated.
+    """
+    wanted = [
+        endpoint["id"]
+        for endpoint in reversed(books.every("webhook_endpoint", status="enabled"))
+        if {"*", kind} & set(endpoint["enabled_events"])
+    ]
+    endpoints = [CONFIGURED, *wanted]
     event = objects.event(
         kind=kind,
         thing=thing,
         at=int(books.now),
-        request_id=cause.request_id,
-        idempotency_key=cause.idempotency_key,
+        cause=books.cause,
+        endpoints=len(endpoints),
+        previous=previous,
     )
-    books.add(event, parent=thing["id"])
-    books.add_delivery(event["id"])
+    books.add(event, parent=thing.get("id"))
+    lost = switches.take(books, "lose", kind)
+    twice = switches.take(books, "twice", kind)
+    late = switches.take(books, "late", kind)
+    for endpoint_id in endpoints:
+        books.sendings.add(
+            event["id"],
+            endpoint_id,
+            state="lost" if lost else "pending",
+            later_seconds=late.seconds if late else 0,
+            again=1 if twice else 0,
+        )
+
+
+def save_changed(books: Books, kind: str, thing: Json) -> None:
+    """Write an object back and announce what changed in it, if anything did."""
+    before = books.known(thing["object"], thing["id"])
+    if before == thing:
+        return
+    books.save(thing)
+    announce(books, kind, thing, previous=changed_from(before, thing))
+
+
+def secret_of(endpoint_id: str, *, configuration: Configuration) -> str:
+    """What events for an endpoint are signed with; those beside the configured one have their own.
+
+    It is made of the configured one, so that no secret is kept in the file.
+    """
+    if endpoint_id == CONFIGURED:
+        return configuration.webhook_secret
+    key = configuration.webhook_secret.encode()
+    return f"whsec_{hmac.new(key, endpoint_id.encode(), hashlib.sha256).hexdigest()[:32]}"
 
 
 def sign(payload: bytes, *, secret: str, at: int) -> str:

@@ -19,6 +19,7 @@ from billing.sales import sales
 from billing.stripe_client import StripeUnavailable
 from tests.billing.buyer import Buyer, deliver
 from tests.odd_servers import Lying, lying
+from tests.patience import until
 from tests.stripe_sandbox.running_sandbox import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,7 +66,10 @@ def handle(event: dict[str, Any]) -> StripeEvent:
 
 def hear(buyer: Buyer, purchase: Purchase, kind: str = "charge.refunded") -> Purchase:
     """Stripe tells us once of what it knows; the purchase as it is then."""
-    assert handle(told(buyer.sandbox, intent_of(buyer, purchase), kind)[0]).handled_at is not None
+    intent_id = intent_of(buyer, purchase)
+    # A bank takes its time.
+    until(lambda: bool(told(buyer.sandbox, intent_id, kind)))
+    assert handle(told(buyer.sandbox, intent_id, kind)[0]).handled_at is not None
     purchase.refresh_from_db()
     return purchase
 

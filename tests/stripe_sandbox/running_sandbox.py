@@ -52,6 +52,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.secret = WEBHOOK_SECRET
         self.answers: list[int] = []
         self.events: list[stripe.Event] = []
         self.attempts: list[str] = []
@@ -75,7 +76,7 @@ class ReceiverHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         payload = self.rfile.read(int(self.headers["Content-Length"]))
         event = stripe.Webhook.construct_event(
-            payload, self.headers["Stripe-Signature"], WEBHOOK_SECRET
+            payload, self.headers["Stripe-Signature"], self.server.secret
         )
         with self.server.lock:
             self.server.attempts.append(event.id)
@@ -116,6 +117,10 @@ class Running:
     def client(self, key: str) -> stripe.StripeClient:
         return stripe.StripeClient(key, base_addresses={"api": self.origin + MOUNT})
 
+    @property
+    def authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {KEY}"}
+
     def session(self, **changes: Any) -> stripe.checkout.Session:
         return self.api.v1.checkout.sessions.create(params=boost(**changes))
 
@@ -128,7 +133,7 @@ class Running:
         return self.browser.post(pay_url(session), data={**CARD, **typed})
 
     def raw(self, method: str, path: str, **request: Any) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {KEY}", **request.pop("headers", {})}
+        headers = {**self.authorization, **request.pop("headers", {})}
         return self.browser.request(method, self.origin + MOUNT + path, headers=headers, **request)
 
 

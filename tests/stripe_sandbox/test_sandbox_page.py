@@ -50,7 +50,7 @@ def test_an_unknown_page_is_a_404_and_another_method_a_405(shared_sandbox: Runni
         shared_sandbox.browser.get(f"{shared_sandbox.origin}{MOUNT}/pay/cs_test_none").status_code
         == 404
     )
-    assert shared_sandbox.browser.get(f"{shared_sandbox.origin}{MOUNT}/").status_code == 404
+    assert shared_sandbox.browser.get(f"{shared_sandbox.origin}{MOUNT}/nothing").status_code == 404
     assert shared_sandbox.browser.put(pay_url(shared_sandbox.session())).status_code == 405
 
 

@@ -101,8 +101,7 @@ def test_what_does_not_exist_is_a_stripe_404(shared_sandbox: Running) -> None:
         shared_sandbox.api.v1.checkout.sessions.retrieve("cs_test_none")
     assert (refusal.value.http_status, refusal.value.code) == (404, "resource_missing")
     assert (
-        shared_sandbox.raw("GET", "/v1/subscriptions").json()["error"]["type"]
-        == "invalid_request_error"
+        shared_sandbox.raw("GET", "/v1/coupons").json()["error"]["type"] == "invalid_request_error"
     )
 
 

@@ -1,0 +1,1 @@
+"""What happens to objects, each inside the caller's write transaction."""

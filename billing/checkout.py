@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
-from billing import stripe_client
+from billing import selling, stripe_client
 from billing.models import Product, Purchase
 from quotas import entitlements
 
@@ -21,12 +21,14 @@ class CannotCheckout(Exception):
     """No payment page could be opened; nothing was charged."""
 
 
-def begin(*, account: Account, user: User, product: Product, submission: UUID) -> Purchase:
+def begin(
+    *, account: Account, user: User, product: Product, submission: UUID, at: datetime
+) -> Purchase:
     """Write the order down, once per submitted form, with the product's terms of now.
 
     Raises CannotCheckout.
     """
-    require_sellable(account)
+    require_sellable(account, product, at=at)
     try:
         with transaction.atomic():
             purchase, _is_new = Purchase.objects.get_or_create(
@@ -48,10 +50,17 @@ def begin(*, account: Account, user: User, product: Product, submission: UUID) -
     return purchase
 
 
-def require_sellable(account: Account) -> None:
+def require_selling(account: Account) -> None:
     """Raises CannotCheckout where nothing is sold: what is bought could not be used."""
     if entitlements.suspension_of(account) is not None:
         raise CannotCheckout(SUSPENDED)
+
+
+def require_sellable(account: Account, product: Product, *, at: datetime) -> None:
+    """The same for one product."""
+    require_selling(account)
+    if why := selling.why_not_sold(product, selling.caps_now(account, at=at), at=at):
+        raise CannotCheckout(why)
 
 
 def payment_page(

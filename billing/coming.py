@@ -59,9 +59,16 @@ class Coming:
         return self.width * 3 // 4
 
 
-def coming_of(things: Iterable[B], *, credits_per_chat: int) -> list[tuple[B, Coming]]:
-    """Each with the chats that it brings, all drawn at one scale, so that they can be compared."""
-    brought = [(thing, thing.chats or thing.credits // credits_per_chat) for thing in things]
+def coming_of(
+    things: Iterable[B], *, credits_per_chat: int, owed: int = 0
+) -> list[tuple[B, Coming]]:
+    """Each with the chats that it brings, all drawn at one scale, so that they can be compared.
+
+    owed: credits that a purchase of credits pays first.
+    """
+    brought = [
+        (thing, thing.chats or max(0, thing.credits - owed) // credits_per_chat) for thing in things
+    ]
     most = max((chats for _, chats in brought), default=0)
     a_cell = next(step for step in round_numbers() if step * _AT_MOST >= most)
     return [(thing, Coming(thing.kind, chats, a_cell)) for thing, chats in brought]

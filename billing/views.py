@@ -20,7 +20,7 @@ from accounts.models import Account
 from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import checkout, fulfilment
+from billing import checkout, fulfilment, selling
 from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
@@ -49,9 +49,11 @@ class CheckoutForm(forms.Form):
 def billing(request: AccountRequest) -> HttpResponse:
     """What the account has, what it can buy and what it bought."""
     account = request.account
-    in_turn = entitlements.spans_of([account], since=timezone.now())[account.pk]
+    now = timezone.now()
+    in_turn = entitlements.spans_of([account], since=now)[account.pk]
     plan = in_turn[0].plan
     products = list(Product.objects.filter(is_active=True))
+    packs = list(entitlements.packs_of(plan, account=account))
     not_sold = _not_sold(account)
     standing = standing_of(account, plan=plan)
     credits_per_chat = _credits_per_chat(standing)
@@ -63,8 +65,14 @@ def billing(request: AccountRequest) -> HttpResponse:
         "plan": plan,
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
-        "packs": list(entitlements.packs_of(plan, account=account)),
-        "offers": coming_of(products, credits_per_chat=credits_per_chat),
+        "packs": packs,
+        "offers": selling.offers_of(
+            products,
+            selling.caps_of(account, in_turn, packs_now=packs),
+            credits_per_chat=credits_per_chat,
+            owed=standing.credits_owed if standing else 0,
+            at=now,
+        ),
         "credits_per_chat": credits_per_chat,
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
         "credit_entries": statement.last_lines(account, at_most=_LINES),
@@ -81,7 +89,7 @@ def _credits_per_chat(standing: Standing | None) -> int:
 def _not_sold(account: Account) -> str:
     """Why nothing can be bought, in words; empty when it can."""
     try:
-        checkout.require_sellable(account)
+        checkout.require_selling(account)
     except checkout.CannotCheckout as error:
         return str(error)
     return ""
@@ -104,6 +112,7 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
             user=request.user,
             product=form.cleaned_data["product"],
             submission=form.cleaned_data["submission"],
+            at=timezone.now(),
         )
         if not purchase.is_open:
             return redirect("purchase", purchase_id=purchase.pk)
@@ -143,15 +152,18 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
         "next_look": looks + 1,
         "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
     }
-    standing = None
+    standing, owed = None, 0
     if context["is_paid"]:
         # A worker may have granted it this very moment.
         projection.push_if_behind(request.account)
         standing = standing_of(request.account)
         context |= {"standing": standing, "outlook": outlook_of(standing)}
+        if bought.kind == Product.Kind.CREDITS:
+            owed = statement.owed_before(request.account, bought.source_ref)
     ((_bought, context["coming"]),) = coming_of(
-        [bought], credits_per_chat=_credits_per_chat(standing)
+        [bought], credits_per_chat=_credits_per_chat(standing), owed=owed
     )
+    context["paid_owed"] = min(owed, bought.credits)
     return render(request, "billing/purchase.html", context)
 
 

@@ -64,6 +64,28 @@ def packs_of(plan: Plan, *, account: Account) -> QuerySet[Pack]:
     return plan.packs.annotate(is_on=Exists(is_on))
 
 
+def caps_in_turn(
+    account: Account, spans: Sequence[Span], *, of_first: Iterable[Pack] | None = None
+) -> list[int | None]:
+    """The weekly cap in each span, by its plan and the packs that are on; None is unlimited.
+
+    of_first: what `packs_of` said of the first plan, if it was asked: its packs are not looked for.
+    """
+    lifted: dict[int, list[int | None]] = defaultdict(list)
+    for pack in of_first or ():
+        if pack.is_on:  # type: ignore[attr-defined]
+            lifted[spans[0].plan.pk].append(pack.weekly_cap)
+    if unknown := {span.plan.pk for span in (spans if of_first is None else spans[1:])}:
+        on = packs_on(account).filter(plans__in=unknown)
+        for plan_pk, cap in on.values_list("plans", "weekly_cap"):
+            lifted[plan_pk].append(cap)
+    return [_highest([span.plan.weekly_cap, *lifted[span.plan.pk]]) for span in spans]
+
+
+def _highest(caps: Sequence[int | None]) -> int | None:
+    return None if None in caps else max(cap for cap in caps if cap is not None)
+
+
 def suspension_of(account: Account) -> Suspension | None:
     """What refuses every request of the account now, with the reason; None when nothing does."""
     suspensions = Suspension.objects.filter(account=account, ended_at=None)

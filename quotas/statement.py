@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Sum
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account
-from accounts.paging import ListPage, of_kind_between, page_of
+from accounts.paging import ListPage, Place, of_kind_between, page_of
 from quotas.models.ledger import Boost, CreditEntry
 
 # What lines are about, with what it is called.
@@ -27,6 +28,17 @@ class Line:
 def last_lines(account: Account, *, at_most: int) -> list[Line]:
     """The newest lines of an account's ledger, the newest first."""
     return [_line(entry) for entry in CreditEntry.objects.filter(account=account)[:at_most]]
+
+
+def owed_before(account: Account, source_ref: str) -> int:
+    """Credits that were owed when something added some: so much of them paid that first."""
+    entries = CreditEntry.objects.filter(account=account)
+    added = entries.filter(source_ref=source_ref).first()
+    if added is None:
+        return 0
+    before = entries.filter(Place(added.created_at, added.pk).older("created_at"))
+    balance: int = before.aggregate(balance=Sum("credits", default=0))["balance"]
+    return max(0, -balance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ def test_it_offers_what_is_on_sale_with_a_form_of_its_own_each(
 ) -> None:
     Product.objects.filter(slug="credits-50").update(is_active=False)
     page = owner_client.get("/account/billing")
-    assert [(p.slug, p.price_cents, c.chats) for p, c in page.context["offers"]] == [
+    assert [
+        (o.product.slug, o.product.price_cents, o.coming.chats) for o in page.context["offers"]
+    ] == [
         ("weekly-boost", 500, 500),
         ("credits-5", 500, 250),
         ("credits-20", 2000, 1000),

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from billing import fulfilment, returning
 from billing.models import StripeEvent
-from billing.stripe_client import StripeBusy, StripeUnavailable, UnknownToStripe
+from billing.stripe_client import StripeBusy, StripeRefuses, StripeRefusesUs, StripeUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +39,19 @@ def handle(event_pk: int, *, at: datetime) -> bool:
         session = fulfilment.session_of(event)
         returned = returning.returned_by(event)
         with transaction.atomic():
-            if session is not None:
-                fulfilment.settle(session, at=at)
+            reason = fulfilment.settle(session, at=at) if session is not None else ""
             if returned is not None:
                 returning.keep(returned)
-            event.mark_handled(at=at)
-    except UnknownToStripe as error:
+            event.mark_handled(at=at, reason=reason)
+    except (StripeRefuses, fulfilment.NamesNoSession) as error:
         logger.error("stripe event %s ends without effect: %s", event.event_id, error)
         event.mark_handled(at=at, reason=str(error))
     except StripeBusy:
         # Nothing failed: it is as due as before, and found by the sweep.
         event.let_go()
+        return False
+    except StripeRefusesUs as error:
+        event.mark_failed(error=str(error), at=at)
         return False
     except StripeUnavailable as error:
         event.mark_failed(error=f"Stripe gave no answer: {error}", at=at)

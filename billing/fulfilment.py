@@ -29,10 +29,15 @@ _SESSION_EVENTS = {
 _LOOK_EVERY = timedelta(seconds=5)
 
 
+class NamesNoSession(Exception):
+    """An event about a session does not say which, and never will."""
+
+
 def session_of(event: StripeEvent) -> CheckoutSession | None:
     """The session that an event is about, as Stripe knows it now; None when it is about none.
 
-    Raises StripeUnavailable when it must be repeated, UnknownToStripe when that does not help.
+    Raises StripeUnavailable when it must be repeated, StripeRefuses or NamesNoSession when that
+    does not help.
     """
     if event.type not in _SESSION_EVENTS:
         return None
@@ -40,17 +45,16 @@ def session_of(event: StripeEvent) -> CheckoutSession | None:
     thing = data.get("object") if isinstance(data, dict) else None
     session_id = thing.get("id") if isinstance(thing, dict) else None
     if not isinstance(session_id, str):
-        logger.error("stripe event %s names no session", event.event_id)
-        return None
+        raise NamesNoSession("the event names no session")
     return stripe_client.retrieve_checkout_session(
         session_id, within_seconds=stripe_client.WORKER_SECONDS
     )
 
 
-def look(purchase: Purchase, *, at: datetime) -> Purchase:
+def look(purchase: Purchase, *, at: datetime) -> bool:
     """Bring an open purchase up to date for a page, if nobody has just asked Stripe about it.
 
-    Raises StripeUnavailable or UnknownToStripe.
+    Answers whether Stripe was asked and has answered. Raises StripeUnavailable or StripeRefuses.
     """
     if purchase.is_open and purchase.stripe_session_id and _claim_look(purchase, at=at):
         session = stripe_client.retrieve_checkout_session(
@@ -58,7 +62,8 @@ def look(purchase: Purchase, *, at: datetime) -> Purchase:
         )
         settle(session, at=at)
         purchase.refresh_from_db()
-    return purchase
+        return True
+    return False
 
 
 def _claim_look(purchase: Purchase, *, at: datetime) -> bool:
@@ -66,16 +71,20 @@ def _claim_look(purchase: Purchase, *, at: datetime) -> bool:
     return bool(Purchase.objects.filter(free, pk=purchase.pk).update(looked_at=at))
 
 
-def settle(session: CheckoutSession, *, at: datetime) -> None:
-    """Bring the purchase of a session up to date; grant what was bought if it is paid."""
+def settle(session: CheckoutSession, *, at: datetime) -> str:
+    """Bring the purchase of a session up to date; grant what was bought if it is paid.
+
+    Answers why that had no effect where the session is of no purchase; "" otherwise.
+    """
     with transaction.atomic():
-        purchase = _purchase_of(session)
-        if purchase is None:
-            return
+        try:
+            purchase = _purchase_of(session)
+        except _OfNoPurchase as error:
+            return str(error)
         is_paid = session.payment_status == "paid"
         # What Stripe calls paid is paid, also where we had given the order up.
         if not (purchase.is_open or (purchase.ended_unpaid and is_paid)):
-            return
+            return ""
         problem = _mismatch(purchase, session)
         if problem:
             _needs_a_person(purchase, problem, session=session, at=at)
@@ -88,16 +97,21 @@ def settle(session: CheckoutSession, *, at: datetime) -> None:
             purchase.mark(Purchase.Status.FAILED, at=at)
         elif session.status == "complete":
             purchase.mark(Purchase.Status.PROCESSING, at=at)
+    return ""
 
 
-def _purchase_of(session: CheckoutSession) -> Purchase | None:
-    """The purchase that this session is to pay, locked."""
+class _OfNoPurchase(Exception):
+    """The session pays for none of our purchases; the message says why."""
+
+
+def _purchase_of(session: CheckoutSession) -> Purchase:
+    """The purchase that this session is to pay, locked. Raises _OfNoPurchase."""
     try:
         purchase_id = UUID(session.client_reference_id or "")
     except ValueError:
         # The Stripe account may sell other things than ours.
         logger.warning("stripe session without a purchase of ours")
-        return None
+        raise _OfNoPurchase("the session is of no purchase of ours") from None
     purchase = (
         Purchase.objects.select_for_update(of=("self",))
         .select_related("account")
@@ -106,14 +120,15 @@ def _purchase_of(session: CheckoutSession) -> Purchase | None:
     )
     if purchase is None:
         logger.error("stripe session for an unknown purchase %s", purchase_id)
-    elif purchase.stripe_session_id is None:
+        raise _OfNoPurchase("the session is of a purchase that is not known")
+    if purchase.stripe_session_id is None:
         # Its id was lost on the way here; see payment_page.
         if session.account == purchase.account.handle:
             purchase.stripe_session_id = session.session_id
             purchase.save(update_fields=["stripe_session_id"])
     elif purchase.stripe_session_id != session.session_id:
         _note_claim(purchase, session)
-        return None
+        raise _OfNoPurchase("the purchase has another session")
     return purchase
 
 

@@ -49,7 +49,7 @@ class KindAndDays(FilterForm):
     def __init__(self, asked: QueryDict, *, kinds: Iterable[tuple[str, StrOrPromise]]) -> None:
         super().__init__(asked.dict())
         kind = cast("forms.ChoiceField", self.fields["kind"])
-        kind.choices = [("", _("Any")), *kinds]
+        kind.choices = list(kinds)
 
     def add_prefix(self, field_name: str) -> str:
         """Addresses say what people would, of which Python has one word for itself."""

@@ -67,6 +67,11 @@ class Product(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def terms(self) -> str:
+        """What it costs and gives, as forms carry it: whoever buys means what they were shown."""
+        return f"{self.price_cents}-{self.chats}-{self.valid_days}-{self.credits}"
+
 
 class PurchaseManager(models.Manager["Purchase"]):
     """Finds purchases."""
@@ -86,6 +91,7 @@ class Purchase(models.Model):
         FAILED = "failed", _("Payment failed")
         EXPIRED = "expired", _("Not paid in time")
         ABANDONED = "abandoned", _("Payment page never opened")
+        DISCARDED = "discarded", _("Discarded by the customer")
         REVIEW = "review", _("Needs a person")
         CLOSED = "closed", _("Closed by hand")
 
@@ -188,7 +194,17 @@ class Purchase(models.Model):
     @property
     def ended_unpaid(self) -> bool:
         """Whether it ended without a payment, as far as we knew."""
-        return self.status in {self.Status.FAILED, self.Status.EXPIRED, self.Status.ABANDONED}
+        return self.status in {
+            self.Status.FAILED,
+            self.Status.EXPIRED,
+            self.Status.ABANDONED,
+            self.Status.DISCARDED,
+        }
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether nothing was paid for it, as far as we know; it is no debt."""
+        return self.status == self.Status.PENDING or self.ended_unpaid
 
     @property
     def problem_in_words(self) -> str:

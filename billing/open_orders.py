@@ -12,7 +12,7 @@ from django.db import transaction
 
 from billing import fulfilment, stripe_client
 from billing.models import Purchase
-from billing.stripe_client import StripeUnavailable, UnknownToStripe
+from billing.stripe_client import StripeRefuses, StripeUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _ask_about(purchase: Purchase, *, at: datetime) -> None:
                 ),
                 at=at,
             )
-    except UnknownToStripe as error:
+    except StripeRefuses as error:
         _set_aside_if_open(purchase, str(error), at=at)
         return
     _set_aside_if_undecided(purchase, at=at)

@@ -20,6 +20,7 @@ import stripe
 from django.conf import settings
 
 from accounts.outside import CannotCall, Line, TooManyCalls
+from billing import rights
 from billing.models import Purchase
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,24 @@ class StripeBusy(StripeUnavailable):
     """So many calls of this process are under way that Stripe was not asked."""
 
 
-class UnknownToStripe(Exception):
-    """Stripe says that there is no such session; asking again does not help."""
+class StripeRefusesUs(StripeUnavailable):
+    """Our key is wrong or lacks a right. It helps to ask again once somebody has mended that."""
+
+
+class StripeRefuses(Exception):
+    """Stripe does not do what was asked, however often. param: what was wrong, as it names it."""
+
+    def __init__(self, message: str, *, param: str = "") -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownToStripe(StripeRefuses):
+    """Stripe says that there is no such session."""
+
+
+class AskedOtherwiseBefore(StripeRefuses):
+    """The same was asked in other words before, and Stripe keeps to those."""
 
 
 class ForgedEvent(Exception):
@@ -124,10 +141,35 @@ def create_checkout_session(
         lambda: sessions.create(params=params, options={"idempotency_key": key}),
         line=_opening,
         within_seconds=PAGE_SECONDS,
+        right=rights.OPENING,
     )
     session = _read_session(answer)
     if session.client_reference_id != str(purchase.pk):
         raise _unusable("a session of something else")
+    return session
+
+
+def expire_checkout_session(session_id: str) -> CheckoutSession:
+    """End a session, so that nobody can pay it; one that has ended before is answered as it is.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    sessions = _client().v1.checkout.sessions
+    try:
+        answer = _ask(
+            lambda: sessions.expire(session_id),
+            line=_opening,
+            within_seconds=PAGE_SECONDS,
+            right=rights.ENDING,
+        )
+    except UnknownToStripe:
+        raise
+    except StripeRefuses:
+        # It was paid or has expired meanwhile.
+        return retrieve_checkout_session(session_id, within_seconds=PAGE_SECONDS)
+    session = _read_session(answer)
+    if session.session_id != session_id:
+        raise _unusable("another session than was to end")
     return session
 
 
@@ -160,7 +202,10 @@ def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
         "expand": ["data.payment_intent.latest_charge"],
     }
     answer = _ask(
-        lambda: sessions.list(params=params), line=_looking, within_seconds=within_seconds
+        lambda: sessions.list(params=params),
+        line=_looking,
+        within_seconds=within_seconds,
+        right=rights.PAYMENTS,
     )
     return next(map(_read_payment, _rows(_fields(answer, "list"))), None)
 
@@ -170,7 +215,10 @@ def taken_back_cents(intent_id: str, *, within_seconds: float) -> int:
     disputes = _client().v1.disputes
     params: Any = {"payment_intent": intent_id, "limit": 100}
     answer = _ask(
-        lambda: disputes.list(params=params), line=_looking, within_seconds=within_seconds
+        lambda: disputes.list(params=params),
+        line=_looking,
+        within_seconds=within_seconds,
+        right=rights.DISPUTES,
     )
     return sum(map(_read_taken_back, _rows(_fields(answer, "list"))))
 
@@ -199,22 +247,66 @@ def sessions_of(purchase: Purchase, *, since: datetime, until: datetime) -> list
     raise StripeUnavailable("too many sessions to look through")
 
 
-def _ask(call: Callable[[], Any], *, line: Line, within_seconds: float) -> Any:
-    """The only way to Stripe. What is wrong with an answer, stripe-python says in many ways."""
+def _ask(
+    call: Callable[[], Any], *, line: Line, within_seconds: float, right: str = rights.LOOKING
+) -> Any:
+    """The only way to Stripe. What is wrong with an answer, stripe-python says in many ways.
+
+    right: what our key must be allowed for this.
+    """
     try:
-        return line.call(call, within_seconds=within_seconds)
+        answer = line.call(call, within_seconds=within_seconds)
     except TooManyCalls as error:
         raise StripeBusy(str(error)) from None
     except CannotCall as error:
         raise StripeUnavailable(str(error)) from None
-    except stripe.InvalidRequestError as error:
-        if error.code == "resource_missing" and error.http_status == 404:
-            raise UnknownToStripe("Stripe does not know this session") from None
-        raise StripeUnavailable(type(error).__name__) from error
     except stripe.StripeError as error:
-        raise StripeUnavailable(type(error).__name__) from error
+        raise _meant_by(error, right=right) from error
     except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise _unusable(type(error).__name__) from error
+    rights.granted(right)
+    return answer
+
+
+def _meant_by(error: stripe.StripeError, *, right: str) -> Exception:
+    """What an error means for whoever asked, by its kind; in the log with Stripe's number of it.
+
+    What Stripe says in words is not kept: it may repeat what was sent.
+    """
+    name, request = type(error).__name__, _request_id(error)
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        rights.refused(right, error=name, request_id=request)
+        return StripeRefusesUs(f"Stripe refuses our key for {right}: {name}")
+    said = error.json_body.get("error") if isinstance(error.json_body, dict) else None
+    kind = said.get("type") if isinstance(said, dict) else None
+    # By the status alone, anything between us and Stripe might have said it.
+    if isinstance(error, stripe.IdempotencyError) and kind == "idempotency_error":
+        logger.error("Stripe was asked for the same in other words, request %s", request)
+        return AskedOtherwiseBefore("asked in other words before")
+    if isinstance(error, stripe.InvalidRequestError) and kind == "invalid_request_error":
+        if error.code == "resource_missing" and error.http_status == 404:
+            logger.warning("Stripe does not know what was asked for, request %s", request)
+            return UnknownToStripe("Stripe does not know this session")
+        param = _plain(error.param)
+        logger.error(
+            "Stripe refuses a request: %s %s, request %s", param, _plain(error.code), request
+        )
+        return StripeRefuses(f"Stripe refuses what was asked: {param or name}", param=param)
+    if isinstance(error, stripe.CardError) and kind == "card_error":
+        logger.warning("Stripe refuses a card: %s, request %s", _plain(error.code), request)
+        return StripeRefuses("the card was refused")
+    logger.warning("no usable answer of Stripe: %s, request %s", name, request)
+    return StripeUnavailable(name)
+
+
+def _request_id(error: stripe.StripeError) -> str:
+    return _plain(error.request_id) or "without a number"
+
+
+def _plain(text: object) -> str:
+    """A name that Stripe gives to something; "" for whatever else stands in its place."""
+    is_plain = isinstance(text, str) and re.fullmatch(r"[A-Za-z0-9_\[\]]{1,100}", text)
+    return str(text) if is_plain else ""
 
 
 # --- reading answers: exactly as documented, or not at all --------------------------------------

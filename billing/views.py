@@ -24,7 +24,7 @@ from billing import checkout, fulfilment, selling
 from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
-from billing.stripe_client import StripeUnavailable, UnknownToStripe
+from billing.stripe_client import StripeRefuses, StripeUnavailable
 from quotas import catalogue, entitlements, grants, projection, statement
 from quotas.models.plans import Pack
 from quotas.standing import Outlook, Standing, outlook_of, standing_of
@@ -37,9 +37,10 @@ _LOOKS = ((10, 3), (20, 10), (30, 30))
 
 
 class CheckoutForm(forms.Form):
-    """What to buy; `submission` makes a double click one purchase."""
+    """What to buy, and what was shown of it; `submission` makes a double click one purchase."""
 
     product = forms.ModelChoiceField(Product.objects.filter(is_active=True), to_field_name="slug")
+    terms = forms.RegexField(r"\A[0-9]{1,9}(-[0-9]{1,9}){3}\Z")
     submission = forms.UUIDField()
 
 
@@ -75,7 +76,7 @@ def billing(request: AccountRequest) -> HttpResponse:
         ),
         "credits_per_chat": credits_per_chat,
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
-        "credit_entries": statement.last_lines(account, at_most=_LINES),
+        "credit_entries": statement.last_lines_by_day(account, at_most=_LINES),
         "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
     }
     return render(request, "billing/billing.html", context)
@@ -111,19 +112,55 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
             account=request.account,
             user=request.user,
             product=form.cleaned_data["product"],
+            terms=form.cleaned_data["terms"],
             submission=form.cleaned_data["submission"],
             at=timezone.now(),
         )
-        if not purchase.is_open:
-            return redirect("purchase", purchase_id=purchase.pk)
-        landing = site_address(reverse("purchase", args=[purchase.pk]))
+    except checkout.TermsChanged:
+        return _confirm(request, form)
+    except checkout.CannotCheckout as error:
+        messages.error(request, str(error))
+        return redirect("billing")
+    return _to_payment_page(request, purchase)
+
+
+def _confirm(request: AccountRequest, form: CheckoutForm) -> HttpResponse:
+    """Ask whether a product is wanted as it is now; nothing was begun."""
+    product = form.cleaned_data["product"]
+    price_cents, chats, valid_days, credits = map(int, form.cleaned_data["terms"].split("-"))
+    shown = {
+        "price_cents": price_cents,
+        "chats": chats,
+        "valid_days": valid_days,
+        "credits": credits,
+    }
+    context = {
+        "product": product,
+        "before": shown,
+        "submission": form.cleaned_data["submission"],
+    }
+    return render(request, "billing/confirm.html", context)
+
+
+def _to_payment_page(request: AccountRequest, purchase: Purchase) -> HttpResponse:
+    """Lead to where an order is paid; to its own page if there is nothing to pay any more."""
+    if not purchase.is_open:
+        return redirect("purchase", purchase_id=purchase.pk)
+    landing = site_address(reverse("purchase", args=[purchase.pk]))
+    left = site_address(reverse("billing_cancelled"))
+    try:
         url = checkout.payment_page(
             purchase,
             email=request.user.email,
             success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
-            cancel_url=site_address(reverse("billing_cancelled")),
+            cancel_url=f"{left}?purchase={purchase.pk}",
             at=timezone.now(),
         )
+    except checkout.NotOpen:
+        return redirect("purchase", purchase_id=purchase.pk)
+    except checkout.EmailRefused as error:
+        messages.error(request, str(error))
+        return redirect("account_email")
     except checkout.CannotCheckout as error:
         messages.error(request, str(error))
         return redirect("billing")
@@ -135,6 +172,36 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
     return response
 
 
+@require_POST
+@account_page(Act.SPEND_MONEY)
+def continue_purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
+    """Lead to the payment page of an order that waits for its payment."""
+    order = get_object_or_404(
+        Purchase.objects.select_related("account", "product"),
+        pk=purchase_id,
+        account=request.account,
+    )
+    try:
+        if order.is_open:
+            checkout.require_sellable(request.account, order.product, at=timezone.now())
+    except checkout.CannotCheckout as error:
+        messages.error(request, str(error))
+        return redirect("purchase", purchase_id=order.pk)
+    return _to_payment_page(request, order)
+
+
+@require_POST
+@account_page(Act.SPEND_MONEY)
+def discard_purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
+    """End an order that is not paid; its page says what became of it."""
+    order = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
+    try:
+        checkout.discard(order, at=timezone.now())
+    except checkout.CannotDiscard as error:
+        messages.error(request, str(error))
+    return redirect("purchase", purchase_id=order.pk)
+
+
 @require_GET
 @account_page(Act.SEE_MONEY)
 @never_cache
@@ -142,8 +209,8 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     """Where a customer lands after paying. Asks Stripe itself, so no webhook has to come first."""
     bought = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
     try:
-        bought = fulfilment.look(bought, at=timezone.now())
-    except (StripeUnavailable, UnknownToStripe) as error:
+        fulfilment.look(bought, at=timezone.now())
+    except (StripeUnavailable, StripeRefuses) as error:
         logger.warning("purchase %s could not be brought up to date: %s", bought.pk, error)
     looks = _looks(request)
     context: dict[str, Any] = {
@@ -172,7 +239,8 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
 @never_cache
 def purchase_list(request: AccountRequest) -> HttpResponse:
     """Everything that the account ever ordered, by pages."""
-    asked = KindAndDays(request.GET, kinds=[("boost", _("Boosts")), ("credits", _("Credits"))])
+    kinds = [("", _("Any")), ("boost", _("Boosts")), ("credits", _("Credits"))]
+    asked = KindAndDays(request.GET, kinds=kinds)
     page = None
     if asked.is_valid():
         rows = of_kind_between(
@@ -190,7 +258,7 @@ def purchase_list(request: AccountRequest) -> HttpResponse:
 @never_cache
 def credit_list(request: AccountRequest) -> HttpResponse:
     """The account's whole credit ledger, by pages."""
-    asked = KindAndDays(request.GET, kinds=statement.KINDS)
+    asked = KindAndDays(request.GET, kinds=statement.NARROWINGS)
     page = None
     if asked.is_valid():
         page = statement.page_of_lines(
@@ -213,9 +281,30 @@ def _looks(request: AccountRequest) -> int:
 @require_GET
 @account_page(Act.SEE_MONEY)
 def cancelled(request: AccountRequest) -> HttpResponse:
-    """Back from the payment page without paying."""
-    messages.info(request, _("The payment was cancelled. Nothing was charged."))
-    return redirect("billing")
+    """Back from the payment page: say what became of the order, as far as that is known.
+
+    An address without an order is of a page that was opened before addresses had one.
+    """
+    try:
+        purchase_id = UUID(request.GET.get("purchase", ""))
+    except ValueError:
+        messages.info(request, _("The payment page was left. Below is what became of your orders."))
+        return redirect("billing")
+    order = get_object_or_404(Purchase, pk=purchase_id, account=request.account)
+    try:
+        is_known = fulfilment.look(order, at=timezone.now())
+    except (StripeUnavailable, StripeRefuses) as error:
+        logger.warning("purchase %s could not be brought up to date: %s", order.pk, error)
+        is_known = False
+    if order.status == Purchase.Status.PENDING and is_known:
+        said = _(
+            "The payment page was left. Nothing was charged so far: you can continue or discard "
+            "this order."
+        )
+        messages.info(request, said)
+    elif order.status == Purchase.Status.PENDING:
+        messages.info(request, _("The payment page was left. Below is what we know of this order."))
+    return redirect("purchase", purchase_id=order.pk)
 
 
 @require_POST

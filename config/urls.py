@@ -1,6 +1,6 @@
 from django.conf import settings
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from billing.webhook import webhook
 from config import pages
@@ -21,7 +21,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("billing.urls")),
     path("", include("alerts.urls")),
     path("language", choose_language, name="language"),
-    path("stripe/webhook", webhook, name="stripe_webhook"),
+    # Stripe follows no redirect, and people write a slash at the end.
+    re_path(r"^stripe/webhook/?$", webhook, name="stripe_webhook"),
     path("healthz", pages.healthz, name="healthz"),
     path("readyz", pages.readyz, name="readyz"),
     path("admin/", admin.site.urls),

@@ -10,7 +10,7 @@ import stripe
 from django.http import HttpResponse
 from django.test import Client
 
-from billing.models import Purchase, StripeEvent
+from billing.models import Product, Purchase, StripeEvent
 from stripe_sandbox.webhooks import sign
 from tests.patience import until
 from tests.stripe_sandbox.running_sandbox import CARD, WEBHOOK_SECRET, Running
@@ -30,7 +30,9 @@ class Buyer:
 
     def submit(self, product: str = "weekly-boost", **fields: Any) -> HttpResponse:
         """Send the form that buys a product."""
-        sent = {"product": product, "submission": uuid4(), **fields}
+        shown = Product.objects.filter(slug=product).first()
+        terms = shown.terms if shown else "500-500-7-0"
+        sent = {"product": product, "terms": terms, "submission": uuid4(), **fields}
         answer: HttpResponse = self.client.post("/account/billing/checkout", sent)  # type: ignore[assignment]
         return answer
 

@@ -16,7 +16,10 @@ from tests.site.answer import Answer
 PURCHASES, CREDITS = "/account/billing/purchases", "/account/billing/credits"
 LISTS = pytest.mark.parametrize("path", [PURCHASES, CREDITS])
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-CELL = re.compile(r'<td class="end" data-label="(?:Credits|Amount)">\s*\+?(\S+)\s*</td>')
+CELL = re.compile(
+    r'<td class="end(?: muted)?"\s+data-label="(?:Credits|Amount)">\s*\+?(\S+)\s*'
+    r'(?:<span class="small">not paid</span>\s*)?</td>'
+)
 
 
 def buy(account: Account, slug: str, *, at: datetime, cents: int) -> Purchase:

@@ -174,11 +174,13 @@ class Wait:
         self.pages = [
             self._pool.submit(browser.get, path) for path in (*paths, *([paths[0]] * COPIES))
         ]
+        terms = Product.objects.get(slug="weekly-boost").terms
         self.forms: list[Future[tuple[int, float]]] = [
             self._pool.submit(
                 browser.post,
                 "/account/billing/checkout",
                 product="weekly-boost",
+                terms=terms,
                 submission=str(uuid4()),
             )
             for _ in range(COPIES)

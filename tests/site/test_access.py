@@ -80,6 +80,8 @@ DECIDED = {
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
     "purchase": Access(get=only_owner("200"), post=everybody("405")),
     "checkout": Access(get=everybody("405"), post=users("→ billing")),
+    "purchase_continue": Access(get=everybody("405"), post=only_owner("→ billing")),
+    "purchase_discard": Access(get=everybody("405"), post=only_owner("→ purchase")),
     "billing_cancelled": Access(get=users("→ billing"), post=everybody("405")),
     "pack_switch": Access(get=everybody("405"), post=users("→ billing")),
     "alerts": OWN_PAGE,
@@ -98,6 +100,7 @@ DECIDED = {
 _NOBODYS = "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"
 ARGUMENTS: dict[str, list[object]] = {
     "key_revoke": ["1"],
+    **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
     "purchase": [_NOBODYS],
     "pack_switch": ["copilot-pro"],
     "usage_export": ["csv"],
@@ -148,6 +151,8 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         "delivery_resend": [Delivery.objects.get().pk],
         "key_revoke": [issued[0].pk],
         "purchase": [purchase.pk],
+        "purchase_continue": [purchase.pk],
+        "purchase_discard": [purchase.pk],
         "pack_switch": ["copilot-pro"],
         "usage_export": ["csv"],
         "dev_inbox_message": ["00001700000000000000-" + "0" * 32],

@@ -53,7 +53,13 @@ def test_a_purchase_costs_what_the_product_costs(
     owner_client: Client, account: Account, owner: User, greed: dict[str, str]
 ) -> None:
     seed_products()
-    fields = {"product": "weekly-boost", "submission": str(uuid4()), **greed}
+    terms = Product.objects.get(slug="weekly-boost").terms
+    fields = {
+        "product": "weekly-boost",
+        "terms": terms,
+        "submission": str(uuid4()),
+        **greed,
+    }
     owner_client.post(reverse("checkout"), fields)
     purchase = Purchase.objects.get()
     assert (purchase.account, purchase.user) == (account, owner)
@@ -65,7 +71,8 @@ def test_what_is_not_on_sale_cannot_be_bought(owner_client: Client) -> None:
     seed_products()
     Product.objects.filter(slug="weekly-boost").update(is_active=False)
     for product in ("weekly-boost", "no-such-thing", ""):
-        owner_client.post(reverse("checkout"), {"product": product, "submission": str(uuid4())})
+        fields = {"product": product, "terms": "500-500-7-0", "submission": str(uuid4())}
+        owner_client.post(reverse("checkout"), fields)
     assert not Purchase.objects.exists()
 
 

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import OutgoingMail
 from alerts.models import Delivery
+from billing import rights
 from billing.models import StripeEvent
 from config import readiness, signs_of_life
 from config.readiness import Problem
@@ -56,6 +57,7 @@ def parts(*, at: datetime) -> list[Part]:
         *_processes(problems, has_signs=has_valkey),
         _drain(has_valkey=has_valkey),
         _projection(),
+        _payments(),
         _stripe_events(at),
         _mail(at),
         _alerts(at),
@@ -122,6 +124,22 @@ def _projection() -> Part:
         said.append(_("the plans and prices"))
     says = _("Not at the gate yet: %(what)s. It is tried every second.")
     return Part(name, False, says % {"what": ", ".join(said)})
+
+
+def _payments() -> Part:
+    """Whether Stripe lets us do what we need to. Its refusals are kept beside the signs of life."""
+    name = "Payments"
+    try:
+        refusals = rights.refusals()
+    except (RedisError, OSError):
+        return Part(name, None, "What Stripe refused is in Valkey.")
+    if not refusals:
+        return Part(name, True, "Stripe lets us do what we asked for.")
+    said = "; ".join(f"{one.right} since {one.since:%-d %b %H:%M}" for one in refusals)
+    error = refusals[0].error
+    return Part(
+        name, False, f"Stripe refuses our key: {said} ({error}). Look at STRIPE_SECRET_KEY."
+    )
 
 
 def _stripe_events(at: datetime) -> Part:

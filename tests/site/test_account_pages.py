@@ -47,6 +47,8 @@ DOES = {
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
+    "purchase_continue": Act.SPEND_MONEY,
+    "purchase_discard": Act.SPEND_MONEY,
     "purchases": Act.SEE_MONEY,
     "credits": Act.SEE_MONEY,
     "checkout": Act.SPEND_MONEY,
@@ -118,7 +120,10 @@ def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other
         "webhook_remove": [uuid4()],
         "delivery_resend": [1],
         "key_revoke": [issued[0].pk],
-        "purchase": ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
+        **dict.fromkeys(
+            ("purchase", "purchase_continue", "purchase_discard"),
+            ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
+        ),
         "pack_switch": ["copilot-pro"],
         "usage_export": ["csv"],
     }

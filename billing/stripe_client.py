@@ -288,8 +288,13 @@ def _meant_by(error: stripe.StripeError, *, right: str) -> Exception:
             logger.warning("Stripe does not know what was asked for, request %s", request)
             return UnknownToStripe("Stripe does not know this session")
         param = _plain(error.param)
-        logger.error(
-            "Stripe refuses a request: %s %s, request %s", param, _plain(error.code), request
+        # A session that is to end may have ended: no mistake of ours.
+        logger.log(
+            logging.INFO if right == rights.ENDING else logging.ERROR,
+            "Stripe refuses a request: %s %s, request %s",
+            param,
+            _plain(error.code),
+            request,
         )
         return StripeRefuses(f"Stripe refuses what was asked: {param or name}", param=param)
     if isinstance(error, stripe.CardError) and kind == "card_error":

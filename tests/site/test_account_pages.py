@@ -120,10 +120,7 @@ def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other
         "webhook_remove": [uuid4()],
         "delivery_resend": [1],
         "key_revoke": [issued[0].pk],
-        **dict.fromkeys(
-            ("purchase", "purchase_continue", "purchase_discard"),
-            ["0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"],
-        ),
+        **{name: [uuid4()] for name in ("purchase", "purchase_continue", "purchase_discard")},
         "pack_switch": ["copilot-pro"],
         "usage_export": ["csv"],
     }

@@ -118,6 +118,8 @@ def create_checkout_session(
     """Open a Checkout session for a purchase; repeating it answers the same session."""
     params: Any = {
         "mode": "payment",
+        # What is asked for is what arrives: no other currency by where the buyer is.
+        "adaptive_pricing": {"enabled": False},
         "client_reference_id": str(purchase.pk),
         "customer_email": email,
         "metadata": {"purchase": str(purchase.pk), "account": purchase.account.handle},

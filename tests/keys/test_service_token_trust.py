@@ -105,7 +105,7 @@ def test_the_form_says_the_danger_and_issues_with_trust(admin_client: Client) ->
         "chat",
     )
     listed = admin_client.get(reverse("admin:keys_servicetoken_changelist")).content.decode()
-    assert "request id, X-Forwarded-For (1 hops), only meter chat" in listed
+    assert "request id, X-Forwarded-For (1 hop), only meter chat" in listed
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_an_account_with_a_ledger_cannot_be_deleted(account: Account, entry: Cre
     ("changes", "constraint"),
     [
         ({"credits": 0}, "credit_entry_not_zero"),
-        ({"kind": "gift"}, "credit_entry_kind_known"),
+        ({"kind": "gift"}, "credit_entry_is_of_a_kind"),
         ({"credits": -500}, "credit_purchase_adds"),
     ],
 )

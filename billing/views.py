@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -40,7 +41,10 @@ class CheckoutForm(forms.Form):
     """What to buy, and what was shown of it; `submission` makes a double click one purchase."""
 
     product = forms.ModelChoiceField(Product.objects.filter(is_active=True), to_field_name="slug")
-    terms = forms.RegexField(r"\A[0-9]{1,9}(-[0-9]{1,9}){3}\Z")
+    terms = forms.RegexField(
+        r"\A[0-9]{1,9}(-[0-9]{1,9}){3}\Z",
+        error_messages={"invalid": gettext_lazy("The form was incomplete. Choose again.")},
+    )
     submission = forms.UUIDField()
 
 

@@ -8,6 +8,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts import numbers
 from accounts.numbers import thousands
 from alerts.models import Alert, Kind
 
@@ -39,9 +40,9 @@ def _what_is_left(data: dict[str, Any]) -> list[str]:
         then = _("There is no boost and no credit: after the allowance, requests are refused.")
     used = _("%(used)s of %(cap)s are used.") % {
         "used": thousands(data["used"]),
-        "cap": _chats(data["cap"]),
+        "cap": numbers.chats(data["cap"]),
     }
-    spare = {"boosts": _chats(boosts), "credits": _credits(credits)}
+    spare = {"boosts": numbers.chats(boosts), "credits": numbers.credits(credits)}
     return [f"{used} {_begins_anew(data)}", then % spare]
 
 
@@ -62,8 +63,11 @@ def _overflow(data: dict[str, Any]) -> list[str]:
             "The allowance is used up, and what you have on top pays now: "
             "%(credits)s from credits so far."
         )
-    paid = {"boosts": _chats(boosts), "credits": _chats(credits)}
-    left = {"boosts": _chats(data["boost_left"]), "credits": _credits(data["credits_left"])}
+    paid = {"boosts": numbers.chats(boosts), "credits": numbers.chats(credits)}
+    left = {
+        "boosts": numbers.chats(data["boost_left"]),
+        "credits": numbers.credits(data["credits_left"]),
+    }
     return [
         f"{pays % paid} {_begins_anew(data)}",
         _("Left: %(boosts)s of boosts, %(credits)s.") % left,
@@ -73,7 +77,7 @@ def _overflow(data: dict[str, Any]) -> list[str]:
 def _low_credits(data: dict[str, Any]) -> list[str]:
     return [
         _("You wanted to know when there are fewer than %(credits)s.")
-        % {"credits": _credits(data["below"])},
+        % {"credits": numbers.credits(data["below"])},
         _("When they are used up, requests past your allowance and boosts are refused."),
     ]
 
@@ -83,7 +87,7 @@ def _key_habit(data: dict[str, Any]) -> list[str]:
     said = {
         "key": data["key"],
         "masked": data["masked"],
-        "chats": _chats(data["chats"]),
+        "chats": numbers.chats(data["chats"]),
         "day": data["day"],
         "usual": thousands(data["usual"]),
     }
@@ -106,14 +110,6 @@ def _begins_anew(data: dict[str, Any]) -> str:
     return _("The week begins anew on %(moment)s.") % {"moment": _moment(data["resets_at"])}
 
 
-def _chats(number: int) -> str:
-    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": thousands(number)}
-
-
-def _credits(number: int) -> str:
-    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
-
-
 def _moment(text: str) -> str:
     return f"{date_format(datetime.fromisoformat(text), 'LONG_WEEKDAY_AND_TIME_FORMAT')} UTC"
 
@@ -130,7 +126,7 @@ def _habit_broken(data: dict[str, Any]) -> str:
 def _of_the_week(data: dict[str, Any]) -> str:
     return _("Your week until %(day)s: %(chats)s") % {
         "day": date_format(datetime.fromisoformat(data["week_ends_at"]), "LONG_DAY_FORMAT"),
-        "chats": _chats(data["total"]),
+        "chats": numbers.chats(data["total"]),
     }
 
 

@@ -10,30 +10,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
+from accounts import numbers
 from accounts.money import dollars
 from accounts.numbers import thousands
 
 register = template.Library()
 register.filter(dollars)
 register.filter(thousands)
+register.filter(numbers.chats)
+register.filter(numbers.credits)
 
 
 @register.filter
 def translated(text: str) -> str:
     """What an admin wrote, in the language of the page where it is what every site begins with."""
     return gettext(text) if text else ""
-
-
-@register.filter
-def chats(number: int) -> str:
-    """So many chats in words: “1,500 chats”, “1 chat”."""
-    return ngettext("%(n)s chat", "%(n)s chats", number) % {"n": thousands(number)}
-
-
-@register.filter
-def credits(number: int) -> str:
-    """So many credits in words: “1,500 credits”, “1 credit”."""
-    return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
 
 
 @register.filter

@@ -14,8 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.current import membership_of
-from accounts.numbers import thousands
-from config.templatetags.display import chats
+from accounts.numbers import chats, thousands
 from quotas.standing import Left, left_of
 from quotas.strip import (
     ALLOWANCE,

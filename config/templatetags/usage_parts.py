@@ -9,7 +9,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from config.templatetags.display import chats
+from accounts.numbers import chats
 from quotas.strip import BOOST, CREDITS
 from quotas.usage.picture import DrawnBar, DrawnCell, Row
 from quotas.usage.reading import Question

@@ -14,8 +14,16 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
-from billing import fulfilment, selling, stripe_client
+from billing import fulfilment, selling
 from billing.models import Product, Purchase
+from billing.stripe_client import asking, sessions
+from billing.stripe_client.errors import (
+    AskedOtherwiseBefore,
+    StripeRefuses,
+    StripeRefusesUs,
+    StripeUnavailable,
+    UnknownToStripe,
+)
 from quotas import entitlements
 
 logger = logging.getLogger(__name__)
@@ -129,10 +137,10 @@ def payment_page(
     if not waiting.update(opened_at=at):
         raise NotOpen(_ENDED)
     try:
-        session = stripe_client.create_checkout_session(
+        session = sessions.create(
             purchase, email=email, success_url=success_url, cancel_url=cancel_url
         )
-    except (stripe_client.StripeUnavailable, stripe_client.StripeRefuses) as error:
+    except (StripeUnavailable, StripeRefuses) as error:
         _raise_in_words(error)
     url = session.url or ""
     Purchase.objects.filter(pk=purchase.pk).update(
@@ -151,11 +159,11 @@ def _opened_before(purchase: Purchase, *, at: datetime) -> str:
         return purchase.checkout_url
     try:
         session = _ask(purchase, at=at)
-    except stripe_client.StripeRefuses as error:
+    except StripeRefuses as error:
         _raise_in_words(error)
-    except stripe_client.StripeRefusesUs as error:
+    except StripeRefusesUs as error:
         _raise_in_words(error)
-    except stripe_client.StripeUnavailable:
+    except StripeUnavailable:
         # The page itself says whether it is still there.
         return purchase.checkout_url
     if not purchase.is_open or session.url is None:
@@ -172,10 +180,10 @@ def discard(purchase: Purchase, *, at: datetime) -> None:
         return
     if purchase.stripe_session_id:
         try:
-            session = stripe_client.expire_checkout_session(purchase.stripe_session_id)
-        except stripe_client.StripeRefusesUs as error:
+            session = sessions.expire(purchase.stripe_session_id)
+        except StripeRefusesUs as error:
             raise CannotDiscard(NOT_SET_UP) from error
-        except (stripe_client.StripeUnavailable, stripe_client.StripeRefuses) as error:
+        except (StripeUnavailable, StripeRefuses) as error:
             raise CannotDiscard(
                 _("The order cannot be discarded at the moment: Stripe gives no answer about it.")
             ) from error
@@ -196,10 +204,10 @@ def discard(purchase: Purchase, *, at: datetime) -> None:
         raise CannotDiscard(_("The payment page was opened this very moment. Try again."))
 
 
-def _ask(purchase: Purchase, *, at: datetime) -> stripe_client.CheckoutSession:
+def _ask(purchase: Purchase, *, at: datetime) -> sessions.CheckoutSession:
     """The session of an order now, and with it the order. Raises what stripe_client does."""
-    session = stripe_client.retrieve_checkout_session(
-        purchase.stripe_session_id or "", within_seconds=stripe_client.PAGE_SECONDS
+    session = sessions.retrieve(
+        purchase.stripe_session_id or "", within_seconds=asking.PAGE_SECONDS
     )
     fulfilment.settle(session, at=at)
     purchase.refresh_from_db()
@@ -208,13 +216,13 @@ def _ask(purchase: Purchase, *, at: datetime) -> stripe_client.CheckoutSession:
 
 def _raise_in_words(error: Exception) -> NoReturn:
     """What the customer reads about an error of Stripe, by whom it can be mended."""
-    if isinstance(error, stripe_client.StripeRefusesUs):
+    if isinstance(error, StripeRefusesUs):
         raise CannotCheckout(NOT_SET_UP) from error
-    if isinstance(error, stripe_client.AskedOtherwiseBefore):
+    if isinstance(error, AskedOtherwiseBefore):
         raise CannotCheckout(_ASKED_OTHERWISE) from error
-    if isinstance(error, stripe_client.UnknownToStripe):
+    if isinstance(error, UnknownToStripe):
         raise CannotCheckout(_ENDED) from error
-    if isinstance(error, stripe_client.StripeRefuses):
+    if isinstance(error, StripeRefuses):
         if error.param == "customer_email":
             raise EmailRefused(_EMAIL_REFUSED) from error
         raise CannotCheckout(_REFUSED) from error

@@ -8,7 +8,12 @@ from django.db import transaction
 
 from billing import fulfilment, returning
 from billing.models import StripeEvent
-from billing.stripe_client import StripeBusy, StripeRefuses, StripeRefusesUs, StripeUnavailable
+from billing.stripe_client.errors import (
+    StripeBusy,
+    StripeRefuses,
+    StripeRefusesUs,
+    StripeUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -12,9 +12,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
-from billing import stripe_client
 from billing.models import Product, Purchase, StripeEvent
-from billing.stripe_client import CheckoutSession
+from billing.stripe_client import asking, sessions
+from billing.stripe_client.sessions import CheckoutSession
 from quotas import grants
 
 logger = logging.getLogger(__name__)
@@ -46,9 +46,7 @@ def session_of(event: StripeEvent) -> CheckoutSession | None:
     session_id = thing.get("id") if isinstance(thing, dict) else None
     if not isinstance(session_id, str):
         raise NamesNoSession("the event names no session")
-    return stripe_client.retrieve_checkout_session(
-        session_id, within_seconds=stripe_client.WORKER_SECONDS
-    )
+    return sessions.retrieve(session_id, within_seconds=asking.WORKER_SECONDS)
 
 
 def look(purchase: Purchase, *, at: datetime) -> bool:
@@ -57,9 +55,7 @@ def look(purchase: Purchase, *, at: datetime) -> bool:
     Answers whether Stripe was asked and has answered. Raises StripeUnavailable or StripeRefuses.
     """
     if purchase.is_open and purchase.stripe_session_id and _claim_look(purchase, at=at):
-        session = stripe_client.retrieve_checkout_session(
-            purchase.stripe_session_id, within_seconds=stripe_client.PAGE_SECONDS
-        )
+        session = sessions.retrieve(purchase.stripe_session_id, within_seconds=asking.PAGE_SECONDS)
         settle(session, at=at)
         purchase.refresh_from_db()
         return True
@@ -163,7 +159,7 @@ def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
             session.account != purchase.account.handle,
             "the session belongs to another account",
         ),
-        (session.is_live is not stripe_client.is_live(), "test and live mode do not match"),
+        (session.is_live is not asking.is_live(), "test and live mode do not match"),
     )
     return next((problem for is_so, problem in found if is_so), "")
 

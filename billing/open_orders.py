@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from billing import fulfilment, stripe_client
+from billing import fulfilment
 from billing.models import Purchase
-from billing.stripe_client import StripeRefuses, StripeUnavailable
+from billing.stripe_client import asking, sessions
+from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -69,9 +70,7 @@ def _ask_about(purchase: Purchase, *, at: datetime) -> None:
     try:
         for session_id in session_ids:
             fulfilment.settle(
-                stripe_client.retrieve_checkout_session(
-                    session_id, within_seconds=stripe_client.WORKER_SECONDS
-                ),
+                sessions.retrieve(session_id, within_seconds=asking.WORKER_SECONDS),
                 at=at,
             )
     except StripeRefuses as error:
@@ -85,7 +84,7 @@ def _lost_sessions(purchase: Purchase, *, at: datetime) -> list[str]:
     if purchase.opened_at is None and purchase.created_at > at - _NEVER_OPENED_AFTER:
         return []
     last_opened_at = purchase.opened_at or purchase.created_at
-    return stripe_client.sessions_of(
+    return sessions.ids_for(
         purchase,
         since=purchase.created_at - _CLOCKS_APART,
         until=last_opened_at + _CLOCKS_APART * 2,

@@ -12,8 +12,9 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from billing import fulfilment, stripe_client
+from billing import fulfilment
 from billing.models import Purchase, StripeEvent
+from billing.stripe_client import asking, payments
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +50,13 @@ def returned_by(event: StripeEvent) -> Returned | None:
         return None
     # The clock, not the moment of the task: what was asked for later knows more.
     asked_at = timezone.now()
-    payment = stripe_client.payment_of(intent_id, within_seconds=stripe_client.WORKER_SECONDS)
+    payment = payments.payment_of(intent_id, within_seconds=asking.WORKER_SECONDS)
     if payment is None:
         logger.warning("stripe event %s is about a payment of no session", event.event_id)
         return None
     taken_back = 0
     if payment.is_disputed:
-        taken_back = stripe_client.taken_back_cents(
-            intent_id, within_seconds=stripe_client.WORKER_SECONDS
-        )
+        taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
     return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at)
 
 

@@ -25,7 +25,7 @@ from billing import checkout, fulfilment, selling
 from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
-from billing.stripe_client import StripeRefuses, StripeUnavailable
+from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from quotas import catalogue, entitlements, grants, projection, statement
 from quotas.models.plans import Pack
 from quotas.standing import Outlook, Standing, outlook_of, standing_of

@@ -11,7 +11,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from accounts import outside
-from billing import events, stripe_client, tasks
+from billing import events, tasks
+from billing.stripe_client import webhooks
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,8 @@ def webhook(request: HttpRequest) -> HttpResponse:
     if len(payload) > _BODY_LIMIT:
         return JsonResponse({"error": "the body is too large"}, status=413)
     try:
-        event = stripe_client.verify_event(payload, request.headers.get("Stripe-Signature", ""))
-    except stripe_client.ForgedEvent as error:
+        event = webhooks.verify_event(payload, request.headers.get("Stripe-Signature", ""))
+    except webhooks.ForgedEvent as error:
         logger.warning("a webhook was refused: %s", error)
         return JsonResponse({"error": "this is not an event signed for us"}, status=400)
     try:

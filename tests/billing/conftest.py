@@ -10,8 +10,8 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from accounts.models import User
-from billing import stripe_client
 from billing.seed import seed_products
+from billing.stripe_client import asking
 from config.celery import app
 from tests.billing.buyer import SETTLE_AFTER_SECONDS, Buyer
 from tests.quotas.live_gate import LiveGate, live_gate
@@ -55,10 +55,10 @@ def stripe_at(settings: Settings) -> Iterator[Callable[[str], None]]:
     def point(origin: str) -> None:
         settings.STRIPE_API_BASE = origin + MOUNT
         settings.STRIPE_CHECKOUT_ORIGIN = origin
-        stripe_client._client.cache_clear()
+        asking.client.cache_clear()
 
     yield point
-    stripe_client._client.cache_clear()
+    asking.client.cache_clear()
 
 
 @pytest.fixture

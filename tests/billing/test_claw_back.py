@@ -11,7 +11,7 @@ from accounts.models import Account
 from billing import fulfilment, returning
 from billing.models import Purchase
 from billing.returning import Returned
-from billing.stripe_client import CheckoutSession
+from billing.stripe_client.sessions import CheckoutSession
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.standing import standing_of

@@ -11,9 +11,10 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.utils import timezone
 
-from billing import events, open_orders, rights, stripe_client
+from billing import events, open_orders, rights
 from billing.models import Purchase, StripeEvent
-from billing.stripe_client import (
+from billing.stripe_client import asking, payments, sessions
+from billing.stripe_client.errors import (
     AskedOtherwiseBefore,
     StripeRefuses,
     StripeRefusesUs,
@@ -47,8 +48,8 @@ def refusing(stripe_at: Callable[[str], None], products: None) -> Iterator[Calla
         yield refuse
 
 
-def retrieve() -> stripe_client.CheckoutSession:
-    return stripe_client.retrieve_checkout_session("cs_test_1", within_seconds=20)
+def retrieve() -> sessions.CheckoutSession:
+    return sessions.retrieve("cs_test_1", within_seconds=20)
 
 
 @pytest.mark.parametrize(
@@ -106,12 +107,12 @@ def wrong_key(buyer: Buyer, stripe_at: Callable[[str], None], settings: Any) -> 
     def swap() -> None:
         is_right = settings.STRIPE_SECRET_KEY == KEY
         settings.STRIPE_SECRET_KEY = "sk_test_sandbox_of_another" if is_right else KEY
-        stripe_client._client.cache_clear()
+        asking.client.cache_clear()
 
     return swap
 
 
-def payments() -> health.Part:
+def payments_of_site() -> health.Part:
     (part,) = [part for part in health.parts(at=timezone.now()) if part.name == "Payments"]
     return part
 
@@ -126,7 +127,7 @@ def test_a_wrong_key_is_not_called_temporary_and_is_an_alarm_until_it_is_mended(
     caplog: pytest.LogCaptureFixture,
     admin_client: Client,
 ) -> None:
-    assert payments().is_well
+    assert payments_of_site().is_well
     wrong_key()
     for _ in range(3):
         answer = buyer.submit()
@@ -135,14 +136,14 @@ def test_a_wrong_key_is_not_called_temporary_and_is_an_alarm_until_it_is_mended(
     ours = [said for said in caplog.records if said.name == "billing.rights"]
     assert [said.levelno for said in ours] == [logging.ERROR, logging.WARNING, logging.WARNING]
     assert "STRIPE_SECRET_KEY" in ours[0].getMessage()
-    part = payments()
+    part = payments_of_site()
     assert part.is_well is False
     assert "opening Checkout Sessions since" in part.says
     page = admin_client.get("/admin/").content.decode()
     assert "Stripe refuses our key: opening Checkout Sessions" in page
     wrong_key()
     buyer.order()
-    assert payments().is_well
+    assert payments_of_site().is_well
 
 
 def test_a_right_that_is_lacking_is_not_forgotten_because_another_is_there(
@@ -150,7 +151,7 @@ def test_a_right_that_is_lacking_is_not_forgotten_because_another_is_there(
 ) -> None:
     refusing(403, type="invalid_request_error")
     with pytest.raises(StripeRefusesUs):
-        stripe_client.taken_back_cents("pi_1", within_seconds=20)
+        payments.taken_back_cents("pi_1", within_seconds=20)
     stripe_at(shop_sandbox.origin)
     buyer.order()
     assert [refusal.right for refusal in rights.refusals()] == [rights.DISPUTES]
@@ -172,7 +173,7 @@ def test_while_valkey_is_away_it_is_an_error_all_the_same(
     assert logging.ERROR in [
         said.levelno for said in caplog.records if said.name == rights.__name__
     ]
-    assert payments().is_well is None
+    assert payments_of_site().is_well is None
 
 
 def test_events_wait_for_a_better_key_and_say_what_they_wait_for(

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import Account
 from billing import events, fulfilment, tasks
 from billing.models import Product, Purchase
-from billing.stripe_client import StripeUnavailable
+from billing.stripe_client.errors import StripeUnavailable
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.standing import standing_of
 from quotas.tasks import push_pending

@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.outside import Line
-from billing import events, fulfilment, stripe_client
+from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
+from billing.stripe_client import asking
 from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, delivered
 from tests.odd_servers import lying
@@ -155,7 +156,7 @@ def test_an_event_that_is_one_call_too_many_is_not_a_failure_and_comes_next(
     buyer: Buyer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored = delivered(buyer.bought())
-    monkeypatch.setattr(stripe_client, "_looking", Line("test", at_once=1))
+    monkeypatch.setattr(asking, "looking", Line("test", at_once=1))
     at = timezone.now()
     began, may_end = threading.Event(), threading.Event()
 
@@ -164,7 +165,7 @@ def test_an_event_that_is_one_call_too_many_is_not_a_failure_and_comes_next(
         may_end.wait(30)
 
     with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(stripe_client._looking.call, somebody_elses_call, within_seconds=30)
+        other = pool.submit(asking.looking.call, somebody_elses_call, within_seconds=30)
         assert began.wait(20)
         assert not events.handle(stored.pk, at=at)
         may_end.set()

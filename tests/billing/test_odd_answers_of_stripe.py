@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
-from billing import events, open_orders, stripe_client
+from billing import events, open_orders
 from billing.models import Purchase
-from billing.stripe_client import StripeUnavailable
+from billing.stripe_client import sessions
+from billing.stripe_client.errors import StripeUnavailable
 from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, delivered
 from tests.odd_servers import Lying, lying
@@ -96,8 +97,8 @@ def liar(stripe_at: Callable[[str], None], products: None) -> Iterator[Callable[
         yield say
 
 
-def retrieve() -> stripe_client.CheckoutSession:
-    return stripe_client.retrieve_checkout_session(SESSION_ID, within_seconds=20)
+def retrieve() -> sessions.CheckoutSession:
+    return sessions.retrieve(SESSION_ID, within_seconds=20)
 
 
 def test_an_answer_as_stripe_documents_it_is_read(liar: Callable[..., Lying]) -> None:
@@ -161,7 +162,7 @@ def test_an_odd_list_of_sessions_is_no_answer(
     liar(body)
     now = timezone.now()
     with pytest.raises(StripeUnavailable):
-        stripe_client.sessions_of(Purchase(), since=now, until=now)
+        sessions.ids_for(Purchase(), since=now, until=now)
 
 
 @pytest.mark.parametrize("body", [b"{}", b"null", b"<html></html>", b'{"error": {}}'])

@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.outside import HoldsATransaction
-from billing import checkout, fulfilment, stripe_client
+from billing import checkout, fulfilment
 from billing.models import Purchase
+from billing.stripe_client import sessions
 from quotas.models.ledger import Boost
 from tests import entitled
 from tests.billing.buyer import DEBIT_THAT_SETTLES, Buyer
@@ -213,7 +214,7 @@ def test_stripes_word_that_it_has_expired_may_come_first(buyer: Buyer) -> None:
     purchase = buyer.order()
     # As an event tells it between the end of the session and our writing it down.
     stale = Purchase.objects.get(pk=purchase.pk)
-    session = stripe_client.expire_checkout_session(purchase.stripe_session_id or "")
+    session = sessions.expire(purchase.stripe_session_id or "")
     fulfilment.settle(session, at=timezone.now())
     checkout.discard(stale, at=timezone.now())
     assert stale.status == "discarded"
@@ -246,14 +247,14 @@ def test_discarding_and_paying_at_once_ends_as_stripe_decides(buyer: Buyer, owne
 def test_a_page_that_was_made_while_the_order_was_discarded_is_not_led_to(
     buyer: Buyer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = stripe_client.create_checkout_session
+    create = sessions.create
 
-    def meanwhile(order: Purchase, **more: Any) -> stripe_client.CheckoutSession:
+    def meanwhile(order: Purchase, **more: Any) -> sessions.CheckoutSession:
         session = create(order, **more)
         checkout.discard(Purchase.objects.get(pk=order.pk), at=timezone.now())
         return session
 
-    monkeypatch.setattr(stripe_client, "create_checkout_session", meanwhile)
+    monkeypatch.setattr(sessions, "create", meanwhile)
     answer = buyer.submit()
     purchase = Purchase.objects.get()
     assert answer["Location"] == path(purchase)

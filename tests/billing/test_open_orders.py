@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from billing import fulfilment, open_orders, stripe_client, tasks
+from billing import fulfilment, open_orders, tasks
 from billing.models import Purchase
+from billing.stripe_client import sessions
 from quotas.models.ledger import Boost
 from tests.billing.buyer import DEBIT_THAT_FAILS, DEBIT_THAT_SETTLES, Buyer
 
@@ -147,9 +148,7 @@ def test_what_was_given_up_and_is_paid_after_all_is_granted(buyer: Buyer) -> Non
     Purchase.objects.update(status="failed")
     session_id = purchase.stripe_session_id
     assert session_id
-    fulfilment.settle(
-        stripe_client.retrieve_checkout_session(session_id, within_seconds=20), at=timezone.now()
-    )
+    fulfilment.settle(sessions.retrieve(session_id, within_seconds=20), at=timezone.now())
     purchase.refresh_from_db()
     assert (purchase.status, Boost.objects.count()) == ("paid", 1)
 
@@ -205,7 +204,7 @@ def test_an_order_that_our_own_fault_fails_does_not_hold_up_the_next(
     first, second = buyer.bought(), buyer.bought()
     settle = fulfilment.settle
 
-    def fails_on_the_first(session: stripe_client.CheckoutSession, *, at: datetime) -> None:
+    def fails_on_the_first(session: sessions.CheckoutSession, *, at: datetime) -> None:
         if session.session_id == first.stripe_session_id:
             raise ZeroDivisionError
         settle(session, at=at)

@@ -8,8 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import events, fulfilment, stripe_client
+from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
+from billing.stripe_client import sessions
 from quotas.models.ledger import Boost
 from tests.billing.buyer import Buyer, deliver, delivered, event_of
 from tests.stripe_sandbox.running_sandbox import CARD, pay_url
@@ -88,10 +89,10 @@ def test_a_session_that_needed_no_payment_is_an_alarm(buyer: Buyer) -> None:
     purchase = buyer.order()
     session_id = purchase.stripe_session_id or ""
     buyer.pay(purchase)
-    real = stripe_client.retrieve_checkout_session(session_id, within_seconds=20)
+    real = sessions.retrieve(session_id, within_seconds=20)
     free = {name: getattr(real, name) for name in real.__slots__}
     free["payment_status"] = "no_payment_required"
-    fulfilment.settle(stripe_client.CheckoutSession(**free), at=timezone.now())
+    fulfilment.settle(sessions.CheckoutSession(**free), at=timezone.now())
     purchase.refresh_from_db()
     assert (purchase.status, purchase.problem) == ("review", "completed without a payment")
 

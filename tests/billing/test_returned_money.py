@@ -12,11 +12,12 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
 
-from billing import events, returning, stripe_client
+from billing import events, returning
 from billing.models import Purchase, StripeEvent
 from billing.returning import Returned
 from billing.sales import sales
-from billing.stripe_client import StripeUnavailable
+from billing.stripe_client import payments
+from billing.stripe_client.errors import StripeUnavailable
 from tests.billing.buyer import Buyer, deliver
 from tests.odd_servers import Lying, lying
 from tests.patience import until
@@ -178,7 +179,7 @@ def test_an_odd_payment_is_no_answer(stripe_at: Callable[[str], None], row: Any)
         stripe_at(server.origin)
         say(server, {"object": "list", "data": rows, "has_more": False})
         with pytest.raises(StripeUnavailable):
-            stripe_client.payment_of("pi_1", within_seconds=10)
+            payments.payment_of("pi_1", within_seconds=10)
 
 
 @pytest.mark.parametrize("row", [{}, {"status": 7}, {"status": "lost", "amount": "500"}, None])
@@ -187,7 +188,7 @@ def test_an_odd_dispute_is_no_answer(stripe_at: Callable[[str], None], row: Any)
         stripe_at(server.origin)
         say(server, {"object": "list", "data": [row], "has_more": False})
         with pytest.raises(StripeUnavailable):
-            stripe_client.taken_back_cents("pi_1", within_seconds=10)
+            payments.taken_back_cents("pi_1", within_seconds=10)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +201,7 @@ def test_an_inquiry_takes_nothing(
     with lying() as server:
         stripe_at(server.origin)
         say(server, {"object": "list", "data": [{"status": status, "amount": 500}]})
-        assert stripe_client.taken_back_cents("pi_1", within_seconds=10) == cents
+        assert payments.taken_back_cents("pi_1", within_seconds=10) == cents
 
 
 # --- what the admin says of it ------------------------------------------------------------------

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from billing import events, fulfilment
 from billing.models import Purchase, StripeEvent
-from billing.stripe_client import CheckoutSession
+from billing.stripe_client.sessions import CheckoutSession
 from gate.store.connection import sync_client
 from quotas.models.ledger import Boost
 from tests.billing.buyer import WEBHOOK, Buyer, deliver, delivered, event_of

@@ -1,0 +1,29 @@
+"""What Stripe does not do for us, and whether it helps to ask again."""
+
+
+class StripeUnavailable(Exception):
+    """Stripe gave no usable answer; trying again later may help."""
+
+
+class StripeBusy(StripeUnavailable):
+    """So many calls of this process are under way that Stripe was not asked."""
+
+
+class StripeRefusesUs(StripeUnavailable):
+    """Our key is wrong or lacks a right. It helps to ask again once somebody has mended that."""
+
+
+class StripeRefuses(Exception):
+    """Stripe does not do what was asked, however often. param: what was wrong, as it names it."""
+
+    def __init__(self, message: str, *, param: str = "") -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class UnknownToStripe(StripeRefuses):
+    """Stripe says that there is no such session."""
+
+
+class AskedOtherwiseBefore(StripeRefuses):
+    """The same was asked in other words before, and Stripe keeps to those."""

@@ -1,0 +1,189 @@
+"""Checkout Sessions: where orders are paid."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from billing import rights
+from billing.models import Purchase
+from billing.stripe_client import answers, asking
+from billing.stripe_client.errors import StripeRefuses, StripeUnavailable, UnknownToStripe
+
+_PAGES_AT_MOST = 20
+_PAYMENT_STATES = {"paid", "unpaid", "no_payment_required"}
+_SESSION_STATES = {"open", "complete", "expired"}
+
+
+@dataclass(frozen=True, slots=True)
+class CheckoutSession:
+    """What fulfilment needs of a Checkout session."""
+
+    session_id: str
+    url: str | None
+    client_reference_id: str | None
+    account: str | None  # handle, as our checkout wrote it into the metadata
+    status: str  # open | complete | expired
+    payment_status: str  # paid | unpaid | no_payment_required
+    payment_failed: bool
+    amount_cents: int | None
+    currency: str | None
+    is_live: bool
+
+
+def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str) -> CheckoutSession:
+    """Open a Checkout session for a purchase; repeating it answers the same session."""
+    params: Any = {
+        "mode": "payment",
+        # What is asked for is what arrives: no other currency by where the buyer is.
+        "adaptive_pricing": {"enabled": False},
+        "client_reference_id": str(purchase.pk),
+        "customer_email": email,
+        "metadata": {"purchase": str(purchase.pk), "account": purchase.account.handle},
+        "payment_intent_data": {"metadata": {"purchase": str(purchase.pk)}},
+        "line_items": [
+            {
+                "quantity": 1,
+                "price_data": {
+                    "currency": purchase.currency,
+                    "unit_amount": purchase.amount_cents,
+                    "product_data": {"name": purchase.product_name},
+                },
+            }
+        ],
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+    }
+    sessions = asking.client().v1.checkout.sessions
+    key = f"checkout-{purchase.pk}"
+    answer = asking.ask(
+        lambda: sessions.create(params=params, options={"idempotency_key": key}),
+        line=asking.opening,
+        within_seconds=asking.PAGE_SECONDS,
+        right=rights.OPENING,
+    )
+    session = _read_session(answer)
+    if session.client_reference_id != str(purchase.pk):
+        raise answers.unusable("a session of something else")
+    return session
+
+
+def expire(session_id: str) -> CheckoutSession:
+    """End a session, so that nobody can pay it; one that has ended before is answered as it is.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    sessions = asking.client().v1.checkout.sessions
+    try:
+        answer = asking.ask(
+            lambda: sessions.expire(session_id),
+            line=asking.opening,
+            within_seconds=asking.PAGE_SECONDS,
+            right=rights.ENDING,
+        )
+    except UnknownToStripe:
+        raise
+    except StripeRefuses:
+        # It was paid or has expired meanwhile.
+        return retrieve(session_id, within_seconds=asking.PAGE_SECONDS)
+    session = _read_session(answer)
+    if session.session_id != session_id:
+        raise answers.unusable("another session than was to end")
+    return session
+
+
+def retrieve(session_id: str, *, within_seconds: float) -> CheckoutSession:
+    """The session as Stripe knows it now, which counts more than any event about it.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    sessions = asking.client().v1.checkout.sessions
+    answer = asking.ask(
+        lambda: sessions.retrieve(session_id, params={"expand": ["payment_intent"]}),
+        line=asking.looking,
+        within_seconds=within_seconds,
+    )
+    session = _read_session(answer)
+    if session.session_id != session_id:
+        raise answers.unusable("another session than was asked for")
+    return session
+
+
+def ids_for(purchase: Purchase, *, since: datetime, until: datetime) -> list[str]:
+    """The ids of the sessions that were made for a purchase between two moments.
+
+    For an order whose session may exist although its id never reached us. Raises StripeUnavailable.
+    """
+    sessions = asking.client().v1.checkout.sessions
+    params: Any = {
+        "limit": 100,
+        "created": {"gte": int(since.timestamp()), "lte": int(until.timestamp()) + 1},
+    }
+    found: list[str] = []
+    for _ in range(_PAGES_AT_MOST):
+        asked: Any = {**params}
+        call = partial(sessions.list, params=asked)
+        page = _read_page(
+            asking.ask(call, line=asking.looking, within_seconds=asking.WORKER_SECONDS)
+        )
+        found += [
+            session_id for session_id, reference in page.sessions if reference == str(purchase.pk)
+        ]
+        if not page.has_more:
+            return found
+        params["starting_after"] = page.sessions[-1][0]
+    raise StripeUnavailable("too many sessions to look through")
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    sessions: list[tuple[str, object]]  # id, client_reference_id
+    has_more: bool
+
+
+def _read_session(answer: object) -> CheckoutSession:
+    fields = answers.fields_of(answer, "checkout.session")
+    status = answers.one_of(fields, "status", _SESSION_STATES)
+    intent = fields.get("payment_intent")
+    if not isinstance(intent, str | dict | None):
+        raise answers.unusable("payment_intent")
+    # After a completed session the intent falls back to this state only if the payment failed.
+    failed = (
+        status == "complete"
+        and isinstance(intent, dict)
+        and intent.get("status") in {"requires_payment_method", "canceled"}
+    )
+    return CheckoutSession(
+        session_id=read_session_id(fields),
+        url=answers.web_address(fields, "url"),
+        client_reference_id=answers.optional_text(fields, "client_reference_id"),
+        account=answers.metadata(fields).get("account"),
+        status=status,
+        payment_status=answers.one_of(fields, "payment_status", _PAYMENT_STATES),
+        payment_failed=failed,
+        amount_cents=answers.amount(fields, "amount_total"),
+        currency=answers.currency(fields),
+        is_live=answers.flag(fields, "livemode"),
+    )
+
+
+def _read_page(answer: object) -> _Page:
+    fields = answers.fields_of(answer, "list")
+    sessions = answers.rows_of(fields)
+    has_more = answers.flag(fields, "has_more")
+    if has_more and not sessions:
+        raise answers.unusable("has_more")
+    return _Page(
+        sessions=[(read_session_id(one), one.get("client_reference_id")) for one in sessions],
+        has_more=has_more,
+    )
+
+
+def read_session_id(fields: Mapping[str, Any]) -> str:
+    """The id of a session."""
+    value = fields.get("id")
+    if not isinstance(value, str) or not re.fullmatch(r"cs_[A-Za-z0-9_]{1,252}", value):
+        raise answers.unusable("id")
+    return value

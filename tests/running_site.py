@@ -106,8 +106,8 @@ class RunningSite:
             time.sleep(0.05)
 
     def until_ready(self) -> None:
-        """Wait until it serves."""
-        self.until("Ctrl-C stops everything.")
+        """Wait until it serves; a first start makes a database and all that is in it."""
+        self.until("Ctrl-C stops everything.", patience=2 * LONGEST_SECONDS)
 
     def manage(self, *arguments: str) -> str:
         """What manage.py prints beside it."""

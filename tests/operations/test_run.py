@@ -86,7 +86,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first_start(data_dir: Path) -> Iterator[RunningSite]:
     first = RunningSite(data_dir)
     try:
-        first.until("Ctrl-C stops everything.")
+        first.until_ready()
         yield first
     finally:
         if first.process.poll() is None:
@@ -175,7 +175,7 @@ def test_sigterm_leaves_no_process_and_the_next_start_keeps_the_data(
 
     second = RunningSite(first_start.data_dir)
     try:
-        second.until("Ctrl-C stops everything.")
+        second.until_ready()
         assert admin_email(second.printed) == admin_email(first_printed)
         # Whether anybody saw the first password cannot be known: nobody has signed in with it.
         assert second.admin[1] != password_of(first_printed)
@@ -187,7 +187,7 @@ def test_sigterm_leaves_no_process_and_the_next_start_keeps_the_data(
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of a killed parent")
 def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(tmp_path: Path) -> None:
     killed = RunningSite(tmp_path / "data")
-    killed.until("Ctrl-C stops everything.")
+    killed.until_ready()
     processes = processes_below(killed)
 
     killed.kill()
@@ -196,7 +196,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_start_works(tmp_path: P
 
     following = RunningSite(tmp_path / "data")
     try:
-        following.until("Ctrl-C stops everything.")
+        following.until_ready()
         assert admin_email(following.printed) == admin_email(killed.printed)
     finally:
         assert following.end() == 0

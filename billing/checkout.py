@@ -141,7 +141,7 @@ def payment_page(
             purchase, email=email, success_url=success_url, cancel_url=cancel_url
         )
     except (StripeUnavailable, StripeRefuses) as error:
-        _raise_in_words(error)
+        raise_in_words(error)
     url = session.url or ""
     Purchase.objects.filter(pk=purchase.pk).update(
         stripe_session_id=session.session_id, checkout_url=url
@@ -160,9 +160,9 @@ def _opened_before(purchase: Purchase, *, at: datetime) -> str:
     try:
         session = _ask(purchase, at=at)
     except StripeRefuses as error:
-        _raise_in_words(error)
+        raise_in_words(error)
     except StripeRefusesUs as error:
-        _raise_in_words(error)
+        raise_in_words(error)
     except StripeUnavailable:
         # The page itself says whether it is still there.
         return purchase.checkout_url
@@ -214,7 +214,7 @@ def _ask(purchase: Purchase, *, at: datetime) -> sessions.CheckoutSession:
     return session
 
 
-def _raise_in_words(error: Exception) -> NoReturn:
+def raise_in_words(error: Exception) -> NoReturn:
     """What the customer reads about an error of Stripe, by whom it can be mended."""
     if isinstance(error, StripeRefusesUs):
         raise CannotCheckout(NOT_SET_UP) from error
@@ -223,7 +223,7 @@ def _raise_in_words(error: Exception) -> NoReturn:
     if isinstance(error, UnknownToStripe):
         raise CannotCheckout(_ENDED) from error
     if isinstance(error, StripeRefuses):
-        if error.param == "customer_email":
+        if error.param in {"customer_email", "email"}:
             raise EmailRefused(_EMAIL_REFUSED) from error
         raise CannotCheckout(_REFUSED) from error
     raise CannotCheckout(_AWAY) from error
@@ -231,7 +231,8 @@ def _raise_in_words(error: Exception) -> NoReturn:
 
 def is_where_forms_may_lead(url: str) -> bool:
     """Whether browsers follow a form of ours to this address, as the content policy says."""
-    return _origin(urlsplit(url)) == _origin(urlsplit(settings.STRIPE_CHECKOUT_ORIGIN))
+    places = (settings.STRIPE_CHECKOUT_ORIGIN, settings.STRIPE_PORTAL_ORIGIN)
+    return _origin(urlsplit(url)) in {_origin(urlsplit(place)) for place in places}
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -17,12 +17,16 @@ _WEEKS, _MONTHS = 52, 12
 
 @dataclass(frozen=True, slots=True)
 class PlanOffer:
-    """A plan that has a price. cap: None is unlimited; pack: what lifts it so far, or empty."""
+    """A plan that has a price. cap: None is unlimited; pack: what lifts it so far, or empty.
+
+    slug: where it is chosen.
+    """
 
     name: str
     monthly_cents: int
     cap: int | None
     pack: str = ""
+    slug: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ def _plan_offer(plan: Plan, cents: int) -> PlanOffer:
     for pack in plan.included_packs:
         if cap is not None and (pack.weekly_cap is None or pack.weekly_cap > cap):
             cap, lifted_by = pack.weekly_cap, pack.name
-    return PlanOffer(plan.name, cents, cap, lifted_by)
+    return PlanOffer(plan.name, cents, cap, lifted_by, plan.slug)
 
 
 def ways(chats: int, offers: Offers) -> tuple[Way, ...]:

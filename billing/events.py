@@ -14,6 +14,7 @@ from billing.stripe_client.errors import (
     StripeRefusesUs,
     StripeUnavailable,
 )
+from billing.subscriptions import keeping, ordering
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +43,16 @@ def handle(event_pk: int, *, at: datetime) -> bool:
         return True
     try:
         session = fulfilment.session_of(event)
+        subscription = keeping.subscription_of(event, session)
         returned = returning.returned_by(event)
         with transaction.atomic():
-            reason = fulfilment.settle(session, at=at) if session is not None else ""
+            reason = ""
+            if session is not None and session.mode == "payment":
+                reason = fulfilment.settle(session, at=at)
+            elif session is not None:
+                reason = ordering.settle(session, at=at)
+            if subscription is not None:
+                reason = keeping.keep(subscription, at=at) or reason
             if returned is not None:
                 returning.keep(returned)
             event.mark_handled(at=at, reason=reason)

@@ -72,6 +72,8 @@ def settle(session: CheckoutSession, *, at: datetime) -> str:
 
     Answers why that had no effect where the session is of no purchase; "" otherwise.
     """
+    if session.mode != "payment":
+        return "the session is of no purchase"
     with transaction.atomic():
         try:
             purchase = _purchase_of(session)

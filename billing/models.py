@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+import billing.subscriptions.models  # noqa: F401 - Django finds the models of an app here
 from accounts.models import Account, User
 from accounts.names import NameField, name_check
 from billing import problems

@@ -14,6 +14,9 @@ _in_words = reader_of(
         gettext_noop("test and live mode do not match"),
         gettext_noop("Stripe does not know this session"),
         gettext_noop("not decided after %(days)s days"),
+        gettext_noop("its price is of no plan"),
+        gettext_noop("the account has another subscription as well"),
+        gettext_noop("Stripe does not know it"),
     )
 )
 

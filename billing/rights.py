@@ -10,18 +10,23 @@ from typing import Any
 
 from django.core.cache import cache
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 from redis.exceptions import RedisError
 
 logger = logging.getLogger(__name__)
 
 _PREFIX = "stripe-refuses:"
 # What the key is for. A restricted one may lack any of them.
-OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES = RIGHTS = (
-    "opening Checkout Sessions",
-    "reading Checkout Sessions",
-    "ending Checkout Sessions",
-    "reading payments",
-    "reading disputes",
+OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, CUSTOMERS, PRICES, SUBSCRIPTIONS, PORTAL = RIGHTS = (
+    gettext_noop("opening Checkout Sessions"),
+    gettext_noop("reading Checkout Sessions"),
+    gettext_noop("ending Checkout Sessions"),
+    gettext_noop("reading payments"),
+    gettext_noop("reading disputes"),
+    gettext_noop("reading and making customers"),
+    gettext_noop("reading and making products and prices"),
+    gettext_noop("reading and changing subscriptions"),
+    gettext_noop("opening the customer portal"),
 )
 # Of a refusal that nobody repeats and nobody lifts. Open orders are asked about every hour.
 _KEPT_SECONDS = 7 * 24 * 3600

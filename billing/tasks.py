@@ -4,6 +4,7 @@ from celery import shared_task
 from django.utils import timezone
 
 from billing import events, open_orders
+from billing.subscriptions import sweeping
 
 
 @shared_task(name="billing.handle_event", ignore_result=True)
@@ -22,3 +23,9 @@ def handle_pending_events() -> None:
 def ask_about_open_orders() -> None:
     """Bring orders to an end of which no event told us."""
     open_orders.ask_about_due(at=timezone.now())
+
+
+@shared_task(name="billing.look_after_plans", ignore_result=True)
+def look_after_plans() -> None:
+    """Bring orders of plans to an end, and subscriptions up to date, of which no event told us."""
+    sweeping.ask_about_due(at=timezone.now())

@@ -1,12 +1,18 @@
 from django.urls import path
 
 from billing import views
+from billing.subscriptions import views as plans
 
 urlpatterns = [
     path("account/billing", views.billing, name="billing"),
     path("account/billing/checkout", views.begin_checkout, name="checkout"),
     path("account/billing/cancelled", views.cancelled, name="billing_cancelled"),
     path("account/billing/credits", views.credit_list, name="credits"),
+    path("account/billing/plans/end", plans.plan_end, name="plan_end"),
+    path("account/billing/plans/resume", plans.plan_resume, name="plan_resume"),
+    path("account/billing/plans/orders/<uuid:order_id>", plans.plan_order, name="plan_order"),
+    path("account/billing/plans/<slug:slug>", plans.plan_choice, name="plan_choice"),
+    path("account/billing/portal", plans.customer_portal, name="customer_portal"),
     path("account/billing/purchases", views.purchase_list, name="purchases"),
     path("account/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
     path(

@@ -1,6 +1,7 @@
 """/account/billing: buy boosts and credits, switch packs."""
 
 import logging
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,8 @@ from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
+from billing.subscriptions import changing
+from billing.subscriptions.models import Subscription
 from quotas import catalogue, entitlements, grants, projection, statement
 from quotas.models.plans import Pack
 from quotas.standing import Outlook, Standing, outlook_of, standing_of
@@ -70,6 +73,7 @@ def billing(request: AccountRequest) -> HttpResponse:
         "plan": plan,
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
+        **_subscription(account, at=now),
         "packs": packs,
         "offers": selling.offers_of(
             products,
@@ -84,6 +88,19 @@ def billing(request: AccountRequest) -> HttpResponse:
         "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
     }
     return render(request, "billing/billing.html", context)
+
+
+def _subscription(account: Account, *, at: datetime) -> dict[str, Any]:
+    """The account's subscription, the plan that is paid now, and until when it goes on unpaid."""
+    row = Subscription.objects.of(account)
+    if row is None:
+        return {"subscription": None}
+    held = grants.plans_held(account, row.holder, at=at)
+    return {
+        "subscription": row,
+        "paid_plan": changing.paid_plan(row, at=at),
+        "grace_ends_at": max((one.ends_at for one in held), default=None),
+    }
 
 
 def _credits_per_chat(standing: Standing | None) -> int:

@@ -303,6 +303,13 @@ FRONT_URL = environment.optional_address("FRONT_URL")
 STRIPE_CHECKOUT_ORIGIN = environment.origin(
     "STRIPE_CHECKOUT_ORIGIN", SITE_URL if STRIPE_IS_SANDBOX else "https://checkout.stripe.com"
 )
+STRIPE_PORTAL_ORIGIN = environment.origin(
+    "STRIPE_PORTAL_ORIGIN", SITE_URL if STRIPE_IS_SANDBOX else "https://billing.stripe.com"
+)
+# One that was made at Stripe by hand; empty is one of our own.
+STRIPE_PORTAL_CONFIGURATION = environment.optional("STRIPE_PORTAL_CONFIGURATION")
+# How long a plan goes on whose renewal was not paid.
+SUBSCRIPTION_GRACE_DAYS = environment.integer("SUBSCRIPTION_GRACE_DAYS", 7, low=0, high=60)
 
 # --- the model behind the API ---------------------------------------------------------------
 
@@ -392,6 +399,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "plans": {
+        "task": "billing.look_after_plans",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
     "mail": {"task": "accounts.send_mail", "schedule": 10.0, "options": {"expires": 10}},
     "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
     "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},
@@ -449,7 +461,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-FORM_ACTIONS = [SELF, STRIPE_CHECKOUT_ORIGIN]
+FORM_ACTIONS = [SELF, *dict.fromkeys((STRIPE_CHECKOUT_ORIGIN, STRIPE_PORTAL_ORIGIN))]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

@@ -46,6 +46,11 @@ def public_plans() -> list[Plan]:
     return list(Plan.objects.filter(is_public=True).prefetch_related("packs"))
 
 
+def is_better(plan: Plan, other: Plan) -> bool:
+    """Which of two plans counts where an account has both; False of a plan and itself."""
+    return (plan.position, plan.pk) > (other.position, other.pk)
+
+
 def changed() -> None:
     """Say that a plan, pack, meter or the policy changed; the gate knows right after commit."""
     QuotaPolicy.objects.filter(pk=1).update(version=F("version") + 1)

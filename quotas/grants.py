@@ -5,8 +5,10 @@ the account's entitlement in the same transaction, and the gate is told right af
 fails, the difference between `version` and `pushed_version` is the reminder, and it is repeated.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from django.db import transaction
 from django.db.models import Count, F, QuerySet, Sum
@@ -21,8 +23,17 @@ Ended = TypeVar("Ended", PlanGrant, PackSwitch, Suspension)
 
 # For whoever grants: the models of the ledger are for its own room.
 CreditKind = CreditEntry.Kind
+PlanSource = PlanGrant.Source
 # Also what was held when a boost ended.
 _LAST_CHATS_ARE_DRAINED_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanUntil:
+    """A plan until a moment."""
+
+    plan: Plan
+    ends_at: datetime
 
 
 class CannotSwitchPack(Exception):
@@ -136,6 +147,59 @@ def end_plan(*, source_ref: str, at: datetime, by: User | None = None, note: str
         if has_ended:
             _changed(grant.account)
     return has_ended
+
+
+def bring_plans_to(
+    *,
+    account: Account,
+    holder: str,
+    wanted: Collection[PlanUntil],
+    at: datetime,
+    source: PlanSource,
+    note: str = "",
+) -> bool:
+    """Have exactly these plans come from one holder, which its grants name before a colon.
+
+    What lasts as long as wanted stays as it is, the rest is ended, and what is missing is added;
+    said again, it changes nothing. What ends by `at` is not wanted. Answers whether it changed
+    anything.
+    """
+    missing = {one for one in wanted if one.ends_at > at}
+    with transaction.atomic():
+        _lock(account)
+        held = PlanGrant.objects.filter(account=account, source_ref__startswith=f"{holder}:")
+        has_changed = False
+        for grant in held.filter(ended_at=None, ends_at__gt=at).select_related("plan"):
+            one = PlanUntil(grant.plan, cast("datetime", grant.ends_at))
+            if one in missing:
+                missing.remove(one)
+            else:
+                has_changed = _end(PlanGrant.objects.filter(pk=grant.pk), at=at, by=None, note=note)
+        for number, one in enumerate(missing, start=held.count() + 1):
+            PlanGrant.objects.create(
+                account=account,
+                plan=one.plan,
+                source=source,
+                starts_at=at,
+                ends_at=one.ends_at,
+                source_ref=f"{holder}:{number}",
+                note=note[:200],
+            )
+            has_changed = True
+        if has_changed:
+            _changed(account)
+    return has_changed
+
+
+def plans_held(account: Account, holder: str, *, at: datetime) -> list[PlanUntil]:
+    """The plans that come from a holder at a moment, with their ends."""
+    held = PlanGrant.objects.filter(
+        account=account, source_ref__startswith=f"{holder}:", ended_at=None, ends_at__gt=at
+    )
+    return [
+        PlanUntil(grant.plan, cast("datetime", grant.ends_at))
+        for grant in held.select_related("plan")
+    ]
 
 
 def move_to_plan(

@@ -108,6 +108,8 @@ def seed_catalogue(*, with_demo_prices: bool) -> None:
                 "name": name,
                 "weekly_cap": cap,
                 "monthly_price_cents": price if with_demo_prices else None,
+                # Two months less.
+                "yearly_price_cents": 10 * price if with_demo_prices and price else None,
                 "summary": summary,
                 "features": features,
                 "position": position,

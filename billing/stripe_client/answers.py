@@ -43,6 +43,14 @@ def rows_of(fields: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return rows
 
 
+def object_id(fields: Mapping[str, Any], prefix: str) -> str:
+    """The id of an object, which begins with the sign of its kind."""
+    value = fields.get("id")
+    if not isinstance(value, str) or not re.fullmatch(rf"{prefix}_[A-Za-z0-9_-]{{1,240}}", value):
+        raise unusable("id")
+    return value
+
+
 def optional_text(fields: Mapping[str, Any], name: str) -> str | None:
     """A text or None."""
     value = fields.get(name)

@@ -14,6 +14,7 @@ from billing import rights
 from billing.stripe_client.answers import unusable
 from billing.stripe_client.errors import (
     AskedOtherwiseBefore,
+    CardRefused,
     StripeBusy,
     StripeRefuses,
     StripeRefusesUs,
@@ -104,7 +105,7 @@ def _meant_by(error: stripe.StripeError, *, right: str) -> Exception:
         return StripeRefuses(f"Stripe refuses what was asked: {param or name}", param=param)
     if isinstance(error, stripe.CardError) and kind == "card_error":
         logger.warning("Stripe refuses a card: %s, request %s", _plain(error.code), request)
-        return StripeRefuses("the card was refused")
+        return CardRefused("the card was refused")
     logger.warning("no usable answer of Stripe: %s, request %s", name, request)
     return StripeUnavailable(name)
 

@@ -27,3 +27,7 @@ class UnknownToStripe(StripeRefuses):
 
 class AskedOtherwiseBefore(StripeRefuses):
     """The same was asked in other words before, and Stripe keeps to those."""
+
+
+class CardRefused(StripeRefuses):
+    """The customer's bank did not take a payment; another card may help."""

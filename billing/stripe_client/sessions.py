@@ -11,9 +11,11 @@ from billing import rights
 from billing.models import Purchase
 from billing.stripe_client import answers, asking
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable, UnknownToStripe
+from billing.subscriptions.models import PlanOrder
 
 _PAGES_AT_MOST = 20
 _PAYMENT_STATES = {"paid", "unpaid", "no_payment_required"}
+_MODES = {"payment", "subscription", "setup"}
 _SESSION_STATES = {"open", "complete", "expired"}
 
 
@@ -31,6 +33,8 @@ class CheckoutSession:
     amount_cents: int | None
     currency: str | None
     is_live: bool
+    mode: str = "payment"  # payment | subscription | setup
+    subscription_id: str | None = None
 
 
 def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str) -> CheckoutSession:
@@ -66,6 +70,37 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
     )
     session = _read_session(answer)
     if session.client_reference_id != str(purchase.pk):
+        raise answers.unusable("a session of something else")
+    return session
+
+
+def create_for_plan(
+    order: PlanOrder, *, customer_id: str, price_id: str, success_url: str, cancel_url: str
+) -> CheckoutSession:
+    """Open a Checkout session that subscribes to a plan; repeating it answers the same session."""
+    params: Any = {
+        "mode": "subscription",
+        "adaptive_pricing": {"enabled": False},
+        "client_reference_id": str(order.pk),
+        "customer": customer_id,
+        "metadata": {"plan_order": str(order.pk), "account": order.account.handle},
+        "subscription_data": {
+            "metadata": {"plan_order": str(order.pk), "account": order.account.handle}
+        },
+        "line_items": [{"quantity": 1, "price": price_id}],
+        "success_url": success_url,
+        "cancel_url": cancel_url,
+    }
+    sessions = asking.client().v1.checkout.sessions
+    key = f"plan-{order.pk}"
+    answer = asking.ask(
+        lambda: sessions.create(params=params, options={"idempotency_key": key}),
+        line=asking.opening,
+        within_seconds=asking.PAGE_SECONDS,
+        right=rights.OPENING,
+    )
+    session = _read_session(answer)
+    if session.client_reference_id != str(order.pk):
         raise answers.unusable("a session of something else")
     return session
 
@@ -111,8 +146,8 @@ def retrieve(session_id: str, *, within_seconds: float) -> CheckoutSession:
     return session
 
 
-def ids_for(purchase: Purchase, *, since: datetime, until: datetime) -> list[str]:
-    """The ids of the sessions that were made for a purchase between two moments.
+def ids_for(order: Purchase | PlanOrder, *, since: datetime, until: datetime) -> list[str]:
+    """The ids of the sessions that were made for an order between two moments.
 
     For an order whose session may exist although its id never reached us. Raises StripeUnavailable.
     """
@@ -129,7 +164,7 @@ def ids_for(purchase: Purchase, *, since: datetime, until: datetime) -> list[str
             asking.ask(call, line=asking.looking, within_seconds=asking.WORKER_SECONDS)
         )
         found += [
-            session_id for session_id, reference in page.sessions if reference == str(purchase.pk)
+            session_id for session_id, reference in page.sessions if reference == str(order.pk)
         ]
         if not page.has_more:
             return found
@@ -166,7 +201,16 @@ def _read_session(answer: object) -> CheckoutSession:
         amount_cents=answers.amount(fields, "amount_total"),
         currency=answers.currency(fields),
         is_live=answers.flag(fields, "livemode"),
+        mode=answers.one_of(fields, "mode", _MODES),
+        subscription_id=_subscription_id(fields),
     )
+
+
+def _subscription_id(fields: Mapping[str, Any]) -> str | None:
+    value = fields.get("subscription")
+    if isinstance(value, dict):
+        return answers.object_id(value, "sub")
+    return None if value is None else answers.object_id({"id": value}, "sub")
 
 
 def _read_page(answer: object) -> _Page:

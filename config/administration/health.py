@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.formats import date_format
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from accounts.models import OutgoingMail
@@ -128,18 +128,20 @@ def _projection() -> Part:
 
 def _payments() -> Part:
     """Whether Stripe lets us do what we need to. Its refusals are kept beside the signs of life."""
-    name = "Payments"
+    name = _("Payments")
     try:
         refusals = rights.refusals()
     except (RedisError, OSError):
-        return Part(name, None, "What Stripe refused is in Valkey.")
+        return Part(name, None, _("What Stripe refused is in Valkey."))
     if not refusals:
-        return Part(name, True, "Stripe lets us do what we asked for.")
-    said = "; ".join(f"{one.right} since {one.since:%-d %b %H:%M}" for one in refusals)
-    error = refusals[0].error
-    return Part(
-        name, False, f"Stripe refuses our key: {said} ({error}). Look at STRIPE_SECRET_KEY."
+        return Part(name, True, _("Stripe lets us do what we asked for."))
+    said = "; ".join(
+        _("%(right)s since %(moment)s")
+        % {"right": gettext(one.right), "moment": date_format(one.since, "j M H:i")}
+        for one in refusals
     )
+    says = _("Stripe refuses our key: %(said)s (%(error)s). Look at STRIPE_SECRET_KEY.")
+    return Part(name, False, says % {"said": said, "error": refusals[0].error})
 
 
 def _stripe_events(at: datetime) -> Part:

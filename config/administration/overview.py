@@ -8,6 +8,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing.models import Purchase
 from billing.sales import sales
+from billing.subscriptions.models import Subscription
 from config.administration import health
 from quotas.entitlements import suspensions_now
 from quotas.usage.blocked import HOURS, most_refused
@@ -27,6 +28,7 @@ def of(user: User | AnonymousUser) -> dict[str, Any]:
         told["is_healthy"] = all(part.is_well for part in parts)
     if user.has_perm("billing.view_purchase"):
         told["alarms"] = Purchase.objects.alarms().count()
+        told["subscription_alarms"] = Subscription.objects.alarms().count()
         told["sales"] = sales(at=at)
     if user.has_perm("accounts.view_account"):
         told["hours"] = HOURS

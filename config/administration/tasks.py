@@ -29,6 +29,7 @@ TASKS = (
             "quotas.Plan",
             "quotas.Pack",
             "billing.Product",
+            "billing.PlanPrice",
             "quotas.QuotaPolicy",
             "quotas.Meter",
             "quotas.AIModel",
@@ -54,7 +55,14 @@ TASKS = (
     Task(
         "money",
         _("Money"),
-        ("billing.Purchase", "quotas.CreditEntry", "quotas.Boost"),
+        (
+            "billing.Purchase",
+            "billing.Subscription",
+            "billing.PlanOrder",
+            "billing.Customer",
+            "quotas.CreditEntry",
+            "quotas.Boost",
+        ),
     ),
     Task(
         "machinery",

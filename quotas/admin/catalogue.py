@@ -66,6 +66,11 @@ class PlanForm(forms.ModelForm[Plan]):
         label=gettext_lazy("Price a month"),
         help_text=gettext_lazy("In dollars, as 20 or 19.50. Empty shows “Contact us”."),
     )
+    yearly_price_cents = DollarField(
+        required=False,
+        label=gettext_lazy("Price a year"),
+        help_text=gettext_lazy("In dollars, of a year paid at once. Empty: only by the month."),
+    )
     features = LinesField(
         label=gettext_lazy("Features"),
         longest=120,
@@ -78,7 +83,7 @@ class PlanForm(forms.ModelForm[Plan]):
         model = Plan
         fields = (
             *("slug", "name", "summary", "features", "weekly_cap", "monthly_price_cents"),
-            *("packs", "position", "is_public", "is_default"),
+            *("yearly_price_cents", "packs", "position", "is_public", "is_default"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -72,6 +72,11 @@ class Plan(models.Model):
     monthly_price_cents = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("Empty shows “Contact us”.")
     )
+    yearly_price_cents = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Of a year that is paid at once; empty is not sold by the year."),
+    )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
     position = models.PositiveSmallIntegerField(
         default=0,

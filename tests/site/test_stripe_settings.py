@@ -82,9 +82,12 @@ def test_several_webhook_secrets_are_accepted(tmp_path: Path) -> None:
 def test_forms_may_lead_to_where_payment_pages_are(
     tmp_path: Path, variables: dict[str, str], origin: str
 ) -> None:
-    found = read(tmp_path, variables, "FORM_ACTIONS", "STRIPE_CHECKOUT_ORIGIN")
+    found = read(
+        tmp_path, variables, "FORM_ACTIONS", "STRIPE_CHECKOUT_ORIGIN", "STRIPE_PORTAL_ORIGIN"
+    )
     assert found["STRIPE_CHECKOUT_ORIGIN"] == origin
-    assert found["FORM_ACTIONS"] == ["'self'", origin]
+    portal = found["STRIPE_PORTAL_ORIGIN"]
+    assert found["FORM_ACTIONS"] == ["'self'", *dict.fromkeys((origin, portal))]
 
 
 def test_stripe_is_somewhere_else_in_development_only(tmp_path: Path) -> None:

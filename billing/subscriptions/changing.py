@@ -1,0 +1,185 @@
+"""Going from one plan to another, ending a subscription, and going on after all.
+
+A better plan is paid for the rest of the period and counts at once; a lesser one begins with the
+next period, and until then the plan stays that was paid for.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.core import signing
+from django.utils.translation import gettext_lazy as _
+
+from billing import checkout
+from billing.checkout import CannotCheckout, TermsChanged
+from billing.stripe_client import asking, subscriptions
+from billing.stripe_client.errors import CardRefused, StripeRefuses, StripeUnavailable
+from billing.stripe_client.subscriptions import StripeSubscription
+from billing.subscriptions import keeping, prices
+from billing.subscriptions.models import Subscription
+from billing.subscriptions.prices import Cost
+from quotas import catalogue, grants
+from quotas.models.plans import Plan
+
+_GONE = _("This subscription has ended, or is another one now. Look at it again.")
+_CARD_REFUSED = _(
+    "Your card was refused, so nothing was changed. Choose another card under “Cards and "
+    "invoices”, then try again."
+)
+_TO_MONTHS = _(
+    "A plan that is paid by the year goes to months when the year is over: cancel it, and choose "
+    "the plan by the month when it has ended."
+)
+_UNPAID = _("The last period is not paid yet. Pay its invoice first, then change the plan.")
+_WAITS = _("A change waits for its payment already. Pay its invoice, or let it run out.")
+
+
+_SALT = "billing.subscriptions.changing"
+_SHOWN_FOR = timedelta(minutes=30)
+
+
+class Kind(StrEnum):
+    """What a change is."""
+
+    NOW = "now"  # paid for the rest of the period; counts for the next chat
+    LATER = "later"  # from the next period on
+    KEEP = "keep"  # what was to change later stays as it is
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From what a subscription is to what it would be.
+
+    cents: what is paid at once, None where nothing is or Stripe does not say; paid: the plan that
+    this period is of; shown: what forms carry, so that just that is charged; "" where nothing is.
+    """
+
+    kind: Kind
+    cost: Cost
+    cents: int | None
+    paid: Plan
+    shown: str = ""
+
+
+def paid_plan(row: Subscription, *, at: datetime) -> Plan | None:
+    """The plan that the running period was paid for."""
+    held = [one.plan for one in grants.plans_held(row.account, row.holder, at=at)]
+    return max(held, key=lambda plan: (plan.position, plan.pk), default=row.plan)
+
+
+def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
+    """What going to a plan would be, with its price now. Raises CannotCheckout."""
+    kind, paid = _kind_of(row, cost, at=at)
+    if kind is not Kind.NOW or row.plan_id != paid.pk:
+        return Change(kind, cost, None, paid)
+    try:
+        known = _as_it_is(row, at=at)
+        foreseen = subscriptions.preview(known, price_id=prices.price_id_of(cost))
+    except (StripeUnavailable, StripeRefuses):
+        # What it costs is said as soon as Stripe says it: with the invoice, before all else.
+        return Change(kind, cost, None, paid)
+    shown = _signed(row, cost, foreseen.as_of)
+    return Change(kind, cost, foreseen.cents, paid, shown)
+
+
+def _signed(row: Subscription, cost: Cost, as_of: int) -> str:
+    """The moment of a preview, so that nobody chooses one at which less is left to pay."""
+    said = [row.stripe_subscription_id, cost.plan.slug, cost.interval, cost.amount_cents, as_of]
+    return signing.dumps(said, salt=_SALT)
+
+
+def _as_of(shown: str, row: Subscription, cost: Cost) -> int | None:
+    """The moment that was shown; None where nothing was. Raises TermsChanged for what is old."""
+    if not shown:
+        return None
+    try:
+        *said, as_of = signing.loads(shown, salt=_SALT, max_age=_SHOWN_FOR)
+    except (signing.BadSignature, ValueError, TypeError) as error:
+        raise TermsChanged from error
+    if said != [row.stripe_subscription_id, cost.plan.slug, cost.interval, cost.amount_cents]:
+        raise TermsChanged
+    return int(as_of)
+
+
+def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Plan]:
+    paid = paid_plan(row, at=at)
+    if paid is None or row.problem:
+        raise CannotCheckout(checkout.NOT_SET_UP)
+    if row.is_unpaid:
+        raise CannotCheckout(_UNPAID)
+    if row.is_changing:
+        raise CannotCheckout(_WAITS)
+    if row.interval == "year" and cost.interval == "month":
+        raise CannotCheckout(_TO_MONTHS)
+    if cost.plan.pk == paid.pk and cost.interval == row.interval:
+        return Kind.KEEP, paid
+    if row.interval != cost.interval or catalogue.is_better(cost.plan, paid):
+        return Kind.NOW, paid
+    return Kind.LATER, paid
+
+
+def change(
+    row: Subscription, cost: Cost, *, terms: str, shown: str, submission: str, at: datetime
+) -> Change:
+    """Go to a plan, as it was shown. What Stripe says then is kept at once.
+
+    Raises CannotCheckout, TermsChanged among it; nothing was changed.
+    """
+    checkout.require_selling(row.account)
+    if terms != cost.terms:
+        raise TermsChanged
+    kind, paid = _kind_of(row, cost, at=at)
+    as_of = _as_of(shown, row, cost) if kind is Kind.NOW else None
+    try:
+        price_id = prices.price_id_of(cost)
+        known = _as_it_is(row, at=at)
+        if kind is Kind.NOW and row.plan_id != paid.pk:
+            # A lesser plan was to follow: what was paid for is what the rest of it is worth.
+            own = prices.cost_of(paid, row.interval)
+            if own is not None:
+                known = subscriptions.change_price(
+                    known,
+                    price_id=prices.price_id_of(own),
+                    invoice_now=False,
+                    key=f"back-{submission}",
+                )
+        known = subscriptions.change_price(
+            known,
+            price_id=price_id,
+            invoice_now=kind is Kind.NOW,
+            as_of=as_of,
+            key=f"change-{submission}",
+        )
+        if known.is_ending:
+            known = subscriptions.set_ending(
+                known.subscription_id, is_ending=False, key=f"goes-on-{submission}"
+            )
+    except CardRefused as error:
+        raise CannotCheckout(_CARD_REFUSED) from error
+    except (StripeUnavailable, StripeRefuses) as error:
+        checkout.raise_in_words(error)
+    keeping.keep(known, at=at)
+    return Change(kind, cost, None, paid)
+
+
+def set_ending(row: Subscription, *, is_ending: bool, submission: str, at: datetime) -> None:
+    """End a subscription with its period, or let it go on after all. Raises CannotCheckout."""
+    try:
+        known = subscriptions.set_ending(
+            row.stripe_subscription_id,
+            is_ending=is_ending,
+            key=f"{'ends' if is_ending else 'goes-on'}-{submission}",
+        )
+    except (StripeUnavailable, StripeRefuses) as error:
+        checkout.raise_in_words(error)
+    keeping.keep(known, at=at)
+
+
+def _as_it_is(row: Subscription, *, at: datetime) -> StripeSubscription:
+    known = subscriptions.retrieve(row.stripe_subscription_id, within_seconds=asking.PAGE_SECONDS)
+    keeping.keep(known, at=at)
+    row.refresh_from_db()
+    if row.ended_at is not None:
+        raise CannotCheckout(_GONE)
+    return known

@@ -1,0 +1,255 @@
+"""/account/billing/plans: subscribe to a plan, change it, end it; cards and invoices."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.current import AccountRequest, account_page
+from accounts.roles import Act
+from accounts.site_address import site_address
+from billing import checkout
+from billing.checkout import CannotCheckout
+from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
+from billing.subscriptions import changing, ordering, portal, prices
+from billing.subscriptions.choice import Choice
+from billing.subscriptions.models import Interval, PlanOrder, Subscription
+from billing.subscriptions.prices import Cost
+from quotas import entitlements, projection
+from quotas.models.plans import Plan
+from quotas.standing import Outlook, outlook_of, standing_of
+
+logger = logging.getLogger(__name__)
+
+# A page that waits for a payment looks again: so many times after so many seconds, then no more.
+_LOOKS = ((10, 3), (20, 10), (30, 30))
+_INCOMPLETE = gettext_lazy("The form was incomplete. Choose again.")
+_CHANGED = gettext_lazy(
+    "This plan was changed since you opened the page. Nothing was ordered and nothing was charged: "
+    "below is what it costs and gives now."
+)
+
+
+class PlanForm(forms.Form):
+    """Which plan by the month or year; `submission` makes a double click one act."""
+
+    interval = forms.ChoiceField(choices=Interval.choices)
+    terms = forms.RegexField(r"\A[0-9]{1,9}-[0-9]{1,10}\Z")
+    shown = forms.CharField(required=False, max_length=500)
+    submission = forms.UUIDField()
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@account_page(Act.SPEND_MONEY)
+@never_cache
+def plan_choice(request: AccountRequest, slug: str) -> HttpResponse:
+    """What going to a plan costs and brings; posted, it is done."""
+    plan = get_object_or_404(Plan.objects.prefetch_related("packs"), slug=slug)
+    if not prices.costs_of(plan):
+        messages.info(request, _("%(plan)s cannot be bought here.") % {"plan": plan.name})
+        return redirect("pricing")
+    if request.method == "POST":
+        return _choose(request, plan)
+    return _show(request, plan, at=timezone.now())
+
+
+def _show(request: AccountRequest, plan: Plan, *, at: datetime, status: int = 200) -> HttpResponse:
+    row = Subscription.objects.of(request.account)
+    context = {
+        "plan": plan,
+        "subscription": row,
+        "choices": [Choice.of(request.account, row, cost, at=at) for cost in prices.costs_of(plan)],
+        "now_on": entitlements.plan_of(request.account, at=at),
+    }
+    return render(request, "billing/plan.html", context, status=status)
+
+
+def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
+    now = timezone.now()
+    form = PlanForm(request.POST)
+    cost = prices.cost_of(plan, request.POST.get("interval", ""))
+    if not form.is_valid() or cost is None:
+        messages.error(request, _INCOMPLETE)
+        return redirect("plan_choice", slug=plan.slug)
+    row = Subscription.objects.of(request.account)
+    try:
+        if row is None:
+            order = ordering.begin(
+                account=request.account,
+                user=request.user,
+                cost=cost,
+                terms=form.cleaned_data["terms"],
+                submission=form.cleaned_data["submission"],
+                at=now,
+            )
+            return _to_payment_page(request, order)
+        done = changing.change(
+            row,
+            cost,
+            terms=form.cleaned_data["terms"],
+            shown=form.cleaned_data["shown"],
+            submission=str(form.cleaned_data["submission"]),
+            at=now,
+        )
+    except checkout.TermsChanged:
+        messages.warning(request, str(_CHANGED))
+        return redirect("plan_choice", slug=plan.slug)
+    except checkout.EmailRefused as error:
+        messages.error(request, str(error))
+        return redirect("account_email")
+    except CannotCheckout as error:
+        messages.error(request, str(error))
+        return redirect("plan_choice", slug=plan.slug)
+    _say(request, row, cost, done)
+    return redirect("billing")
+
+
+def _say(request: AccountRequest, row: Subscription, cost: Cost, done: changing.Change) -> None:
+    row.refresh_from_db()
+    words = {"plan": cost.plan.name, "paid": done.paid.name, "day": row.renews_at}
+    if row.is_changing:
+        said = _(
+            "The change to %(plan)s waits for its payment: your bank wants to hear from you, or "
+            "refused the card. Until it is paid everything stays as it was."
+        )
+        messages.warning(request, said % words)
+    elif done.kind is changing.Kind.LATER:
+        said = _("From the next period on it is %(plan)s. Until then %(paid)s stays as it is.")
+        messages.success(request, said % words)
+    elif done.kind is changing.Kind.KEEP:
+        messages.success(request, _("%(plan)s stays as it is.") % words)
+    else:
+        projection.push_if_behind(request.account)
+        if outlook_of(standing_of(request.account)) is Outlook.ACCEPTED:
+            said = _("You are on %(plan)s now. It counts for the very next chat.")
+        else:
+            said = _("You are on %(plan)s now.")
+        messages.success(request, said % words)
+
+
+def _to_payment_page(request: AccountRequest, order: PlanOrder) -> HttpResponse:
+    """Lead to where an order is paid; to its own page if there is nothing to pay any more."""
+    landing = site_address(reverse("plan_order", args=[order.pk]))
+    try:
+        url = ordering.payment_page(
+            order,
+            email=request.user.email,
+            success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
+            cancel_url=landing,
+            at=timezone.now(),
+        )
+    except checkout.NotOpen:
+        return redirect("plan_order", order_id=order.pk)
+    return _lead_to(request, url, name=order.plan_name)
+
+
+def _lead_to(request: AccountRequest, url: str, *, name: str) -> HttpResponse:
+    if not checkout.is_where_forms_may_lead(url):
+        logger.error("pages of Stripe are not where STRIPE_CHECKOUT_ORIGIN or …PORTAL… says")
+        return render(request, "billing/lead.html", {"url": url, "name": name})
+    response = HttpResponse(status=303)
+    response["Location"] = url
+    return response
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def plan_order(request: AccountRequest, order_id: UUID) -> HttpResponse:
+    """Where a customer lands after the payment page. Asks Stripe itself."""
+    order = get_object_or_404(
+        PlanOrder.objects.select_related("account", "plan"), pk=order_id, account=request.account
+    )
+    try:
+        ordering.look(order, at=timezone.now(), is_page=True)
+    except (StripeUnavailable, StripeRefuses) as error:
+        logger.warning("order %s of a plan could not be brought up to date: %s", order.pk, error)
+    row = Subscription.objects.of(request.account)
+    said = request.GET.get("looks", "")
+    looks = int(said) if said.isdecimal() and said.isascii() and len(said) < 4 else 0
+    context: dict[str, Any] = {
+        "order": order,
+        "subscription": row,
+        "next_look": looks + 1,
+        "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
+        # Back from the payment page without having paid.
+        "was_left": "session" not in request.GET,
+        "order_terms": Cost(order.plan, Interval(order.interval), order.amount_cents).terms,
+    }
+    if order.status == PlanOrder.Status.SUBSCRIBED:
+        projection.push_if_behind(request.account)
+        standing = standing_of(request.account)
+        context |= {"standing": standing, "outlook": outlook_of(standing)}
+    return render(request, "billing/plan_order.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@account_page(Act.SPEND_MONEY)
+@never_cache
+def plan_end(request: AccountRequest) -> HttpResponse:
+    """Say what ending the subscription means; posted, it ends with its period."""
+    row = Subscription.objects.of(request.account)
+    if row is None or row.is_ending:
+        return redirect("billing")
+    if request.method != "POST":
+        grace = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS, seconds=1)
+        after = entitlements.plan_of(request.account, at=row.renews_at + grace)
+        return render(request, "billing/plan_end.html", {"subscription": row, "after": after})
+    return _set_ending(request, row, is_ending=True)
+
+
+@require_POST
+@account_page(Act.SPEND_MONEY)
+def plan_resume(request: AccountRequest) -> HttpResponse:
+    """Let a subscription that was to end go on."""
+    row = Subscription.objects.of(request.account)
+    if row is None or not row.is_ending:
+        return redirect("billing")
+    return _set_ending(request, row, is_ending=False)
+
+
+def _set_ending(request: AccountRequest, row: Subscription, *, is_ending: bool) -> HttpResponse:
+    form = forms.UUIDField(required=True)
+    try:
+        submission = str(form.clean(request.POST.get("submission")))
+        changing.set_ending(row, is_ending=is_ending, submission=submission, at=timezone.now())
+    except forms.ValidationError:
+        messages.error(request, _INCOMPLETE)
+    except CannotCheckout as error:
+        messages.error(request, str(error))
+    else:
+        if is_ending:
+            said = _("The subscription is cancelled. Your plan stays until the period is over.")
+        else:
+            said = _("The subscription goes on as before.")
+        messages.success(request, said)
+    return redirect("billing")
+
+
+@require_POST
+@account_page(Act.SPEND_MONEY)
+def customer_portal(request: AccountRequest) -> HttpResponse:
+    """Lead to Stripe's portal: cards, billing address, tax id, invoices."""
+    try:
+        url = portal.page_of(
+            request.account, email=request.user.email, return_url=site_address(reverse("billing"))
+        )
+    except checkout.EmailRefused as error:
+        messages.error(request, str(error))
+        return redirect("account_email")
+    except CannotCheckout as error:
+        messages.error(request, str(error))
+        return redirect("billing")
+    return _lead_to(request, url, name=_("Cards and invoices"))

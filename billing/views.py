@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
+from django_stubs_ext import StrOrPromise
 
 from accounts.current import AccountRequest, account_page
 from accounts.models import Account
@@ -62,8 +63,8 @@ def billing(request: AccountRequest) -> HttpResponse:
     plan = in_turn[0].plan
     products = list(Product.objects.filter(is_active=True))
     packs = list(entitlements.packs_of(plan, account=account))
-    not_sold = _not_sold(account)
     standing = standing_of(account, plan=plan)
+    not_sold = _not_sold(account, standing)
     credits_per_chat = _credits_per_chat(standing)
     context = {
         "standing": standing,
@@ -108,8 +109,10 @@ def _credits_per_chat(standing: Standing | None) -> int:
     return standing.credits_per_chat if standing else catalogue.policy().credits_per_chat
 
 
-def _not_sold(account: Account) -> str:
-    """Why nothing can be bought, in words; empty when it can."""
+def _not_sold(account: Account, standing: Standing | None) -> StrOrPromise:
+    """Why nothing can be bought, in words; empty when it can. Ordering asks what is committed."""
+    if standing is not None:
+        return checkout.SUSPENDED if standing.suspended else ""
     try:
         checkout.require_selling(account)
     except checkout.CannotCheckout as error:

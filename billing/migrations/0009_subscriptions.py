@@ -47,7 +47,12 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "customer at Stripe",
+                "verbose_name_plural": "customers at Stripe",
                 "ordering": ("-created_at", "-pk"),
+                "indexes": [
+                    models.Index(fields=["-created_at", "-id"], name="customer_newest"),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -185,6 +190,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "price at Stripe",
+                "verbose_name_plural": "prices at Stripe",
                 "ordering": ("plan__position", "interval", "-created_at"),
                 "constraints": [
                     models.UniqueConstraint(

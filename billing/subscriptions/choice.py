@@ -1,18 +1,19 @@
 """A plan by the month or year as it is offered to an account: what it would be, or why not."""
 
-from __future__ import annotations
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account
+from billing import checkout
 from billing.checkout import CannotCheckout
 from billing.subscriptions import changing, ordering
 from billing.subscriptions.changing import Kind
 from billing.subscriptions.models import Subscription
 from billing.subscriptions.prices import Cost
+from quotas.entitlements import Span
 from quotas.models.plans import Plan
 
 
@@ -32,18 +33,31 @@ class Choice:
     paid: Plan | None = None
     shown: str = ""
 
-    @classmethod
-    def of(cls, account: Account, row: Subscription | None, cost: Cost, *, at: datetime) -> Choice:
-        """How a plan is offered; a change's price is asked of Stripe."""
-        try:
-            if row is None:
-                ordering.why_not_sold(account, cost, at=at)
-                return cls(cost=cost, kind="new", cents=cost.amount_cents)
-            would = changing.change_to(row, cost, at=at)
-        except CannotCheckout as error:
-            return cls(cost=cost, kind="refused", refused=str(error))
-        if would.kind is Kind.KEEP and row.plan_id == cost.plan.pk and not row.is_ending:
-            return cls(cost=cost, kind="current", paid=would.paid)
-        return cls(
-            cost=cost, kind=would.kind, cents=would.cents, paid=would.paid, shown=would.shown
-        )
+
+def choices_of(
+    account: Account, row: Subscription | None, costs: Sequence[Cost], *, has: Span, at: datetime
+) -> list[Choice]:
+    """How a plan is offered to who has `has` now; what a change costs is asked of Stripe."""
+    try:
+        checkout.require_selling(account)
+    except CannotCheckout as error:
+        return [Choice(cost=cost, kind="refused", refused=str(error)) for cost in costs]
+    if row is None:
+        return [_new(cost, has) for cost in costs]
+    return [_changed(row, cost, at=at) for cost in costs]
+
+
+def _new(cost: Cost, has: Span) -> Choice:
+    if why := ordering.why_not_sold(cost, has):
+        return Choice(cost=cost, kind="refused", refused=why)
+    return Choice(cost=cost, kind="new", cents=cost.amount_cents)
+
+
+def _changed(row: Subscription, cost: Cost, *, at: datetime) -> Choice:
+    try:
+        would = changing.change_to(row, cost, at=at)
+    except CannotCheckout as error:
+        return Choice(cost=cost, kind="refused", refused=str(error))
+    if would.kind is Kind.KEEP and row.plan_id == cost.plan.pk and not row.is_ending:
+        return Choice(cost=cost, kind="current", paid=would.paid)
+    return Choice(cost=cost, kind=would.kind, cents=would.cents, paid=would.paid, shown=would.shown)

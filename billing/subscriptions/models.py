@@ -35,7 +35,10 @@ class Customer(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("customer at Stripe")
+        verbose_name_plural = _("customers at Stripe")
         ordering = ("-created_at", "-pk")
+        indexes: ClassVar = [models.Index(fields=["-created_at", "-id"], name="customer_newest")]
 
     def __str__(self) -> str:
         return str(self.account)
@@ -52,6 +55,8 @@ class PlanPrice(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
+        verbose_name = _("price at Stripe")
+        verbose_name_plural = _("prices at Stripe")
         ordering = ("plan__position", "interval", "-created_at")
         constraints: ClassVar = [
             models.UniqueConstraint(

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account, User
 from billing import checkout
@@ -17,6 +18,7 @@ from billing.subscriptions import customers, keeping, prices
 from billing.subscriptions.models import Interval, PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
 from quotas import catalogue, entitlements
+from quotas.entitlements import Span
 
 _ENDED = _("This order was completed or has expired. Choose the plan again.")
 _HAS_ONE = _("This account has a subscription already: change it instead of ordering another.")
@@ -28,17 +30,22 @@ _OTHER_OPEN = _(
 _LOOK_EVERY = timedelta(seconds=5)
 
 
-def why_not_sold(account: Account, cost: Cost, *, at: datetime) -> None:
+def require_sellable(account: Account, cost: Cost, *, at: datetime) -> None:
     """Raises CannotCheckout where a plan could not be used by the account, or is paid already."""
     checkout.require_selling(account)
     if Subscription.objects.of(account) is not None:
         raise CannotCheckout(_HAS_ONE)
-    has = entitlements.spans_of([account], since=at)[account.pk][0]
+    if why := why_not_sold(cost, entitlements.spans_of([account], since=at)[account.pk][0]):
+        raise CannotCheckout(why)
+
+
+def why_not_sold(cost: Cost, has: Span) -> StrOrPromise:
+    """Why a plan is of no use to whoever has another without paying for it; "" where it is."""
     # What ends by itself may be followed by what is bought.
-    if has.ends_at is None and (
-        has.plan.pk == cost.plan.pk or catalogue.is_better(has.plan, cost.plan)
-    ):
-        raise CannotCheckout(_HAS_IT)
+    if has.ends_at is not None:
+        return ""
+    is_enough = has.plan.pk == cost.plan.pk or catalogue.is_better(has.plan, cost.plan)
+    return _HAS_IT if is_enough else ""
 
 
 def begin(
@@ -48,7 +55,7 @@ def begin(
 
     terms: what the customer was shown. Raises CannotCheckout, TermsChanged among it.
     """
-    why_not_sold(account, cost, at=at)
+    require_sellable(account, cost, at=at)
     before = PlanOrder.objects.filter(account=account, submission=submission).first()
     if before is not None:
         return before

@@ -24,7 +24,7 @@ from billing import checkout
 from billing.checkout import CannotCheckout
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import changing, ordering, portal, prices
-from billing.subscriptions.choice import Choice
+from billing.subscriptions.choice import choices_of
 from billing.subscriptions.models import Interval, PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
 from quotas import entitlements, projection
@@ -46,7 +46,7 @@ class PlanForm(forms.Form):
     """Which plan by the month or year; `submission` makes a double click one act."""
 
     interval = forms.ChoiceField(choices=Interval.choices)
-    terms = forms.RegexField(r"\A[0-9]{1,9}-[0-9]{1,10}\Z")
+    terms = forms.RegexField(r"\A[0-9]{1,9}-[0-9]{1,10}\Z", error_messages={"invalid": _INCOMPLETE})
     shown = forms.CharField(required=False, max_length=500)
     submission = forms.UUIDField()
 
@@ -67,11 +67,12 @@ def plan_choice(request: AccountRequest, slug: str) -> HttpResponse:
 
 def _show(request: AccountRequest, plan: Plan, *, at: datetime, status: int = 200) -> HttpResponse:
     row = Subscription.objects.of(request.account)
+    has = entitlements.spans_of([request.account], since=at)[request.account.pk][0]
     context = {
         "plan": plan,
         "subscription": row,
-        "choices": [Choice.of(request.account, row, cost, at=at) for cost in prices.costs_of(plan)],
-        "now_on": entitlements.plan_of(request.account, at=at),
+        "choices": choices_of(request.account, row, prices.costs_of(plan), has=has, at=at),
+        "now_on": has.plan,
     }
     return render(request, "billing/plan.html", context, status=status)
 

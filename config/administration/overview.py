@@ -6,10 +6,9 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from accounts.models import User
-from billing.models import Purchase
 from billing.sales import sales
-from billing.subscriptions.models import Subscription
 from config.administration import health
+from config.administration.alarms import open_alarms
 from quotas.entitlements import suspensions_now
 from quotas.usage.blocked import HOURS, most_refused
 
@@ -27,8 +26,7 @@ def of(user: User | AnonymousUser) -> dict[str, Any]:
         has_gate = next(part.is_well is not False for part in parts if part.name == "Valkey")
         told["is_healthy"] = all(part.is_well for part in parts)
     if user.has_perm("billing.view_purchase"):
-        told["alarms"] = Purchase.objects.alarms().count()
-        told["subscription_alarms"] = Subscription.objects.alarms().count()
+        told["alarms"] = open_alarms()
         told["sales"] = sales(at=at)
     if user.has_perm("accounts.view_account"):
         told["hours"] = HOURS

@@ -14,6 +14,7 @@ from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
 from tests.alerts.webhooks import endpoint_of
+from tests.billing.orders import plan_order_of, subscriber_of_plus
 from tests.site.answer import Answer
 
 # Asked with more for the test client, if need be: `visit(headers={"Accept-Language": "de"})`.
@@ -76,6 +77,8 @@ def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) 
     assert owner is not None
     endpoint = endpoint_of(purchase.account, owner, "https://example.com/hook")
     raising.raise_test(endpoint, at=timezone.now())
+    subscribed = Client()
+    subscribed.force_login(subscriber_of_plus())
 
     def get(client: Client, name: str, *arguments: object) -> Callable[..., Answer]:
         return lambda **more: client.get(reverse(name, args=arguments), **more)
@@ -101,6 +104,10 @@ def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) 
             owner_client, "key_create", lambda: {"name": "", "submission": uuid4()}
         ),
         "purchase": get(owner_client, "purchase", purchase.pk),
+        "plan": get(owner_client, "plan_choice", "plus"),
+        "plan order": get(owner_client, "plan_order", plan_order_of(purchase.account, owner).pk),
+        "plan end": get(subscribed, "plan_end"),
+        "billing of a subscriber": get(subscribed, "billing"),
         "webhook": get(owner_client, "webhook", endpoint.pk),
         "rotate": get(owner_client, "webhook_rotate", endpoint.pk),
         "remove": get(owner_client, "webhook_remove", endpoint.pk),

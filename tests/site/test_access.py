@@ -15,6 +15,7 @@ from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
 from tests.alerts.webhooks import endpoint_of
+from tests.billing.orders import plan_order_of
 from tests.conftest import PASSWORD
 from tests.site.answer import Answer
 from tests.site.urls_of_the_site import every_url
@@ -83,6 +84,11 @@ DECIDED = {
     "purchase_continue": Access(get=everybody("405"), post=only_owner("→ billing")),
     "purchase_discard": Access(get=everybody("405"), post=only_owner("→ purchase")),
     "billing_cancelled": Access(get=users("→ billing"), post=everybody("405")),
+    "plan_choice": Access(get=users("200"), post=users("→ plan_choice")),
+    "plan_order": Access(get=only_owner("200"), post=everybody("405")),
+    "plan_end": Access(get=users("→ billing"), post=users("→ billing")),
+    "plan_resume": Access(get=everybody("405"), post=users("→ billing")),
+    "customer_portal": Access(get=everybody("405"), post=users("→ billing")),
     "pack_switch": Access(get=everybody("405"), post=users("→ billing")),
     "alerts": OWN_PAGE,
     "alerts_settings": Access(get=everybody("405"), post=users("422")),
@@ -102,6 +108,8 @@ ARGUMENTS: dict[str, list[object]] = {
     "key_revoke": ["1"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
     "purchase": [_NOBODYS],
+    "plan_choice": ["plus"],
+    "plan_order": [_NOBODYS],
     "pack_switch": ["copilot-pro"],
     "usage_export": ["csv"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("webhook")},
@@ -153,6 +161,8 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         "purchase": [purchase.pk],
         "purchase_continue": [purchase.pk],
         "purchase_discard": [purchase.pk],
+        "plan_choice": ["plus"],
+        "plan_order": [plan_order_of(account, owner).pk],
         "pack_switch": ["copilot-pro"],
         "usage_export": ["csv"],
         "dev_inbox_message": ["00001700000000000000-" + "0" * 32],

@@ -27,9 +27,12 @@ def test_models_stand_below_tasks_in_the_order_that_was_chosen(admin_client: Cli
     tasks = dict(listed(admin_client))
     assert list(tasks) == ["Plans and prices", "Customers", "Money", "Machinery"]
     assert tasks["Plans and prices"] == [
-        *("Plans", "Packs", "Products", "Price of a chat", "Meters", "Models"),
+        *("Plans", "Packs", "Products", "Prices at Stripe", "Price of a chat", "Meters", "Models"),
     ]
-    assert tasks["Money"] == ["Purchases", "Credit ledger", "Boosts"]
+    assert tasks["Money"] == [
+        *("Purchases", "Subscriptions", "Plan orders", "Customers at Stripe"),
+        *("Credit ledger", "Boosts"),
+    ]
 
 
 def test_no_name_stands_twice(admin_client: Client) -> None:

@@ -18,6 +18,7 @@ from alerts import raising
 from alerts.models import WebhookEndpoint
 from billing.models import Product, Purchase
 from billing.seed import seed_products
+from billing.subscriptions.models import PlanOrder
 from gate.terms import week
 from keys.models import ApiKey
 from quotas import grants, projection
@@ -26,6 +27,7 @@ from quotas.models.plans import Pack, Plan
 from quotas.models.used import RefusalRollup, UsageRollup
 from tests import entitled
 from tests.alerts.webhooks import endpoint_of
+from tests.billing.orders import plan_order_of
 
 # Signed in: session, user and account are three of them. None needs more than ten.
 AT_MOST = {
@@ -41,6 +43,8 @@ AT_MOST = {
     "usage_now": 10,
     "usage_requests": 6,
     "billing": 10,
+    "plan_choice": 9,
+    "plan_order": 6,
     "alerts": 8,
     "webhook": 4,
     "purchase": 7,
@@ -133,6 +137,12 @@ def address_of(name: str, account: Account) -> str:
         bought = account.purchases.earliest("created_at")
         bought.mark(Purchase.Status.PAID, at=timezone.now())
         return reverse(name, args=[bought.pk])
+    if name == "plan_choice":
+        return reverse(name, args=["plus"])
+    if name == "plan_order":
+        owner = account.members.earliest("pk")
+        order = PlanOrder.objects.filter(account=account).first() or plan_order_of(account, owner)
+        return reverse(name, args=[order.pk])
     if name == "webhook":
         return reverse(
             name, args=[WebhookEndpoint.objects.filter(account=account).earliest("created_at").pk]

@@ -13,6 +13,10 @@ from accounts.numbers import thousands
 # “5”, “5.5”, “5.50”, “$1,200”: a comma is of thousands only, so that “5,50” is not 550 dollars.
 _AMOUNT = re.compile(r"\$?\s?([0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.([0-9]{1,2}))?")
 _DIGITS_AT_MOST = 12
+# As Stripe has them.
+_WITHOUT_PARTS = frozenset(
+    "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split()
+)
 
 
 def dollars(cents: int) -> str:
@@ -22,6 +26,15 @@ def dollars(cents: int) -> str:
     if rest:
         amount += f"{get_format('DECIMAL_SEPARATOR')}{rest:02d}"
     return ("-" if cents < 0 else "") + _("$%(amount)s") % {"amount": amount}
+
+
+def amount(minor: int, currency: str) -> str:
+    """An amount in the smallest unit of a currency: “$5.50”, “5.50 EUR”, “500 JPY”."""
+    if currency == "usd":
+        return dollars(minor)
+    whole, rest = (minor, "") if currency in _WITHOUT_PARTS else divmod(minor, 100)
+    parts = f"{get_format('DECIMAL_SEPARATOR')}{rest:02d}" if rest else ""
+    return f"{thousands(whole)}{parts} {currency.upper()}"
 
 
 class DollarField(forms.Field):

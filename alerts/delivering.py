@@ -17,7 +17,7 @@ from django.db.models import F, Q
 
 from accounts import outbox
 from accounts.outside import CannotCall, TooManyCalls
-from alerts import endpoints, mails, posting, signing
+from alerts import endpoints, mails, posting, signing, truth
 from alerts.models import Delivery, Kind, WebhookEndpoint
 from alerts.posting import Message, Outcome
 from alerts.reasons import Reason
@@ -90,6 +90,9 @@ def _send(delivery: Delivery, *, now: _Clock) -> bool:
     """Send one mail, unless another worker does; False when the mail server did not take it."""
     if not mails.may_have(delivery):
         delivery.mark_dropped(why=Reason.NO_MEMBER, at=now())
+        return True
+    if not truth.is_still_so(delivery.alert, at=now()):
+        delivery.mark_dropped(why=Reason.NOT_SO, at=now())
         return True
     message = mails.write(delivery)
     if not _claim_mail(delivery, at=now()):

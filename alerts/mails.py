@@ -12,18 +12,19 @@ from django.urls import reverse
 from accounts import language
 from accounts.models import Membership
 from accounts.site_address import site_address
-from alerts import wording
+from alerts import leading, raising, wording
 from alerts.models import Alert, Delivery, Kind
 from quotas.strip import Amounts
 
 
 def may_have(delivery: Delivery) -> bool:
-    """Whether the person is still one of the account, and there at all."""
-    return (
-        delivery.user is not None
-        and delivery.user.is_active
-        and Membership.objects.filter(account=delivery.alert.account, user=delivery.user).exists()
-    )
+    """Whether the person is still one of the account who may read it, and there at all."""
+    if delivery.user is None or not delivery.user.is_active:
+        return False
+    membership = Membership.objects.filter(
+        account=delivery.alert.account, user=delivery.user
+    ).first()
+    return membership is not None and raising.may_read(membership, delivery.alert.kind)
 
 
 def write(delivery: Delivery) -> EmailMultiAlternatives:
@@ -68,6 +69,7 @@ def _context(alert: Alert) -> dict[str, Any]:
             **context,
             "sentences": wording.sentences_of(alert),
             "amounts": _amounts(alert.data),
+            "ways": leading.ways_from(alert),
         }
     data = alert.data
     return {

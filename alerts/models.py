@@ -27,7 +27,10 @@ class Kind(models.TextChoices):
     WEEK_100 = "week.100", _("The week’s allowance is used up")
     OVERFLOW = "week.overflow", _("Boosts or credits pay for the first time in a week")
     LOW_CREDITS = "credits.low", _("Credits run low")
+    BOOST_ENDING = "boost.ending", _("A boost with unused chats ends within a day")
     KEY_HABIT = "key.habit", _("A key is used far more than usual")
+    RECEIPT = "purchase.paid", _("A purchase is paid: its receipt")
+    MONEY_BACK = "purchase.returned", _("Money of a purchase goes back")
     SUMMARY = "week.summary", _("Weekly summary")
     ENDPOINT_OFF = "webhook.off", _("A webhook was switched off")
     TEST = "webhook.test", _("Test")
@@ -35,9 +38,10 @@ class Kind(models.TextChoices):
 
 # What an account chooses from, in the order of the page.
 OF_THE_WEEK = {Kind.WEEK_50: 50, Kind.WEEK_80: 80, Kind.WEEK_100: 100}
-CHOSEN_KINDS = (*OF_THE_WEEK, Kind.OVERFLOW, Kind.LOW_CREDITS, Kind.KEY_HABIT)
-# What a person chooses from besides.
-MAIL_KINDS = (*CHOSEN_KINDS, Kind.SUMMARY)
+CHOSEN_KINDS = (*OF_THE_WEEK, Kind.OVERFLOW, Kind.LOW_CREDITS, Kind.BOOST_ENDING, Kind.KEY_HABIT)
+# What a person chooses from besides. Of money only people are told, and only who may see it.
+MONEY_KINDS = (Kind.RECEIPT, Kind.MONEY_BACK)
+MAIL_KINDS = (*CHOSEN_KINDS, *MONEY_KINDS, Kind.SUMMARY)
 DEFAULT_LOW_CREDITS = 100
 
 

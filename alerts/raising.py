@@ -12,9 +12,11 @@ from uuid import uuid4
 from django.db import transaction
 
 from accounts.models import Account, Membership
+from accounts.roles import Act, may
 from alerts.models import (
     CHOSEN_KINDS,
     MAIL_KINDS,
+    MONEY_KINDS,
     Alert,
     AlertSettings,
     Delivery,
@@ -27,13 +29,13 @@ Role = Membership.Role
 # What people hear of unless they chose: whoever answers for an account, about everything.
 MAIL_BY_DEFAULT: dict[str, frozenset[str]] = {
     Role.OWNER: frozenset(MAIL_KINDS),
-    Role.ADMIN: frozenset(CHOSEN_KINDS),
+    Role.ADMIN: frozenset({*CHOSEN_KINDS, *MONEY_KINDS}),
     Role.MEMBER: frozenset(),
 }
 # Mail that nobody chose to get or not: what they set up no longer works.
 _TO_WHO_ANSWERS = {Kind.ENDPOINT_OFF}
 # What only people are told of.
-_MAIL_ONLY = {Kind.SUMMARY, Kind.ENDPOINT_OFF}
+_MAIL_ONLY = {Kind.SUMMARY, Kind.ENDPOINT_OFF, *MONEY_KINDS}
 
 
 def settings_of(account: Account) -> AlertSettings:
@@ -46,6 +48,11 @@ def mail_kinds_of(membership: Membership) -> frozenset[str]:
     """What a member wants mail about."""
     choice = MailChoice.objects.filter(membership=membership).first()
     return frozenset(choice.kinds) if choice else MAIL_BY_DEFAULT.get(membership.role, frozenset())
+
+
+def may_read(membership: Membership, kind: str) -> bool:
+    """Whether a member may be told of this: of money, who may see it."""
+    return kind not in MONEY_KINDS or may(membership, Act.SEE_MONEY)
 
 
 def raise_alert(
@@ -107,7 +114,8 @@ def _readers(account: Account, kind: Kind) -> list[int]:
     return [
         member.user_id
         for member in members.order_by("pk")
-        if (
+        if may_read(member, kind)
+        and (
             member.role in {Role.OWNER, Role.ADMIN}
             if kind in _TO_WHO_ANSWERS
             else kind in chosen.get(member.pk, MAIL_BY_DEFAULT.get(member.role, frozenset()))

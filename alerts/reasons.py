@@ -21,6 +21,7 @@ class Reason(StrEnum):
     # Of mails.
     WORKER_DIED = gettext_noop("The worker ended while it was sent: it may have arrived.")
     NO_MEMBER = gettext_noop("No longer a member of the account.")
+    NOT_SO = gettext_noop("By then it was no longer so.")
     MAY_HAVE_ARRIVED = gettext_noop("It may have arrived (%(error)s).")
     MAIL_NOT_TAKEN = gettext_noop("The mail server did not take it (%(error)s).")
     # Of webhooks.

@@ -6,13 +6,19 @@ All of it is on the queue of what waits (CELERY_TASK_ROUTES): nothing here is be
 from celery import shared_task
 from django.utils import timezone
 
-from alerts import delivering, watching, weekly
+from alerts import delivering, ending, watching, weekly
 
 
 @shared_task(name="alerts.watch", ignore_result=True)
 def watch() -> None:
     """Look at accounts that used anything."""
     watching.look_at_changed(at=timezone.now())
+
+
+@shared_task(name="alerts.tell_of_ending_boosts", ignore_result=True)
+def tell_of_ending_boosts() -> None:
+    """Tell of boosts that end within a day with chats that nobody used."""
+    ending.tell_of_boosts(at=timezone.now())
 
 
 @shared_task(name="alerts.summarise", ignore_result=True)

@@ -8,7 +8,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from accounts import numbers
+from accounts import money, numbers
 from accounts.numbers import thousands
 from alerts.models import Alert, Kind
 
@@ -97,6 +97,119 @@ def _key_habit(data: dict[str, Any]) -> list[str]:
     ]
 
 
+def _boost_ending(data: dict[str, Any]) -> list[str]:
+    ends = _("They end on %(moment)s. What is not used by then is gone.")
+    said = [ends % {"moment": _moment(data["ends_at"])}]
+    if data["allowance_left"]:
+        first = _("The week’s allowance pays before them: %(chats)s of it are left.")
+        said.append(first % {"chats": numbers.chats(data["allowance_left"])})
+    return said
+
+
+def _receipt(data: dict[str, Any]) -> list[str]:
+    paid = _("%(amount)s for %(product)s, paid on %(moment)s.")
+    said = [
+        paid
+        % {"amount": _paid(data), "product": _product(data), "moment": _moment(data["paid_at"])}
+    ]
+    if "chats" in data:
+        given = _("It gives %(chats)s on top of your allowance, until %(moment)s.")
+        gives = {"chats": numbers.chats(data["chats"]), "moment": _moment(data["ends_at"])}
+    else:
+        given = _(
+            "It gives %(credits)s, enough for %(chats)s past your allowance and boosts. "
+            "They have no end date."
+        )
+        gives = {
+            "credits": numbers.credits(data["credits"]),
+            "chats": numbers.chats(data["credits"] // data["credits_per_chat"]),
+        }
+    said.append(given % gives)
+    if data.get("paid_owed"):
+        first = _("What was owed is paid with it first: %(credits)s.")
+        said.append(first % {"credits": numbers.credits(data["paid_owed"])})
+    return said
+
+
+def _money_back(data: dict[str, Any]) -> list[str]:
+    said = [_why_back(data) % {"returned": _money(data, "returned_cents"), "paid": _paid(data)}]
+    chats, credits = data["taken_chats"], data["taken_credits"]
+    if data["kind"] == "boost" and chats:
+        taken = _("What it had paid for is taken back with it: %(chats)s.")
+        said.append(taken % {"chats": numbers.chats(chats)})
+        if credits:
+            used = _("Some of these were used already, and are owed: %(credits)s.")
+            said.append(used % {"credits": numbers.credits(credits)})
+    elif credits:
+        taken = _("What it had paid for is taken back with it: %(credits)s.")
+        said.append(taken % {"credits": numbers.credits(credits)})
+    elif not chats and data["before_cents"] > data["returned_cents"]:
+        said.append(_("What it had paid for is there again."))
+    if data["owed_credits"]:
+        owed = _("Your account owes %(credits)s now. The next credits pay that first.")
+        said.append(owed % {"credits": numbers.credits(data["owed_credits"])})
+    return said
+
+
+def _why_back(data: dict[str, Any]) -> str:
+    returned, by_bank = data["returned_cents"], data["by_bank_cents"]
+    if returned < data["before_cents"]:
+        return _(
+            "A refund did not arrive, or a dispute was decided: of %(paid)s, %(returned)s are "
+            "with you now."
+        )
+    if by_bank is None:
+        return _("By a refund or by your bank, %(returned)s of %(paid)s went back altogether.")
+    if by_bank == 0:
+        return _("By a refund, %(returned)s of %(paid)s went back altogether.")
+    if by_bank >= returned:
+        return _(
+            "Your bank took it back because the payment was disputed: %(returned)s of %(paid)s "
+            "altogether."
+        )
+    return _(
+        "By a refund and by your bank, because the payment was disputed, %(returned)s of %(paid)s "
+        "went back altogether."
+    )
+
+
+def _money_went(data: dict[str, Any]) -> str:
+    """All of it together: of what went back before, nobody may have been told in time."""
+    if data["returned_cents"]:
+        went = _("%(returned)s of %(paid)s for %(product)s went back to you")
+    else:
+        went = _("%(paid)s for %(product)s came to us again")
+    returned = _money(data, "returned_cents")
+    return went % {"returned": returned, "paid": _paid(data), "product": _product(data)}
+
+
+def _paid(data: dict[str, Any]) -> str:
+    return _money(data, "paid_cents")
+
+
+def _money(data: dict[str, Any], name: str) -> str:
+    return money.amount(data[name], data["currency"])
+
+
+def _product(data: dict[str, Any]) -> str:
+    """As pages name it: what every site begins with, in the reader's language."""
+    return _(data["product"])
+
+
+def _boost_ends(data: dict[str, Any]) -> str:
+    left: int = data["chats_left"]
+    return ngettext(
+        "%(n)s unused chat of a boost ends soon", "%(n)s unused chats of a boost end soon", left
+    ) % {"n": thousands(left)}
+
+
+def _receipt_of(data: dict[str, Any]) -> str:
+    return _("Receipt: %(product)s, %(amount)s") % {
+        "product": _product(data),
+        "amount": _paid(data),
+    }
+
+
 def _endpoint_off(data: dict[str, Any]) -> list[str]:
     return [
         _("%(url)s has not taken what we sent since %(moment)s.")
@@ -136,7 +249,10 @@ _HEADINGS: dict[Kind, Callable[[dict[str, Any]], str]] = {
     Kind.WEEK_100: lambda _data: _("This week’s allowance is used up"),
     Kind.OVERFLOW: lambda _data: _("Boosts or credits pay now"),
     Kind.LOW_CREDITS: _credits_left,
+    Kind.BOOST_ENDING: _boost_ends,
     Kind.KEY_HABIT: _habit_broken,
+    Kind.RECEIPT: _receipt_of,
+    Kind.MONEY_BACK: _money_went,
     Kind.SUMMARY: _of_the_week,
     Kind.ENDPOINT_OFF: lambda _data: _("A webhook was switched off"),
     Kind.TEST: lambda _data: _("Test of a webhook"),
@@ -147,6 +263,9 @@ _SENTENCES: dict[Kind, Callable[[dict[str, Any]], list[str]]] = {
     Kind.WEEK_100: _what_is_left,
     Kind.OVERFLOW: _overflow,
     Kind.LOW_CREDITS: _low_credits,
+    Kind.BOOST_ENDING: _boost_ending,
     Kind.KEY_HABIT: _key_habit,
+    Kind.RECEIPT: _receipt,
+    Kind.MONEY_BACK: _money_back,
     Kind.ENDPOINT_OFF: _endpoint_off,
 }

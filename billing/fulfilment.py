@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Q
 
+from billing import telling
 from billing.models import Product, Purchase, StripeEvent
 from billing.stripe_client import asking, sessions
 from billing.stripe_client.sessions import CheckoutSession
@@ -79,7 +80,7 @@ def settle(session: CheckoutSession, *, at: datetime) -> str:
             purchase = _purchase_of(session)
         except _OfNoPurchase as error:
             return str(error)
-        is_paid = session.payment_status == "paid"
+        is_paid = session.payment_status == "paid" or _is_free_by_code(session)
         # What Stripe calls paid is paid, also where we had given the order up.
         if not (purchase.is_open or (purchase.ended_unpaid and is_paid)):
             return ""
@@ -87,6 +88,14 @@ def settle(session: CheckoutSession, *, at: datetime) -> str:
         if problem:
             _needs_a_person(purchase, problem, session=session, at=at)
         elif is_paid:
+            purchase.note_payment(
+                paid_cents=session.amount_cents or 0,
+                discount_cents=session.discount_cents,
+                tax_cents=session.tax_cents,
+                receipt_url=session.receipt_url,
+                invoice_url=session.invoice_url,
+                invoice_pdf_url=session.invoice_pdf_url,
+            )
             grant(purchase, at=at)
             purchase.mark(Purchase.Status.PAID, at=at)
         elif session.status == "expired":
@@ -96,6 +105,34 @@ def settle(session: CheckoutSession, *, at: datetime) -> str:
         elif session.status == "complete":
             purchase.mark(Purchase.Status.PROCESSING, at=at)
     return ""
+
+
+def _is_free_by_code(session: CheckoutSession) -> bool:
+    """Whether there was nothing to pay because a promotion code took all of the price off."""
+    return (
+        session.payment_status == "no_payment_required"
+        and session.status == "complete"
+        and session.takes_codes
+        and session.amount_cents == 0
+        and session.discount_cents > 0
+        and session.discount_cents == session.subtotal_cents
+    )
+
+
+def _price_of(session: CheckoutSession) -> int | None:
+    """What was paid for, before what Stripe itself took off by a code and added as tax.
+
+    None where its numbers do not add up, or have in them what was never asked for.
+    """
+    discount, tax = session.discount_cents, session.tax_cents
+    if session.amount_cents is None or not (discount or tax):
+        return session.amount_cents
+    subtotal = session.subtotal_cents
+    if (discount and not session.takes_codes) or (tax and not session.is_taxed):
+        return None
+    if subtotal is None or subtotal - discount + tax != session.amount_cents:
+        return None
+    return subtotal
 
 
 class _OfNoPurchase(Exception):
@@ -144,19 +181,20 @@ def _note_claim(purchase: Purchase, session: CheckoutSession) -> None:
 
 def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
     """Why a completed session does not pay for the purchase; empty when it does, or may yet."""
-    is_paid = session.payment_status == "paid"
+    is_free = _is_free_by_code(session)
+    is_paid = session.payment_status == "paid" or is_free
     if session.status != "complete" and not is_paid:
         return ""
     found = (
         (
-            is_paid and session.amount_cents != purchase.amount_cents,
+            is_paid and _price_of(session) != purchase.amount_cents,
             f"paid {session.amount_cents} cents instead of {purchase.amount_cents}",
         ),
         (
             is_paid and session.currency != purchase.currency,
             f"paid in {session.currency} instead of {purchase.currency}",
         ),
-        (session.payment_status == "no_payment_required", "completed without a payment"),
+        (not is_free and session.payment_status == "no_payment_required", "completed without a payment"),
         (
             session.account != purchase.account.handle,
             "the session belongs to another account",
@@ -217,6 +255,7 @@ def grant(purchase: Purchase, *, at: datetime) -> None:
         )
     # Its money may have gone back before we heard that it had come.
     take_back_returned(purchase, at=at)
+    telling.of_payment(purchase, at=at)
 
 
 def take_back_returned(purchase: Purchase, *, at: datetime) -> None:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -21,6 +21,7 @@ from billing import problems
 
 # Stripe takes no less in US dollars.
 LEAST_PRICE_CENTS = 50
+MOST_PRICE_CENTS = 100_000_00
 
 
 class Product(models.Model):
@@ -35,13 +36,30 @@ class Product(models.Model):
     summary = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=10, choices=Kind)
     price_cents = models.PositiveIntegerField(
-        validators=[MinValueValidator(LEAST_PRICE_CENTS), MaxValueValidator(100_000_00)]
+        validators=[MinValueValidator(LEAST_PRICE_CENTS), MaxValueValidator(MOST_PRICE_CENTS)]
     )
     chats = models.PositiveIntegerField(default=0, help_text=_("Of a boost."))
     valid_days = models.PositiveSmallIntegerField(
         default=0, help_text=_("Of a boost: days of 24 h.")
     )
     credits = models.PositiveIntegerField(default=0, help_text=_("1 credit is 1 US cent."))
+    least_cents = models.PositiveIntegerField(
+        _("least amount"),
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MOST_PRICE_CENTS)],
+        help_text=_(
+            "Of credits whose amount the customer chooses: the least they may pay. "
+            "Price and credits then say how many credits an amount gives."
+        ),
+    )
+    most_cents = models.PositiveIntegerField(
+        _("most amount"),
+        default=0,
+        db_default=0,
+        validators=[MaxValueValidator(MOST_PRICE_CENTS)],
+        help_text=_("The most they may pay; 0 is a fixed price."),
+    )
     position = models.PositiveSmallIntegerField(default=0)
     is_active = models.BooleanField(_("on sale"), default=True)
 
@@ -62,6 +80,22 @@ class Product(models.Model):
             models.CheckConstraint(
                 condition=Q(price_cents__gte=LEAST_PRICE_CENTS), name="product_price_payable"
             ),
+            models.CheckConstraint(
+                condition=(
+                    Q(least_cents=0, most_cents=0)
+                    | Q(
+                        kind="credits",
+                        least_cents__gte=LEAST_PRICE_CENTS,
+                        least_cents__lte=F("price_cents"),
+                        most_cents__gte=F("price_cents"),
+                    )
+                ),
+                name="product_amount_is_chosen_or_not",
+                violation_error_message=_(
+                    "An amount that customers choose is of credits, and the price lies between "
+                    "the least and the most; without one, both are 0."
+                ),
+            ),
             name_check("product_name_clean"),
         ]
 
@@ -71,7 +105,19 @@ class Product(models.Model):
     @property
     def terms(self) -> str:
         """What it costs and gives, as forms carry it: whoever buys means what they were shown."""
-        return f"{self.price_cents}-{self.chats}-{self.valid_days}-{self.credits}"
+        told = [self.price_cents, self.chats, self.valid_days, self.credits]
+        if self.is_open_amount:
+            told += [self.least_cents, self.most_cents]
+        return "-".join(map(str, told))
+
+    @property
+    def is_open_amount(self) -> bool:
+        """Whether the customer says how much to pay."""
+        return self.most_cents > 0
+
+    def credits_for(self, cents: int) -> int:
+        """What an amount gives, at the rate of the price; rounded down."""
+        return self.credits * cents // self.price_cents
 
 
 class PurchaseManager(models.Manager["Purchase"]):
@@ -118,6 +164,19 @@ class Purchase(models.Model):
         null=True, help_text=_("What arrived at Stripe, where it is not what was ordered.")
     )
     received_currency = models.CharField(max_length=3, blank=True, default="", db_default="")
+    discount_cents = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="What a promotion code took off the price."
+    )
+    tax_cents = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="What came on top of the price."
+    )
+    invoice_url = models.TextField(
+        blank=True, default="", db_default="", help_text="Stripe’s invoice of the payment."
+    )
+    invoice_pdf_url = models.TextField(blank=True, default="", db_default="")
+    receipt_url = models.TextField(
+        blank=True, default="", db_default="", help_text="Stripe’s receipt of the payment."
+    )
     returned_cents = models.PositiveIntegerField(
         default=0, db_default=0, help_text="What went back since, by refunds and disputes."
     )
@@ -242,6 +301,29 @@ class Purchase(models.Model):
         self.resolved_at = None
         self.save(update_fields=["problem", "received_cents", "received_currency", "resolved_at"])
 
+    def note_payment(
+        self,
+        *,
+        paid_cents: int,
+        discount_cents: int,
+        tax_cents: int,
+        receipt_url: str,
+        invoice_url: str,
+        invoice_pdf_url: str,
+    ) -> None:
+        """Remember what was paid, with a discount or tax in it, and Stripe's papers about it."""
+        if paid_cents != self.amount_cents:
+            self.received_cents, self.received_currency = paid_cents, self.currency
+        self.discount_cents, self.tax_cents = discount_cents, tax_cents
+        self.receipt_url = receipt_url
+        self.invoice_url, self.invoice_pdf_url = invoice_url, invoice_pdf_url
+        self.save(
+            update_fields=[
+                "received_cents", "received_currency", "discount_cents", "tax_cents",
+                "receipt_url", "invoice_url", "invoice_pdf_url",
+            ]
+        )  # fmt: skip
+
     def note_returned(self, cents: int, *, asked_at: datetime) -> bool:
         """Remember what went back, of a locked row; False where somebody asked Stripe later."""
         if self.returned_asked_at is not None and self.returned_asked_at > asked_at:
@@ -251,9 +333,14 @@ class Purchase(models.Model):
         return True
 
     @property
+    def has_come(self) -> bool:
+        """Whether money came for it, as far as we know: granted, or left to a person."""
+        return self.status == self.Status.PAID or self.received_cents is not None
+
+    @property
     def is_wholly_returned(self) -> bool:
         """Whether nothing of the payment is left with us."""
-        return self.returned_cents >= self.came_cents
+        return 0 < self.returned_cents >= self.came_cents
 
     @property
     def came_cents(self) -> int:

@@ -12,7 +12,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
-from billing import fulfilment
+from billing import fulfilment, telling
 from billing.models import Purchase, StripeEvent
 from billing.stripe_client import asking, payments
 
@@ -33,6 +33,7 @@ class Returned:
     session_id: str
     cents: int
     asked_at: datetime
+    by_bank_cents: int | None = None
 
 
 def returned_by(event: StripeEvent) -> Returned | None:
@@ -57,7 +58,7 @@ def returned_by(event: StripeEvent) -> Returned | None:
     taken_back = 0
     if payment.is_disputed:
         taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
-    return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at)
+    return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at, taken_back)
 
 
 def keep(returned: Returned) -> None:
@@ -65,10 +66,23 @@ def keep(returned: Returned) -> None:
     with transaction.atomic():
         purchase = (
             Purchase.objects.select_for_update(of=("self",))
+            .select_related("account")
             .filter(stripe_session_id=returned.session_id)
             .first()
         )
         if purchase is None:
             logger.warning("stripe session %s is of no purchase", returned.session_id)
-        elif purchase.note_returned(returned.cents, asked_at=returned.asked_at):
-            fulfilment.take_back_returned(purchase, at=returned.asked_at)
+            return
+        before_cents = purchase.returned_cents
+        if not purchase.note_returned(returned.cents, asked_at=returned.asked_at):
+            return
+        fulfilment.take_back_returned(purchase, at=returned.asked_at)
+        # What is not known to be paid yet is told of once it is.
+        if purchase.returned_cents != before_cents and purchase.has_come:
+            telling.of_return(
+                purchase,
+                before_cents=before_cents,
+                by_bank_cents=returned.by_bank_cents,
+                # The clock: what is told last is what is so.
+                at=timezone.now(),
+            )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, F, Q, Sum
 from django.db.models.functions import Coalesce, Least
 from django.utils.translation import gettext
 
@@ -45,17 +45,18 @@ class Sales:
 def sales(*, at: datetime) -> Sales:
     """What was paid today, in 7 and in 28 days of UTC; one query.
 
-    At the prices of the orders, by when they were paid; so what went back later is told of the
+    At the prices of the orders, less what codes took off and without taxes, by when they were paid; so what went back later is told of the
     days in which it was paid. No order gives back more than it brought.
     """
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     begins = [midnight - timedelta(days=days - 1) for days in SPANS]
     paid = Purchase.objects.filter(status=Purchase.Status.PAID, paid_at__gte=min(begins))
     told: dict[str, Any] = {}
-    returned = Least("returned_cents", "amount_cents")
+    brought = F("amount_cents") - F("discount_cents")
+    returned = Least("returned_cents", brought)
     for days, since in zip(SPANS, begins, strict=True):
         within = Q(paid_at__gte=since)
-        told[f"cents_{days}"] = Coalesce(Sum("amount_cents", filter=within), 0)
+        told[f"cents_{days}"] = Coalesce(Sum(brought, filter=within), 0)
         told[f"returned_{days}"] = Coalesce(Sum(returned, filter=within), 0)
         told[f"purchases_{days}"] = Count("pk", filter=within)
     rows: Any = paid.values("product_id", "product__name").annotate(**told).order_by()

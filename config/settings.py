@@ -297,6 +297,10 @@ STRIPE_API_BASE = (
     if STRIPE_IS_SANDBOX
     else None
 )
+# What Checkout asks and offers besides; each needs the same to be set up at Stripe.
+STRIPE_PROMOTION_CODES = environment.boolean("STRIPE_PROMOTION_CODES", False)
+STRIPE_AUTOMATIC_TAX = environment.boolean("STRIPE_AUTOMATIC_TAX", False)
+STRIPE_INVOICES = environment.boolean("STRIPE_INVOICES", False)
 # Where other processes find the front, whatever name people know it by; "" where it is not said.
 FRONT_URL = environment.optional_address("FRONT_URL")
 # Where payment pages are: Chromium follows a form to no other origin than the policy below names.
@@ -408,6 +412,11 @@ CELERY_BEAT_SCHEDULE = {
     "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
     "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},
     "alerts": {"task": "alerts.watch", "schedule": 60.0, "options": {"expires": 60}},
+    "alerts-boosts": {
+        "task": "alerts.tell_of_ending_boosts",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
     "alerts-mail": {"task": "alerts.send_mails", "schedule": 10.0, "options": {"expires": 10}},
     "alerts-webhooks": {
         "task": "alerts.post_webhooks",

@@ -29,6 +29,7 @@ class BoostStanding:
     chats: int
     left: int
     expires_at: datetime
+    boost_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,4 +218,4 @@ def _boosts(account: Account, answer: Answer) -> tuple[BoostStanding, ...]:
     """Live boosts with what is left of each, in the order they are used."""
     left = dict(hot_state.read_boosts(answer.left_by_boost))
     boosts = Boost.objects.filter(account=account, pk__in=left).order_by("expires_at", "pk")
-    return tuple(BoostStanding(b.granted, left[b.pk], b.expires_at) for b in boosts)
+    return tuple(BoostStanding(b.granted, left[b.pk], b.expires_at, b.pk) for b in boosts)

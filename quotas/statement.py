@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from django.db import connection
-from django.db.models import Sum
+from django.db.models import F, Sum
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
@@ -136,6 +136,57 @@ def boosts_between(
         LivedBoost(boost.granted, boost.spent, boost.starts_at, boost.expires_at)
         for boost in lived[:at_most]
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class EndingBoost:
+    """A boost that ends soon and is not used up, as far as is drained."""
+
+    boost_id: int
+    account_id: int
+    expires_at: datetime
+
+
+def boosts_that_end(*, after: datetime, until: datetime) -> list[EndingBoost]:
+    """Boosts that end in a span, began before it would have, and have chats left.
+
+    The first to end first; those of `after` itself are not among them.
+    """
+    ending = Boost.objects.filter(
+        expires_at__gt=after,
+        expires_at__lte=until,
+        starts_at__lt=F("expires_at") - (until - after),
+        spent__lt=F("chats") - F("taken_back"),
+    ).order_by("expires_at", "pk")
+    found = ending.values_list("pk", "account", "expires_at")
+    return [EndingBoost(*row) for row in found]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """What a grant lost because its money went back: chats of a boost, and credits."""
+
+    chats: int
+    credits: int
+
+
+def taken_back_of(account: Account, source_ref: str) -> TakenBack:
+    """What was taken back of a grant until now."""
+    boost = Boost.objects.filter(account=account, source_ref=source_ref).first()
+    booked = CreditEntry.objects.filter(
+        account=account,
+        kind=CreditEntry.Kind.RETURN,
+        source_ref__startswith=f"{source_ref}:returned:",
+    ).aggregate(credits=Sum("credits", default=0))["credits"]
+    return TakenBack(chats=boost.taken_back if boost else 0, credits=-booked)
+
+
+def balance_of(account: Account) -> int:
+    """What the whole ledger comes to: as far as is drained; below zero is owed."""
+    balance: int = CreditEntry.objects.filter(account=account).aggregate(
+        balance=Sum("credits", default=0)
+    )["balance"]
+    return balance
 
 
 def last_top_up(account: Account) -> int | None:

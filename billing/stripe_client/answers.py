@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import stripe
+from django.conf import settings
 
 from billing.stripe_client.errors import StripeUnavailable
 
@@ -105,6 +106,32 @@ def web_address(fields: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not _is_web_address(value):
         raise unusable(name)
     return value
+
+
+def link_of_stripe(fields: Mapping[str, Any], name: str) -> str:
+    """Where customers may be led besides: a page of Stripe's own; "" for anything else.
+
+    What is not one is no reason to doubt the rest.
+    """
+    value = fields.get(name)
+    if not isinstance(value, str) or not _is_web_address(value):
+        return ""
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if parts.scheme == "https" and (host == "stripe.com" or host.endswith(".stripe.com")):
+        return value
+    if settings.STRIPE_IS_SANDBOX and _origin(value) in {
+        _origin(settings.STRIPE_CHECKOUT_ORIGIN),
+        _origin(settings.STRIPE_API_BASE or ""),
+    }:
+        return value
+    logger.warning("an address of Stripe leads somewhere else, and is not linked: %s", name)
+    return ""
+
+
+def _origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc
 
 
 def _is_web_address(value: str) -> bool:

@@ -7,6 +7,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from django.conf import settings
+
 from billing import rights
 from billing.models import Purchase
 from billing.stripe_client import answers, asking
@@ -35,6 +37,17 @@ class CheckoutSession:
     is_live: bool
     mode: str = "payment"  # payment | subscription | setup
     subscription_id: str | None = None
+    # What its total is made of, as Stripe says; None where it does not.
+    subtotal_cents: int | None = None
+    discount_cents: int = 0
+    tax_cents: int = 0
+    # What we asked for when it was made.
+    takes_codes: bool = False
+    is_taxed: bool = False
+    # Pages of Stripe's own about the payment; "" where there is none yet.
+    receipt_url: str = ""
+    invoice_url: str = ""
+    invoice_pdf_url: str = ""
 
 
 def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str) -> CheckoutSession:
@@ -60,6 +73,17 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
+    if settings.STRIPE_PROMOTION_CODES:
+        params["allow_promotion_codes"] = True
+    if settings.STRIPE_AUTOMATIC_TAX:
+        params["automatic_tax"] = {"enabled": True}
+        # On top of the price, whatever the Stripe account has for others.
+        params["line_items"][0]["price_data"]["tax_behavior"] = "exclusive"
+    if settings.STRIPE_INVOICES:
+        params["invoice_creation"] = {
+            "enabled": True,
+            "invoice_data": {"metadata": {"purchase": str(purchase.pk)}},
+        }
     sessions = asking.client().v1.checkout.sessions
     key = f"checkout-{purchase.pk}"
     answer = asking.ask(
@@ -135,8 +159,11 @@ def retrieve(session_id: str, *, within_seconds: float) -> CheckoutSession:
     Raises StripeUnavailable or UnknownToStripe.
     """
     sessions = asking.client().v1.checkout.sessions
+    params: Any = {"expand": ["payment_intent.latest_charge"]}
+    if settings.STRIPE_INVOICES:
+        params["expand"].append("invoice")
     answer = asking.ask(
-        lambda: sessions.retrieve(session_id, params={"expand": ["payment_intent"]}),
+        lambda: sessions.retrieve(session_id, params=params),
         line=asking.looking,
         within_seconds=within_seconds,
     )
@@ -190,6 +217,9 @@ def _read_session(answer: object) -> CheckoutSession:
         and isinstance(intent, dict)
         and intent.get("status") in {"requires_payment_method", "canceled"}
     )
+    details = _inside_or_nothing(fields, "total_details")
+    invoice = _inside_or_nothing(fields, "invoice")
+    charge = _inside_or_nothing(intent, "latest_charge") if isinstance(intent, dict) else {}
     return CheckoutSession(
         session_id=read_session_id(fields),
         url=answers.web_address(fields, "url"),
@@ -203,7 +233,23 @@ def _read_session(answer: object) -> CheckoutSession:
         is_live=answers.flag(fields, "livemode"),
         mode=answers.one_of(fields, "mode", _MODES),
         subscription_id=_subscription_id(fields),
+        subtotal_cents=answers.amount(fields, "amount_subtotal"),
+        discount_cents=answers.amount(details, "amount_discount") or 0,
+        tax_cents=answers.amount(details, "amount_tax") or 0,
+        takes_codes=fields.get("allow_promotion_codes") is True,
+        is_taxed=_inside_or_nothing(fields, "automatic_tax").get("enabled") is True,
+        receipt_url=answers.link_of_stripe(charge, "receipt_url"),
+        invoice_url=answers.link_of_stripe(invoice, "hosted_invoice_url"),
+        invoice_pdf_url=answers.link_of_stripe(invoice, "invoice_pdf"),
     )
+
+
+def _inside_or_nothing(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object within another; empty where it is only named, or not there."""
+    value = fields.get(name)
+    if not isinstance(value, str | dict | None):
+        raise answers.unusable(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _subscription_id(fields: Mapping[str, Any]) -> str | None:

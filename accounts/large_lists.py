@@ -21,6 +21,7 @@ from django.utils.translation import pgettext_lazy
 
 from accounts.beginnings import begins_with
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND, accounts_found
+from accounts.numbers import thousands
 
 COUNTED_AT_MOST = 10_000
 _MONTHS_SHOWN = 12
@@ -45,7 +46,7 @@ class AtLeast(int):
     """A number that was counted no further; it reads “10,000+”."""
 
     def __str__(self) -> str:
-        return f"{int(self):,}+"
+        return f"{thousands(int(self))}+"
 
 
 class BoundedPaginator(Paginator[Any]):

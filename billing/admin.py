@@ -19,6 +19,7 @@ from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.models import User
 from accounts.money import DollarField, dollars
+from accounts.numbers import thousands
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing import resolving
 from billing.models import LEAST_PRICE_CENTS, Product, Purchase, StripeEvent
@@ -65,11 +66,11 @@ class ProductAdmin(admin.ModelAdmin[Product]):
                 "%(chats)s for %(days)s day", "%(chats)s for %(days)s days", product.valid_days
             )
             return words % {
-                "chats": chats % {"n": f"{product.chats:,}"},
+                "chats": chats % {"n": thousands(product.chats)},
                 "days": product.valid_days,
             }
         credits = ngettext("%(n)s credit", "%(n)s credits", product.credits)
-        return credits % {"n": f"{product.credits:,}"}
+        return credits % {"n": thousands(product.credits)}
 
     @admin.display(description=gettext_lazy("price"), ordering="price_cents")
     def price(self, product: Product) -> str:
@@ -116,7 +117,7 @@ def _in_words(cents: int, currency: str) -> str:
     if currency == "usd":
         return dollars(cents)
     return _("%(amount)s of the smallest unit of %(currency)s") % {
-        "amount": f"{cents:,}",
+        "amount": thousands(cents),
         "currency": currency.upper(),
     }
 

@@ -194,7 +194,10 @@ def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
             is_paid and session.currency != purchase.currency,
             f"paid in {session.currency} instead of {purchase.currency}",
         ),
-        (not is_free and session.payment_status == "no_payment_required", "completed without a payment"),
+        (
+            not is_free and session.payment_status == "no_payment_required",
+            "completed without a payment",
+        ),
         (
             session.account != purchase.account.handle,
             "the session belongs to another account",

@@ -45,8 +45,9 @@ class Sales:
 def sales(*, at: datetime) -> Sales:
     """What was paid today, in 7 and in 28 days of UTC; one query.
 
-    At the prices of the orders, less what codes took off and without taxes, by when they were paid; so what went back later is told of the
-    days in which it was paid. No order gives back more than it brought.
+    At the prices of the orders, less what codes took off and without taxes, by when they were
+    paid; so what went back later is told of the days in which it was paid. No order gives back more
+    than it brought.
     """
     midnight = at.replace(hour=0, minute=0, second=0, microsecond=0)
     begins = [midnight - timedelta(days=days - 1) for days in SPANS]

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from accounts.models import OutgoingMail
+from accounts.numbers import thousands
 from alerts.models import Delivery
 from billing import rights
 from billing.models import StripeEvent
@@ -200,7 +201,7 @@ def _since(moments: Sequence[datetime]) -> dict[str, str]:
 def _counted(number: int) -> str:
     """So many; those that were counted no further have a plus."""
     more = "+" if number == COUNTED_AT_MOST else ""
-    return f"{number:,}{more}"
+    return f"{thousands(number)}{more}"
 
 
 def _capital(sentence: str) -> str:

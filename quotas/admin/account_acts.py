@@ -28,6 +28,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account, User
 from accounts.money import dollars
+from accounts.numbers import thousands
 from quotas import entitlements, grants
 from quotas.admin.forms import SplitMoment, person
 from quotas.models.plans import Plan
@@ -163,7 +164,7 @@ def _grant_boost(form: BoostForm, by: User | None, at: datetime) -> str:
         "A boost of %(chats)s chats until %(moment)s is granted.",
         boost.chats,
     )
-    return words % {"chats": f"{boost.chats:,}", "moment": _moment(boost.expires_at)}
+    return words % {"chats": thousands(boost.chats), "moment": _moment(boost.expires_at)}
 
 
 def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
@@ -189,7 +190,7 @@ def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
             "%(count)s credits (%(worth)s) are granted.",
             credits,
         )
-    return words % {"count": f"{abs(credits):,}", "worth": dollars(abs(credits))}
+    return words % {"count": thousands(abs(credits)), "worth": dollars(abs(credits))}
 
 
 def _move(form: MoveForm, by: User | None, at: datetime) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from redis.exceptions import RedisError
 
 from accounts.models import Account
+from accounts.numbers import thousands
 from gate.terms.reasons import Reason
 from keys.models import ApiKey
 from quotas import statement
@@ -94,13 +95,13 @@ def _in_words(one: Decided, key: str) -> Decision:
 def _paid(one: Decided) -> str:
     if one.is_given_back:
         return _("Given back")
-    credits = ngettext("%(n)s credit", "%(n)s credits", one.credits) % {"n": f"{one.credits:,}"}
+    credits = ngettext("%(n)s credit", "%(n)s credits", one.credits) % {"n": thousands(one.credits)}
     parts = (
         (one.allowance, _("%(count)s of the allowance")),
         (one.boost, _("%(count)s of boosts")),
         (one.credit_chats, _("%(count)s for %(credits)s")),
     )
     said = ", ".join(
-        words % {"count": f"{chats:,}", "credits": credits} for chats, words in parts if chats
+        words % {"count": thousands(chats), "credits": credits} for chats, words in parts if chats
     )
     return _("Passed: %(what_paid)s") % {"what_paid": said} if said else _("Passed")

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.admin_fields import ManyAsBoxes
 from accounts.money import DollarField, dollars
+from accounts.numbers import thousands
 from quotas import catalogue, grants
 from quotas.admin.forms import LinesField
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
@@ -106,7 +107,7 @@ class CappedAdmin(CatalogueAdmin):
 
     @admin.display(description=gettext_lazy("chats a week"), ordering="weekly_cap")
     def cap(self, capped: Any) -> str:
-        return _("Unlimited") if capped.weekly_cap is None else f"{capped.weekly_cap:,}"
+        return _("Unlimited") if capped.weekly_cap is None else thousands(capped.weekly_cap)
 
 
 @admin.register(Plan)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.admin_fields import ManyAsBoxes, RowForm
+from accounts.numbers import thousands
 from quotas import offer
 from quotas.admin.catalogue import StayingAdmin
 from quotas.models.offer import AIModel, Provider
@@ -169,7 +170,7 @@ class AIModelAdmin(ManyAsBoxes):
             return "-"
         if model.cost_chats is None:
             return _("Not offered: there is no meter “%(meter)s”") % {"meter": model.endpoint}
-        return f"{model.cost_chats:,}"
+        return thousands(model.cost_chats)
 
     @admin.display(description=gettext_lazy("provider"), ordering="provider__name")
     def answered_by(self, model: AIModel) -> str:

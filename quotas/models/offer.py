@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from accounts.names import NameField, name_check
+from accounts.numbers import thousands
 from quotas.models.plans import CannotRemove, Plan
 
 UNITS_AT_MOST = 10_000
@@ -104,7 +105,7 @@ class Provider(models.Model):
             "%(count)s model is asked at %(provider)s: move it to another provider first.",
             "%(count)s models are asked at %(provider)s: move them to another provider first.",
             count,
-        ) % {"count": f"{count:,}", "provider": self.name}
+        ) % {"count": thousands(count), "provider": self.name}
 
 
 class AIModel(models.Model):

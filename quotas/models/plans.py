@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.names import NameField, name_check
+from accounts.numbers import thousands
 
 # The API and the pages ask for this one.
 CHAT_METER = "chat"
@@ -53,7 +54,7 @@ class Pack(models.Model):
             "%(pack)s is or was on in %(count)s accounts, and their history names it: take it out "
             "of the plans instead.",
             accounts,
-        ) % {"pack": self.name, "count": f"{accounts:,}"}
+        ) % {"pack": self.name, "count": thousands(accounts)}
 
 
 class Plan(models.Model):
@@ -136,7 +137,7 @@ class Plan(models.Model):
             "%(count)s accounts have or had %(plan)s, and their history names it: take it off the "
             "pricing page instead.",
             accounts,
-        ) % {"plan": self.name, "count": f"{accounts:,}"}
+        ) % {"plan": self.name, "count": thousands(accounts)}
 
     @property
     def included_packs(self) -> list[Pack]:

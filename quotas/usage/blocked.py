@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.db.models import Max, Sum
 
 from accounts.models import Account
+from accounts.numbers import thousands
 from quotas.models.used import RefusalRollup
 from quotas.standing import left_of
 from quotas.usage.explained import explained
@@ -32,7 +33,9 @@ class Blocked:
     @property
     def why(self) -> str:
         """The reasons in words, the most frequent first."""
-        return ", ".join(f"{explained(reason).name} ({count:,})" for reason, count in self.reasons)
+        return ", ".join(
+            f"{explained(reason).name} ({thousands(count)})" for reason, count in self.reasons
+        )
 
 
 def most_refused(*, at: datetime, at_most: int, ask_gate: bool = True) -> list[Blocked]:

@@ -168,3 +168,8 @@ class FilterForm(forms.Form):
         """What the list is narrowed down by, as addresses say it."""
         names = [self.add_prefix(name) for name in self.fields]
         return {name: self.data[name] for name in names if self.data.get(name)}
+
+    @property
+    def address(self) -> str:
+        """The same as an address has it behind its question mark."""
+        return urlencode(self.kept)

@@ -13,6 +13,8 @@ urlpatterns = [
     path("account/billing/plans/orders/<uuid:order_id>", plans.plan_order, name="plan_order"),
     path("account/billing/plans/<slug:slug>", plans.plan_choice, name="plan_choice"),
     path("account/billing/portal", plans.customer_portal, name="customer_portal"),
+    path("account/billing/credits.csv", views.credits_export, name="credits_export"),
+    path("account/billing/purchases.csv", views.purchases_export, name="purchases_export"),
     path("account/billing/purchases", views.purchase_list, name="purchases"),
     path("account/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
     path(

@@ -1,6 +1,7 @@
 """/account/billing: buy boosts and credits, switch packs."""
 
 import logging
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,8 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,12 +20,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from django_stubs_ext import StrOrPromise
 
+from accounts import spreadsheets
 from accounts.current import AccountRequest, account_page
 from accounts.models import Account
 from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import checkout, fulfilment, selling
+from billing import checkout, exporting, fulfilment, selling
 from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
@@ -37,6 +40,12 @@ from quotas.standing import Outlook, Standing, outlook_of, standing_of
 logger = logging.getLogger(__name__)
 
 _LINES = 10
+# Of purchases.
+_KINDS = [
+    ("", gettext_lazy("Any")),
+    ("boost", gettext_lazy("Boosts")),
+    ("credits", gettext_lazy("Credits")),
+]
 # A page that waits for a payment looks again: so many times after so many seconds, then no more.
 _LOOKS = ((10, 3), (20, 10), (30, 30))
 
@@ -263,18 +272,78 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
 @never_cache
 def purchase_list(request: AccountRequest) -> HttpResponse:
     """Everything that the account ever ordered, by pages."""
-    kinds = [("", _("Any")), ("boost", _("Boosts")), ("credits", _("Credits"))]
-    asked = KindAndDays(request.GET, kinds=kinds)
     page = None
+    asked = KindAndDays(request.GET, kinds=_KINDS)
     if asked.is_valid():
-        rows = of_kind_between(
-            Purchase.objects.filter(account=request.account),
-            kind=asked.cleaned_data["kind"],
-            since=asked.since_at,
-            until=asked.until_at,
-        )
-        page = page_of(rows, request.GET, kept=asked.kept)
-    return render(request, "billing/purchases.html", {"page": page, "asked": asked})
+        page = page_of(_purchases(request.account, asked), request.GET, kept=asked.kept)
+    context = {"page": page, "asked": asked, "exported": exporting.HEAD}
+    return render(request, "billing/purchases.html", context)
+
+
+def _purchases(account: Account, asked: KindAndDays) -> QuerySet[Purchase]:
+    return of_kind_between(
+        Purchase.objects.filter(account=account),
+        kind=asked.cleaned_data["kind"],
+        since=asked.since_at,
+        until=asked.until_at,
+    )
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def purchases_export(request: AccountRequest) -> HttpResponse | StreamingHttpResponse:
+    """The same orders as a file."""
+    asked = KindAndDays(request.GET, kinds=_KINDS)
+    if not asked.is_valid():
+        return _no_export(request, asked, up="purchases")
+    parts = exporting.rows(_purchases(request.account, asked))
+    return _csv(request, asked, name="purchases", head=exporting.HEAD, parts=parts)
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def credits_export(request: AccountRequest) -> HttpResponse | StreamingHttpResponse:
+    """The lines of the credit ledger as a file, with the balance after each."""
+    asked = KindAndDays(request.GET, kinds=statement.NARROWINGS)
+    if not asked.is_valid():
+        return _no_export(request, asked, up="credits")
+    parts = statement.exported(
+        request.account,
+        kind=asked.cleaned_data["kind"],
+        since=asked.since_at,
+        until=asked.until_at,
+    )
+    return _csv(request, asked, name="credits", head=statement.EXPORTED, parts=parts)
+
+
+def _csv(
+    request: AccountRequest,
+    asked: KindAndDays,
+    *,
+    name: str,
+    head: Sequence[str],
+    parts: Iterator[list[tuple[object, ...]]],
+) -> HttpResponse | StreamingHttpResponse:
+    try:
+        file = spreadsheets.alone(request.account, spreadsheets.as_csv(head, parts), of=name)
+    except spreadsheets.CannotExport as error:
+        return _no_export(request, asked, up=name, why=str(error))
+    response = StreamingHttpResponse(file, content_type=spreadsheets.CSV)
+    days = [asked.cleaned_data["since"], asked.cleaned_data["until"]]
+    of_days = "".join(
+        f"-{word}-{day}" for word, day in zip(("from", "to"), days, strict=True) if day
+    )
+    response["Content-Disposition"] = f'attachment; filename="{name}{of_days}.csv"'
+    return response
+
+
+def _no_export(
+    request: AccountRequest, asked: KindAndDays, *, up: str, why: str = ""
+) -> HttpResponse:
+    context = {"asked": asked, "why": why, "up": up}
+    return render(request, "billing/no_export.html", context, status=400)
 
 
 @require_GET
@@ -293,7 +362,13 @@ def credit_list(request: AccountRequest) -> HttpResponse:
             since=asked.since_at,
             until=asked.until_at,
         )
-    return render(request, "billing/credits.html", {"page": page, "asked": asked})
+    context = {
+        "page": page,
+        "asked": asked,
+        "exported": statement.EXPORTED,
+        "owed": max(0, -statement.balance_of(request.account)),
+    }
+    return render(request, "billing/credits.html", context)
 
 
 def _looks(request: AccountRequest) -> int:

@@ -1,16 +1,17 @@
 """What became of an account's credits, line by line, for people to read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account
 from accounts.paging import ListPage, Place, of_kind_between, page_of
+from gate.terms.week import utc_text
 from quotas.models.ledger import Boost, CreditEntry
 
 # What lines are about, with what it is called.
@@ -19,9 +20,8 @@ KINDS: list[tuple[str, StrOrPromise]] = [(kind.value, kind.label) for kind in Cr
 WITHOUT_USE, ALL_LINES = "", "all"
 NARROWINGS = [(WITHOUT_USE, _("Without use")), (ALL_LINES, _("All lines")), *KINDS]
 
-# The newest days that have a line are found one by one, in an index; only their lines are read. A
-# line of its own is whatever is no use; use between two of those is one, as far as it is of a day.
-_BY_DAY = """
+# The newest days that have a line are found one by one, in an index.
+_DAYS = """
 WITH RECURSIVE day (begins_at) AS (
     (SELECT date_trunc('day', created_at, 'UTC') FROM quotas_creditentry
      WHERE account_id = %(account)s ORDER BY created_at DESC LIMIT 1)
@@ -31,23 +31,30 @@ WITH RECURSIVE day (begins_at) AS (
         WHERE account_id = %(account)s AND created_at < day.begins_at
         ORDER BY created_at DESC LIMIT 1
     ), 'UTC') FROM day WHERE day.begins_at IS NOT NULL
-), line AS (
-    SELECT id, kind, credits, note, created_at, date_trunc('day', created_at, 'UTC') AS day,
-        count(*) FILTER (WHERE kind <> 'spend')
-            OVER (ORDER BY created_at DESC, id DESC) AS others
-    FROM quotas_creditentry
-    WHERE account_id = %(account)s AND created_at >= (
-        SELECT min(begins_at) FROM (SELECT begins_at FROM day LIMIT %(at_most)s) AS newest
-    )
 )
-SELECT kind, CASE WHEN kind <> 'spend' THEN max(note) ELSE '' END, max(created_at),
-    sum(credits)::bigint,
-    (SELECT sum(credits)::bigint FROM quotas_creditentry WHERE account_id = %(account)s)
-FROM line
-GROUP BY kind, day, others
-ORDER BY max(created_at) DESC, max(id) DESC
-LIMIT %(at_most)s
+SELECT begins_at FROM day WHERE begins_at IS NOT NULL LIMIT %(at_most)s
 """
+# What all lines come to up to each of some places, one after the other: one walk in the index that
+# has the amounts, from the place before them.
+_BALANCES = """
+SELECT place.nth, (%(before)s + sum(step.credits) OVER (ORDER BY place.nth))::bigint
+FROM unnest(
+    %(after_moments)s::timestamptz[], %(after_ids)s::bigint[],
+    %(moments)s::timestamptz[], %(ids)s::bigint[]
+) WITH ORDINALITY AS place (after_at, after_id, at, id, nth),
+LATERAL (
+    SELECT coalesce(sum(credits), 0) AS credits FROM quotas_creditentry AS entry
+    WHERE account_id = %(account)s
+      AND created_at >= place.after_at AND created_at <= place.at
+      AND (created_at > place.after_at OR entry.id > place.after_id)
+      AND (created_at < place.at OR entry.id <= place.id)
+) AS step
+"""
+# Before all lines, and behind all of a moment.
+_BEFORE_ALL = Place(datetime(1970, 1, 5, tzinfo=UTC), 0)
+_LAST_OF_A_MOMENT = 2**63 - 1
+_TICK = timedelta(microseconds=1)
+_EXPORTED_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +78,69 @@ def last_lines(account: Account, *, at_most: int) -> list[Line]:
 
 
 def last_lines_by_day(account: Account, *, at_most: int) -> list[Line]:
-    """The newest lines with the balance after each; use is one line a day, and between others."""
+    """The newest lines with the balance after each; use is one line a day, and between others.
+
+    Only others are read: what was used is what balances between them differ by.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_BY_DAY, {"account": account.pk, "at_most": at_most})
-        rows = cursor.fetchall()
-    lines = [
-        Line(
-            kind_label=_label(kind),
-            note=note,
-            created_at=created_at,
-            credits=credits,
-            day=created_at.astimezone(UTC).date() if kind == CreditEntry.Kind.SPEND else None,
-        )
-        for kind, note, created_at, credits, _balance in rows
-    ]
-    return _with_balances(lines, after_newest=rows[0][-1]) if rows else []
+        cursor.execute(_DAYS, {"account": account.pk, "at_most": at_most})
+        days = [begins_at for (begins_at,) in reversed(cursor.fetchall())]
+    if not days:
+        return []
+    others = _narrowed(account, kind=WITHOUT_USE, since=days[0], until=None)
+    by_day: dict[datetime, list[CreditEntry]] = {begins_at: [] for begins_at in days}
+    # Behind so many there is nothing that is told.
+    for entry in reversed(others[:at_most]):
+        day = entry.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        by_day[day].append(entry)
+    steps: list[tuple[Place, CreditEntry | date | None]] = []
+    for begins_at, entries in by_day.items():
+        day = begins_at.astimezone(UTC).date()
+        steps.append((Place(begins_at - _TICK, _LAST_OF_A_MOMENT), None))
+        for entry in entries:
+            steps.append((Place(entry.created_at, entry.pk - 1), day))
+            steps.append((Place(entry.created_at, entry.pk), entry))
+        steps.append((Place(begins_at + timedelta(days=1) - _TICK, _LAST_OF_A_MOMENT), day))
+    balances = _balances_at(account, [place for place, _what in steps])
+    lines: list[Line] = []
+    before = 0
+    for (place, what), balance in zip(steps, balances, strict=True):
+        if isinstance(what, CreditEntry):
+            lines.append(replace(_line(what), balance=balance))
+        elif what is not None and balance != before:
+            lines.append(
+                Line(
+                    kind_label=_label(CreditEntry.Kind.SPEND),
+                    note="",
+                    created_at=place.moment,
+                    credits=balance - before,
+                    day=what,
+                    balance=balance,
+                )
+            )
+        before = balance
+    return lines[::-1][:at_most]
 
 
-def _with_balances(lines: Sequence[Line], *, after_newest: int) -> list[Line]:
-    """Lines that follow each other, the newest first, with the balance after each."""
-    told = []
-    balance = after_newest
-    for line in lines:
-        told.append(replace(line, balance=balance))
-        balance -= line.credits
-    return told
+def _balances_at(
+    account: Account, places: Sequence[Place], *, since: Place = _BEFORE_ALL, before: int = 0
+) -> list[int]:
+    """What all lines come to up to each of these places, which follow each other in time.
+
+    since: a place before all of them, up to which it was `before`.
+    """
+    following = [since, *places]
+    values = {
+        "account": account.pk,
+        "after_moments": [place.moment for place in following[:-1]],
+        "after_ids": [place.pk for place in following[:-1]],
+        "moments": [place.moment for place in places],
+        "ids": [place.pk for place in places],
+        "before": before,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_BALANCES, values)
+        return [balance for _nth, balance in sorted(cursor.fetchall())]
 
 
 def owed_before(account: Account, source_ref: str) -> int:
@@ -104,15 +149,7 @@ def owed_before(account: Account, source_ref: str) -> int:
     added = entries.filter(source_ref=source_ref).first()
     if added is None:
         return 0
-    return max(0, added.credits - _balance_after(added))
-
-
-def _balance_after(entry: CreditEntry) -> int:
-    """What all lines up to this one come to."""
-    older = Place(entry.created_at, entry.pk).older("created_at")
-    before = CreditEntry.objects.filter(older, account=entry.account_id)
-    balance: int = before.aggregate(balance=Sum("credits", default=0))["balance"]
-    return balance + entry.credits
+    return max(0, added.credits - _balances_at(account, [_place_of(added)])[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +259,54 @@ def page_of_lines(
 ) -> ListPage[Line]:
     """A page of an account's ledger, as an address asks for it; see `accounts.paging`.
 
-    kind: one of `NARROWINGS`. since, until: when they were written; `until` is excluded. Where no
-    line is left out between others, each says the balance after it.
+    kind: one of `NARROWINGS`. since, until: when they were written; `until` is excluded.
     """
+    entries = _narrowed(account, kind=kind, since=since, until=until)
+    page = page_of(entries, asked, kept=kept)
+    if not page.rows:
+        return page.of(_line)
+    balances = _balances_at(account, [_place_of(entry) for entry in reversed(page.rows)])
+    after = dict(zip((entry.pk for entry in reversed(page.rows)), balances, strict=True))
+    return page.of(lambda entry: replace(_line(entry), balance=after[entry.pk]))
+
+
+def _place_of(entry: CreditEntry) -> Place:
+    return Place(entry.created_at, entry.pk)
+
+
+def _narrowed(
+    account: Account, *, kind: str, since: datetime | None, until: datetime | None
+) -> QuerySet[CreditEntry]:
     entries = CreditEntry.objects.filter(account=account)
     if kind == WITHOUT_USE:
         entries = entries.exclude(kind=CreditEntry.Kind.SPEND)
-    is_whole = kind == ALL_LINES
-    one_kind = "" if is_whole else kind
-    entries = of_kind_between(entries, kind=one_kind, since=since, until=until)
-    page = page_of(entries, asked, kept=kept)
-    shown = page.of(_line)
-    if not is_whole or not page.rows:
-        return shown
-    newest = _balance_after(page.rows[0])
-    return replace(shown, rows=_with_balances(shown.rows, after_newest=newest))
+    one_kind = "" if kind == ALL_LINES else kind
+    return of_kind_between(entries, kind=one_kind, since=since, until=until)
+
+
+# What an export of the ledger has: the words of the API, in any language.
+EXPORTED = ("created_at", "kind", "credits", "balance_after", "note")
+
+
+def exported(
+    account: Account, *, kind: str, since: datetime | None, until: datetime | None
+) -> Iterator[list[tuple[object, ...]]]:
+    """Every line as `page_of_lines` has them, the oldest first, some at a time, each read anew."""
+    entries = _narrowed(account, kind=kind, since=since, until=until)
+    last, balance = _BEFORE_ALL, 0
+    while True:
+        following = entries.filter(last.newer("created_at"))
+        some = list(following.order_by("created_at", "pk")[:_EXPORTED_AT_ONCE])
+        if some:
+            places = [_place_of(entry) for entry in some]
+            balances = _balances_at(account, places, since=last, before=balance)
+            yield [
+                (utc_text(entry.created_at), entry.kind, entry.credits, after, entry.note)
+                for entry, after in zip(some, balances, strict=True)
+            ]
+            last, balance = places[-1], balances[-1]
+        if len(some) < _EXPORTED_AT_ONCE:
+            return
 
 
 def _line(entry: CreditEntry) -> Line:

@@ -17,6 +17,7 @@ from django.utils.translation import get_language
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts import spreadsheets
 from accounts.current import AccountRequest, account_page
 from accounts.roles import Act
 from quotas.standing import fingerprint_of
@@ -82,8 +83,8 @@ def usage_export(request: AccountRequest, kind: str) -> HttpResponse | Streaming
         return _no_export(request, question.errors)
     try:
         parts = export.rows(request.account, question.span, only=question.only, at=at)
-        file = export.alone(request.account, _WRITERS[kind](parts))
-    except export.CannotExport as error:
+        file = spreadsheets.alone(request.account, _WRITERS[kind](parts), of="usage")
+    except spreadsheets.CannotExport as error:
         return _no_export(request, {"export": str(error)})
     response = StreamingHttpResponse(file, content_type=_CONTENT_TYPES[kind])
     first, last = question.span.first_date, question.span.last_date
@@ -93,7 +94,7 @@ def usage_export(request: AccountRequest, kind: str) -> HttpResponse | Streaming
 
 
 _WRITERS = {"csv": export.as_csv, "json": export.as_json}
-_CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "json": "application/json"}
+_CONTENT_TYPES = {"csv": spreadsheets.CSV, "json": "application/json"}
 
 
 def _no_export(request: AccountRequest, errors: dict[str, str]) -> HttpResponse:

@@ -108,7 +108,17 @@ class CreditEntry(models.Model):
         verbose_name_plural = _("credit ledger")
         ordering = ("-created_at", "-pk")
         indexes: ClassVar = [
-            models.Index(fields=["account", "-created_at"]),
+            # In the order of lists, with what balances are added up of: the table is not read.
+            models.Index(
+                fields=["account", "-created_at", "-id"],
+                include=["credits"],
+                name="credit_entry_balance",
+            ),
+            models.Index(
+                fields=["account", "-created_at", "-id"],
+                condition=~Q(kind="spend"),
+                name="credit_entry_of_account",
+            ),
             models.Index(fields=["-created_at", "-id"], name="credit_entry_newest"),
             # Nearly all lines are of chats; the others would be looked for among them.
             models.Index(

@@ -6,19 +6,18 @@ their turn comes; the last two, and what still waits in the stream, are read at 
 moment, so that the rows add up to what the gate has counted.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, astuple, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.core.cache import cache
 from django.db import connection as database
 from django.utils.translation import gettext
 
+from accounts import spreadsheets
 from accounts.models import Account
+from accounts.spreadsheets import CannotExport
 from gate.terms.week import utc_text
 from keys.models import ApiKey
 from quotas.usage import live, report, report_statement, stream
@@ -27,14 +26,6 @@ from quotas.usage.spans import Span
 
 _ROWS_AT_ONCE = 5_000
 _LAST = timedelta(hours=2)
-# What spreadsheets take for a formula at the beginning of a cell.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-# An export that gives no sign of life for so long has ended.
-_SILENT_SECONDS = 60
-
-
-class CannotExport(Exception):
-    """Why not, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,22 +202,9 @@ _LAST_HOURS = "".join(
 
 
 def as_csv(parts: Iterable[list[Row]]) -> Iterator[str]:
-    """The rows as CSV, with a head; names that a spreadsheet would run are defused by “'”."""
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow([field.name for field in fields(Row)])
-    for some in parts:
-        writer.writerows(map(_defused, some))
-        yield written.getvalue()
-        written.seek(0)
-        written.truncate()
-
-
-def _defused(row: Row) -> tuple[object, ...]:
-    return tuple(
-        "'" + value if isinstance(value, str) and value.startswith(_FORMULA) else value
-        for value in astuple(row)
-    )
+    """The rows as CSV, with a head."""
+    head = [field.name for field in fields(Row)]
+    return spreadsheets.as_csv(head, (map(astuple, some) for some in parts))
 
 
 def as_json(parts: Iterable[list[Row]]) -> Iterator[str]:
@@ -238,25 +216,3 @@ def as_json(parts: Iterable[list[Row]]) -> Iterator[str]:
             yield before + ",\n".join(json.dumps(asdict(row)) for row in some)
             before = ",\n"
     yield "\n]}\n"
-
-
-def alone(account: Account, parts: Iterator[str]) -> Iterator[str]:
-    """The same, and nobody else's: an account has one export at a time.
-
-    CannotExport at once where there is another. One whose reader goes away has ended.
-    """
-    name = f"export:{account.handle}"
-    if not cache.add(name, 1, timeout=_SILENT_SECONDS):
-        raise CannotExport(
-            gettext("Another export of this account is under way. Try again when it ended.")
-        )
-    return _alone(name, parts)
-
-
-def _alone(name: str, parts: Iterator[str]) -> Iterator[str]:
-    try:
-        for part in parts:
-            cache.touch(name, _SILENT_SECONDS)
-            yield part
-    finally:
-        cache.delete(name)

@@ -77,6 +77,8 @@ DECIDED = {
     "billing": OWN_PAGE,
     "purchases": OWN_PAGE,
     "credits": OWN_PAGE,
+    "purchases_export": OWN_PAGE,
+    "credits_export": OWN_PAGE,
     "key_create": Access(get=everybody("405"), post=users("422")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
     "purchase": Access(get=only_owner("200"), post=everybody("405")),

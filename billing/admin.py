@@ -36,10 +36,29 @@ class ProductForm(forms.ModelForm[Product]):
         ),
     )
 
+    least_cents = DollarField(
+        required=False,
+        label=gettext_lazy("Least amount"),
+        help_text=gettext_lazy(
+            "Of credits whose amount the customer chooses; empty for a fixed price. Price and "
+            "credits then say how many credits an amount gives."
+        ),
+    )
+    most_cents = DollarField(required=False, label=gettext_lazy("Most amount"))
+
+    def clean_least_cents(self) -> int:
+        """Nothing typed is a fixed price."""
+        return self.cleaned_data["least_cents"] or 0
+
+    def clean_most_cents(self) -> int:
+        """The same."""
+        return self.cleaned_data["most_cents"] or 0
+
     class Meta:
         model = Product
         fields = (
             *("slug", "name", "summary", "kind", "price_cents", "chats", "valid_days", "credits"),
+            *("least_cents", "most_cents"),
             *("position", "is_active"),
         )
 

@@ -7,7 +7,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import NoReturn
 from urllib.parse import SplitResult, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -77,18 +77,28 @@ def begin(
     product: Product,
     terms: str,
     submission: UUID,
+    amount_cents: int | None = None,
     at: datetime,
 ) -> Purchase:
     """Write the order down, once per submitted form, with the product's terms of now.
 
-    terms: what the customer was shown of the product. Raises CannotCheckout, TermsChanged among it.
+    terms: what the customer was shown of the product. amount_cents: what they chose to pay, where
+    that is theirs to choose. Raises CannotCheckout, TermsChanged among it.
     """
+    if product.is_open_amount:
+        # Whoever goes back and sends another amount by the same form wants another order.
+        submission = uuid5(submission, str(amount_cents))
     require_sellable(account, product, at=at)
     if terms != product.terms:
         before = Purchase.objects.filter(account=account, submission=submission).first()
         if before is None:
             raise TermsChanged
         return before
+    cents, credits = product.price_cents, product.credits
+    if product.is_open_amount:
+        if amount_cents is None or not product.least_cents <= amount_cents <= product.most_cents:
+            raise TermsChanged
+        cents, credits = amount_cents, product.credits_for(amount_cents)
     try:
         with transaction.atomic():
             purchase, _is_new = Purchase.objects.get_or_create(
@@ -99,10 +109,10 @@ def begin(
                     "product": product,
                     "product_name": product.name,
                     "kind": product.kind,
-                    "amount_cents": product.price_cents,
+                    "amount_cents": cents,
                     "chats": product.chats,
                     "valid_days": product.valid_days,
-                    "credits": product.credits,
+                    "credits": credits,
                 },
             )
     except IntegrityError as error:

@@ -24,6 +24,18 @@ LEAST_PRICE_CENTS = 50
 MOST_PRICE_CENTS = 100_000_00
 
 
+class ProductManager(models.Manager["Product"]):
+    """Finds what is on sale."""
+
+    def with_a_price(self) -> models.QuerySet[Product]:
+        """What is on sale at a price of its own."""
+        return self.filter(is_active=True, most_cents=0)
+
+    def of_any_amount(self) -> Product | None:
+        """Credits for an amount that the customer chooses: at most one is offered."""
+        return self.filter(is_active=True, most_cents__gt=0).first()
+
+
 class Product(models.Model):
     """Something to buy once: a boost or credits."""
 
@@ -62,6 +74,8 @@ class Product(models.Model):
     )
     position = models.PositiveSmallIntegerField(default=0)
     is_active = models.BooleanField(_("on sale"), default=True)
+
+    objects: ClassVar[ProductManager] = ProductManager()
 
     class Meta:
         ordering = ("position", "price_cents")

@@ -9,7 +9,7 @@ _CREDITS = ((5, _("500 credits")), (20, _("2,000 credits")), (50, _("5,000 credi
 
 
 def seed_products() -> None:
-    """Create the Weekly Boost and the credit top-ups, if there are no products at all."""
+    """Create the Weekly Boost and credits, in packs and by the amount, if there is no product."""
     if Product.objects.exists():
         return
     Product.objects.create(
@@ -31,3 +31,14 @@ def seed_products() -> None:
             summary=_("Pays for chats once allowance and boosts are used."),
             position=position,
         )
+    Product.objects.create(
+        slug="credits",
+        name=_("Credits"),
+        kind=Product.Kind.CREDITS,
+        price_cents=20_00,
+        credits=20_00,
+        least_cents=5_00,
+        most_cents=500_00,
+        summary=_("Pays for chats once allowance and boosts are used."),
+        position=len(_CREDITS) + 1,
+    )

@@ -99,3 +99,9 @@ def offers_of(
 
     drawn = coming_of(products, credits_per_chat=credits_per_chat, owed=owed)
     return [offer(product, coming) for product, coming in drawn]
+
+
+def advised(offers: Sequence[Offer]) -> Offer | None:
+    """For who cannot send another chat: the cheapest that lets the next one through."""
+    helping = [offer for offer in offers if not offer.refused and offer.coming.chats > 0]
+    return min(helping, key=lambda offer: offer.product.price_cents, default=None)

@@ -5,6 +5,7 @@ from billing.subscriptions import views as plans
 
 urlpatterns = [
     path("account/billing", views.billing, name="billing"),
+    path("account/billing/amount", views.amount, name="amount"),
     path("account/billing/checkout", views.begin_checkout, name="checkout"),
     path("account/billing/cancelled", views.cancelled, name="billing_cancelled"),
     path("account/billing/credits", views.credit_list, name="credits"),

@@ -10,7 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.db.models import QuerySet
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, QueryDict, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -26,7 +26,7 @@ from accounts.models import Account
 from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import checkout, exporting, fulfilment, selling
+from billing import amounts, checkout, exporting, fulfilment, selling
 from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
@@ -55,7 +55,7 @@ class CheckoutForm(forms.Form):
 
     product = forms.ModelChoiceField(Product.objects.filter(is_active=True), to_field_name="slug")
     terms = forms.RegexField(
-        r"\A[0-9]{1,9}(-[0-9]{1,9}){3}\Z",
+        r"\A[0-9]{1,9}(-[0-9]{1,9}){3}(?:(-[0-9]{1,9}){2})?\Z",
         error_messages={"invalid": gettext_lazy("The form was incomplete. Choose again.")},
     )
     submission = forms.UUIDField()
@@ -66,18 +66,35 @@ class CheckoutForm(forms.Form):
 @never_cache
 def billing(request: AccountRequest) -> HttpResponse:
     """What the account has, what it can buy and what it bought."""
+    return _billing_page(request)
+
+
+def _billing_page(
+    request: AccountRequest, *, typed: QueryDict | None = None, status: int = 200
+) -> HttpResponse:
+    """typed: an amount that cannot be taken as it is."""
     account = request.account
     now = timezone.now()
     in_turn = entitlements.spans_of([account], since=now)[account.pk]
     plan = in_turn[0].plan
-    products = list(Product.objects.filter(is_active=True))
+    products = list(Product.objects.with_a_price())
     packs = list(entitlements.packs_of(plan, account=account))
     standing = standing_of(account, plan=plan)
     not_sold = _not_sold(account, standing)
     credits_per_chat = _credits_per_chat(standing)
+    outlook = outlook_of(standing)
+    owed = standing.credits_owed if standing else 0
+    offers = selling.offers_of(
+        products,
+        selling.caps_of(account, in_turn, packs_now=packs),
+        credits_per_chat=credits_per_chat,
+        owed=owed,
+        at=now,
+    )
+    advised = selling.advised(offers) if outlook is Outlook.USED_UP else None
     context = {
         "standing": standing,
-        "outlook": outlook_of(standing),
+        "outlook": outlook,
         "not_sold": not_sold,
         "can_buy": not not_sold,
         "plan": plan,
@@ -85,19 +102,41 @@ def billing(request: AccountRequest) -> HttpResponse:
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
         **_subscription(account, at=now),
         "packs": packs,
-        "offers": selling.offers_of(
-            products,
-            selling.caps_of(account, in_turn, packs_now=packs),
-            credits_per_chat=credits_per_chat,
-            owed=standing.credits_owed if standing else 0,
-            at=now,
-        ),
+        # What helps at once stands first.
+        "offers": sorted(offers, key=lambda offer: offer is not advised),
+        "advised": advised,
+        "open_offer": _open_offer(typed, credits_per_chat=credits_per_chat, owed=owed),
         "credits_per_chat": credits_per_chat,
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
         "credit_entries": statement.last_lines_by_day(account, at_most=_LINES),
         "stripe_is_sandbox": settings.STRIPE_IS_SANDBOX,
     }
-    return render(request, "billing/billing.html", context)
+    return render(request, "billing/billing.html", context, status=status)
+
+
+def _open_offer(
+    typed: QueryDict | None, *, credits_per_chat: int, owed: int
+) -> amounts.OpenOffer | None:
+    product = Product.objects.of_any_amount()
+    if product is None:
+        return None
+    return amounts.open_offer(product, typed, credits_per_chat=credits_per_chat, owed=owed)
+
+
+@require_GET
+@account_page(Act.SEE_MONEY)
+@never_cache
+def amount(request: AccountRequest) -> HttpResponse:
+    """What an amount gives, while it is typed."""
+    standing = standing_of(request.account)
+    offer = _open_offer(
+        request.GET,
+        credits_per_chat=_credits_per_chat(standing),
+        owed=standing.credits_owed if standing else 0,
+    )
+    if offer is None:
+        raise Http404
+    return render(request, "billing/_amount_gives.html", {"open_offer": offer})
 
 
 def _subscription(account: Account, *, at: datetime) -> dict[str, Any]:
@@ -140,27 +179,49 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
         else:
             messages.error(request, _("The form was incomplete. Choose again."))
         return redirect("billing")
+    product = form.cleaned_data["product"]
+    amount_cents: int | None = None
+    if product.is_open_amount:
+        typed = amounts.AmountForm(product, request.POST)
+        if not typed.is_valid():
+            return _billing_page(request, typed=request.POST, status=422)
+        amount_cents = typed.cleaned_data["amount"]
     try:
         purchase = checkout.begin(
             account=request.account,
             user=request.user,
-            product=form.cleaned_data["product"],
+            product=product,
             terms=form.cleaned_data["terms"],
             submission=form.cleaned_data["submission"],
+            amount_cents=amount_cents,
             at=timezone.now(),
         )
     except checkout.TermsChanged:
-        return _confirm(request, form)
+        return _confirm(request, form, amount_cents=amount_cents)
     except checkout.CannotCheckout as error:
         messages.error(request, str(error))
         return redirect("billing")
     return _to_payment_page(request, purchase)
 
 
-def _confirm(request: AccountRequest, form: CheckoutForm) -> HttpResponse:
+def _confirm(
+    request: AccountRequest, form: CheckoutForm, *, amount_cents: int | None
+) -> HttpResponse:
     """Ask whether a product is wanted as it is now; nothing was begun."""
     product = form.cleaned_data["product"]
-    price_cents, chats, valid_days, credits = map(int, form.cleaned_data["terms"].split("-"))
+    price_cents, chats, valid_days, credits, *_bounds = map(
+        int, form.cleaned_data["terms"].split("-")
+    )
+    now = {
+        "price_cents": product.price_cents,
+        "chats": product.chats,
+        "valid_days": product.valid_days,
+        "credits": product.credits,
+    }
+    if amount_cents is not None:
+        credits = credits * amount_cents // max(1, price_cents)
+        price_cents = amount_cents
+        now |= {"price_cents": amount_cents, "credits": product.credits_for(amount_cents)}
     shown = {
         "price_cents": price_cents,
         "chats": chats,
@@ -170,6 +231,9 @@ def _confirm(request: AccountRequest, form: CheckoutForm) -> HttpResponse:
     context = {
         "product": product,
         "before": shown,
+        "now": now,
+        "amount_cents": amount_cents,
+        "amount_typed": amounts.typed(amount_cents),
         "submission": form.cleaned_data["submission"],
     }
     return render(request, "billing/confirm.html", context)

@@ -26,7 +26,7 @@ from quotas.offer import offered
 @public_page
 def home(request: HttpRequest) -> HttpResponse:
     """What this is, what it costs, and what to do now: in pictures of the product."""
-    products = Product.objects.filter(is_active=True)
+    products = Product.objects.with_a_price()
     boost = products.filter(kind=Product.Kind.BOOST).first()
     plans = catalogue.public_plans()
     credits_per_chat = catalogue.policy().credits_per_chat
@@ -65,7 +65,7 @@ def estimate(request: HttpRequest) -> HttpResponse:
 def _prices(asked_chats: str | None) -> dict[str, Any]:
     """What is sold, and an estimate."""
     plans = catalogue.public_plans()
-    products = list(Product.objects.filter(is_active=True))
+    products = list(Product.objects.with_a_price())
     credits_per_chat = catalogue.policy().credits_per_chat
     return {
         "plans": plans,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import F, QuerySet, Sum
@@ -95,12 +96,12 @@ def last_lines_by_day(account: Account, *, at_most: int) -> list[Line]:
         by_day[day].append(entry)
     steps: list[tuple[Place, CreditEntry | date | None]] = []
     for begins_at, entries in by_day.items():
-        day = begins_at.astimezone(UTC).date()
+        of_day = begins_at.astimezone(UTC).date()
         steps.append((Place(begins_at - _TICK, _LAST_OF_A_MOMENT), None))
         for entry in entries:
-            steps.append((Place(entry.created_at, entry.pk - 1), day))
+            steps.append((Place(entry.created_at, entry.pk - 1), of_day))
             steps.append((Place(entry.created_at, entry.pk), entry))
-        steps.append((Place(begins_at + timedelta(days=1) - _TICK, _LAST_OF_A_MOMENT), day))
+        steps.append((Place(begins_at + timedelta(days=1) - _TICK, _LAST_OF_A_MOMENT), of_day))
     balances = _balances_at(account, [place for place, _what in steps])
     lines: list[Line] = []
     before = 0
@@ -130,7 +131,7 @@ def _balances_at(
     since: a place before all of them, up to which it was `before`.
     """
     following = [since, *places]
-    values = {
+    values: dict[str, Any] = {
         "account": account.pk,
         "after_moments": [place.moment for place in following[:-1]],
         "after_ids": [place.pk for place in following[:-1]],

@@ -30,6 +30,7 @@ def test_the_first_products_are_those_of_the_design(products: None) -> None:
         ("500 credits", 500, 0, 0, 500),
         ("2,000 credits", 2000, 0, 0, 2000),
         ("5,000 credits", 5000, 0, 0, 5000),
+        ("Credits", 2000, 0, 0, 2000),
     ]
 
 
@@ -37,7 +38,7 @@ def test_a_second_start_brings_back_nothing_that_an_admin_removed(products: None
     Product.objects.filter(slug="credits-50").delete()
     Product.objects.filter(slug="weekly-boost").update(price_cents=700)
     seed_products()
-    assert Product.objects.count() == 3
+    assert Product.objects.count() == 4
     assert Product.objects.get(slug="weekly-boost").price_cents == 700
 
 

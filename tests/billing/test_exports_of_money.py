@@ -130,7 +130,8 @@ def many_lines(account: Account, outsider: User, count: int) -> None:
             """What an index is read for without its table; an older snapshot may be in the way."""
             cursor.execute("VACUUM (ANALYZE) quotas_creditentry")
             cursor.execute(
-                "SELECT relallvisible >= relpages FROM pg_class WHERE relname = 'quotas_creditentry'"
+                "SELECT relallvisible >= relpages FROM pg_class WHERE relname = %s",
+                ["quotas_creditentry"],
             )
             return bool(cursor.fetchall()[0][0])
 

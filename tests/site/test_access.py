@@ -78,6 +78,7 @@ DECIDED = {
     "purchases": OWN_PAGE,
     "credits": OWN_PAGE,
     "purchases_export": OWN_PAGE,
+    "amount": OWN_PAGE,
     "credits_export": OWN_PAGE,
     "key_create": Access(get=everybody("405"), post=users("422")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),

@@ -51,6 +51,7 @@ DOES = {
     "purchase_discard": Act.SPEND_MONEY,
     "purchases": Act.SEE_MONEY,
     "credits": Act.SEE_MONEY,
+    "amount": Act.SEE_MONEY,
     "purchases_export": Act.SEE_MONEY,
     "credits_export": Act.SEE_MONEY,
     "checkout": Act.SPEND_MONEY,

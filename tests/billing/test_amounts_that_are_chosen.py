@@ -143,9 +143,7 @@ def test_a_suspended_account_buys_no_amount(buyer: Buyer, account: Account) -> N
 @pytest.mark.parametrize(
     ("least", "most"), [(100, 0), (0, 5000), (10, 5000), (3000, 5000), (500, 1000)]
 )
-def test_bounds_that_make_no_sense_are_refused(
-    products: None, least: int, most: int
-) -> None:
+def test_bounds_that_make_no_sense_are_refused(products: None, least: int, most: int) -> None:
     product = Product.objects.get(slug="credits")
     product.least_cents, product.most_cents = least, most
     with pytest.raises(ValidationError):

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies: ClassVar = [("quotas", "0015_money_went_back")]
+    dependencies: ClassVar = [("quotas", "0016_yearly_prices")]
 
     operations: ClassVar = [
         AddIndexConcurrently(

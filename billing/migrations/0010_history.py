@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
     The release before goes on writing orders and products without any of it.
     """
 
-    dependencies: ClassVar = [("billing", "0008_discarded")]
+    dependencies: ClassVar = [("billing", "0009_subscriptions")]
 
     operations: ClassVar = [
         migrations.AddField(

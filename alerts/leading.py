@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from accounts.site_address import site_address
-from alerts.models import MONEY_KINDS, Alert, Kind
+from alerts.models import MONEY_KINDS, PLAN_KINDS, Alert, Kind
 
 _TO_BUY = {Kind.LOW_CREDITS}
 
@@ -21,6 +21,11 @@ class Way:
 
 def ways_from(alert: Alert) -> list[Way]:
     """The ways from a mail, the one that matters first."""
+    if alert.kind in PLAN_KINDS:
+        ways = [Way(_("See your plan"), site_address(reverse("billing")))]
+        if pay_url := alert.data.get("pay_url"):
+            ways.insert(0, Way(_("Pay the invoice"), pay_url))
+        return ways
     if alert.kind in MONEY_KINDS:
         of_purchase = reverse("purchase", args=[alert.data["purchase"]])
         ways = [Way(_("See the purchase"), site_address(of_purchase))]

@@ -31,6 +31,8 @@ class Kind(models.TextChoices):
     KEY_HABIT = "key.habit", _("A key is used far more than usual")
     RECEIPT = "purchase.paid", _("A purchase is paid: its receipt")
     MONEY_BACK = "purchase.returned", _("Money of a purchase goes back")
+    PLAN = "plan.changed", _("A plan that is paid for begins, changes or ends")
+    PLAN_UNPAID = "plan.unpaid", _("A plan could not be renewed")
     SUMMARY = "week.summary", _("Weekly summary")
     ENDPOINT_OFF = "webhook.off", _("A webhook was switched off")
     TEST = "webhook.test", _("Test")
@@ -40,7 +42,8 @@ class Kind(models.TextChoices):
 OF_THE_WEEK = {Kind.WEEK_50: 50, Kind.WEEK_80: 80, Kind.WEEK_100: 100}
 CHOSEN_KINDS = (*OF_THE_WEEK, Kind.OVERFLOW, Kind.LOW_CREDITS, Kind.BOOST_ENDING, Kind.KEY_HABIT)
 # What a person chooses from besides. Of money only people are told, and only who may see it.
-MONEY_KINDS = (Kind.RECEIPT, Kind.MONEY_BACK)
+PLAN_KINDS = (Kind.PLAN, Kind.PLAN_UNPAID)
+MONEY_KINDS = (Kind.RECEIPT, Kind.MONEY_BACK, *PLAN_KINDS)
 MAIL_KINDS = (*CHOSEN_KINDS, *MONEY_KINDS, Kind.SUMMARY)
 DEFAULT_LOW_CREDITS = 100
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from accounts.models import Account
 from alerts.ending import left_of
-from alerts.models import Alert, Kind
+from alerts.models import PLAN_KINDS, Alert, Kind
 from quotas.standing import standing_of
 
 
@@ -40,6 +40,16 @@ def _is_paid(alert: Alert, _at: datetime) -> bool:
     return returned is None or returned.data["returned_cents"] < returned.data["paid_cents"]
 
 
+def _nothing_was_said_since(alert: Alert, _at: datetime) -> bool:
+    """Of a plan that changes and changes again, the last word is told."""
+    subscription = alert.data["subscription"]
+    said = Alert.objects.filter(
+        account=alert.account, kind__in=PLAN_KINDS, occasion__startswith=f"{subscription}:"
+    )
+    newest = said.order_by("-occurred_at", "-pk").first()
+    return newest is None or newest.pk == alert.pk
+
+
 def last_return_of(account: Account, purchase_id: str) -> Alert | None:
     """What was said last of money of a purchase that went back."""
     said = Alert.objects.filter(
@@ -53,4 +63,6 @@ _ASKED: dict[Kind, Callable[[Alert, datetime], bool]] = {
     Kind.BOOST_ENDING: _boost_will_end,
     Kind.MONEY_BACK: _nothing_went_back_since,
     Kind.RECEIPT: _is_paid,
+    Kind.PLAN: _nothing_was_said_since,
+    Kind.PLAN_UNPAID: _nothing_was_said_since,
 }

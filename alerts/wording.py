@@ -210,6 +210,61 @@ def _receipt_of(data: dict[str, Any]) -> str:
     }
 
 
+def _plan_said(data: dict[str, Any]) -> str:
+    said = {
+        "begun": _("You are on %(plan)s"),
+        "better": _("You are on %(paid)s now"),
+        "lesser": _("From the next period on it is %(plan)s"),
+        "stays": _("%(plan)s stays as it is"),
+        "ending": _("%(paid)s is cancelled and ends with its period"),
+        "goes on": _("%(plan)s goes on"),
+        "paid": _("%(plan)s is paid"),
+        "over": _("%(plan)s is over"),
+        "unpaid": _("%(plan)s could not be renewed"),
+    }[data["what"]]
+    return said % {"plan": data["plan"], "paid": data["paid_plan"] or data["plan"]}
+
+
+def _plan_sentences(data: dict[str, Any]) -> list[str]:
+    words = {
+        "plan": data["plan"],
+        "paid": data["paid_plan"] or data["plan"],
+        "price": _plan_price(data),
+        "renews": _moment(data["renews_at"]),
+        "ends": _moment(data["plan_ends_at"]) if data["plan_ends_at"] else "",
+    }
+    renews = _("It renews on %(renews)s for %(price)s, until you cancel.")
+    said = {
+        "begun": [_("It counts for the very next chat."), renews],
+        "better": [_("The rest of this period is paid. It counts for the very next chat."), renews],
+        "lesser": [
+            _("%(paid)s stays until %(renews)s, which is paid. Then it is %(plan)s, %(price)s."),
+        ],
+        "stays": [renews],
+        "ending": [
+            _("It stays until %(renews)s and is not charged again."),
+            _("Until then you can change your mind on the billing page."),
+        ],
+        "goes on": [renews],
+        "paid": [_("Thank you. Nothing has changed for your programs."), renews],
+        "over": [
+            _("The account has what is free now. Boosts and credits are kept."),
+            _("You can choose a plan again at any time."),
+        ],
+        "unpaid": [
+            _("%(price)s could not be charged."),
+            *([_("%(paid)s goes on until %(ends)s.")] if words["ends"] else []),
+            _("Pay the invoice or choose another card by then, and nothing changes."),
+        ],
+    }[data["what"]]
+    return [sentence % words for sentence in said]
+
+
+def _plan_price(data: dict[str, Any]) -> str:
+    words = _("%(price)s a year") if data["interval"] == "year" else _("%(price)s a month")
+    return words % {"price": _money(data, "amount_cents")}
+
+
 def _endpoint_off(data: dict[str, Any]) -> list[str]:
     return [
         _("%(url)s has not taken what we sent since %(moment)s.")
@@ -253,6 +308,8 @@ _HEADINGS: dict[Kind, Callable[[dict[str, Any]], str]] = {
     Kind.KEY_HABIT: _habit_broken,
     Kind.RECEIPT: _receipt_of,
     Kind.MONEY_BACK: _money_went,
+    Kind.PLAN: _plan_said,
+    Kind.PLAN_UNPAID: _plan_said,
     Kind.SUMMARY: _of_the_week,
     Kind.ENDPOINT_OFF: lambda _data: _("A webhook was switched off"),
     Kind.TEST: lambda _data: _("Test of a webhook"),
@@ -267,5 +324,7 @@ _SENTENCES: dict[Kind, Callable[[dict[str, Any]], list[str]]] = {
     Kind.KEY_HABIT: _key_habit,
     Kind.RECEIPT: _receipt,
     Kind.MONEY_BACK: _money_back,
+    Kind.PLAN: _plan_sentences,
+    Kind.PLAN_UNPAID: _plan_sentences,
     Kind.ENDPOINT_OFF: _endpoint_off,
 }

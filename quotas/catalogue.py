@@ -46,9 +46,14 @@ def public_plans() -> list[Plan]:
     return list(Plan.objects.filter(is_public=True).prefetch_related("packs"))
 
 
+def rank_of(plan: Plan) -> tuple[int, int]:
+    """Of several plans that an account has, the one with the highest rank counts."""
+    return plan.position, plan.pk
+
+
 def is_better(plan: Plan, other: Plan) -> bool:
     """Which of two plans counts where an account has both; False of a plan and itself."""
-    return (plan.position, plan.pk) > (other.position, other.pk)
+    return rank_of(plan) > rank_of(other)
 
 
 def changed() -> None:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 OF_ACCOUNTS = [
     "week.50", "week.80", "week.100", "week.overflow", "credits.low", "boost.ending", "key.habit",
 ]  # fmt: skip
-OF_MONEY = ["purchase.paid", "purchase.returned"]
+OF_MONEY = ["purchase.paid", "purchase.returned", "plan.changed", "plan.unpaid"]
 OF_PEOPLE = [*OF_ACCOUNTS, *OF_MONEY, "week.summary"]
 BEFORE = [kind for kind in OF_ACCOUNTS if kind != "boost.ending"]
 
@@ -59,6 +59,8 @@ class Migration(migrations.Migration):
                     ("key.habit", "A key is used far more than usual"),
                     ("purchase.paid", "A purchase is paid: its receipt"),
                     ("purchase.returned", "Money of a purchase goes back"),
+                    ("plan.changed", "A plan that is paid for begins, changes or ends"),
+                    ("plan.unpaid", "A plan could not be renewed"),
                     ("week.summary", "Weekly summary"),
                     ("webhook.off", "A webhook was switched off"),
                     ("webhook.test", "Test"),

@@ -65,7 +65,7 @@ class Change:
 def paid_plan(row: Subscription, *, at: datetime) -> Plan | None:
     """The plan that the running period was paid for."""
     held = [one.plan for one in grants.plans_held(row.account, row.holder, at=at)]
-    return max(held, key=lambda plan: (plan.position, plan.pk), default=row.plan)
+    return max(held, key=catalogue.rank_of, default=row.plan)
 
 
 def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:

@@ -16,7 +16,9 @@ from billing.models import StripeEvent
 from billing.stripe_client import asking, subscriptions
 from billing.stripe_client.sessions import CheckoutSession
 from billing.stripe_client.subscriptions import StripeSubscription
+from billing.subscriptions import telling
 from billing.subscriptions.models import Customer, Subscription
+from billing.subscriptions.telling import Before
 from quotas import catalogue, grants
 from quotas.grants import PlanSource, PlanUntil
 from quotas.models.plans import Plan
@@ -83,9 +85,14 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
             # The Stripe account may sell other things than ours.
             logger.warning("stripe subscription %s is of no customer", known.subscription_id)
             return "the subscription is of no customer of ours"
-        before = Subscription.objects.filter(stripe_subscription_id=known.subscription_id).first()
+        before = (
+            Subscription.objects.filter(stripe_subscription_id=known.subscription_id)
+            .select_related("account", "plan")
+            .first()
+        )
         if before is not None and before.asked_at > known.asked_at:
             return ""
+        known_before = _as_known(before, at=at)
         plan = Plan.objects.filter(slug=known.plan).first() if known.plan else None
         problem = _problem_of(known, plan, customer=customer)
         row, _is_new = Subscription.objects.update_or_create(
@@ -120,7 +127,31 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
             at=at,
             note=known.status,
         )
+        held = grants.plans_held(row.account, row.holder, at=at)
+        telling.of_change(
+            known_before,
+            row,
+            paid=_best_of(held),
+            plan_ends_at=max((one.ends_at for one in held), default=None),
+            at=at,
+        )
     return ""
+
+
+def _as_known(row: Subscription | None, *, at: datetime) -> Before | None:
+    if row is None:
+        return None
+    return Before(
+        status=row.status,
+        has_ended=row.ended_at is not None,
+        is_ending=row.is_ending,
+        plan=row.plan,
+        paid=_best_of(grants.plans_held(row.account, row.holder, at=at)),
+    )
+
+
+def _best_of(held: list[PlanUntil]) -> Plan | None:
+    return max((one.plan for one in held), key=catalogue.rank_of, default=None)
 
 
 def _problem_of(known: StripeSubscription, plan: Plan | None, *, customer: Customer) -> str:

@@ -26,6 +26,11 @@ def ways_from(alert: Alert) -> list[Way]:
         if pay_url := alert.data.get("pay_url"):
             ways.insert(0, Way(_("Pay the invoice"), pay_url))
         return ways
+    if alert.kind == Kind.TOP_UP_STOPPED:
+        return [
+            Way(_("Add credits yourself"), site_address(reverse("billing"))),
+            Way(_("Look at auto top-up"), site_address(reverse("top_up"))),
+        ]
     if alert.kind in MONEY_KINDS:
         of_purchase = reverse("purchase", args=[alert.data["purchase"]])
         ways = [Way(_("See the purchase"), site_address(of_purchase))]

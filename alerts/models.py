@@ -33,6 +33,7 @@ class Kind(models.TextChoices):
     MONEY_BACK = "purchase.returned", _("Money of a purchase goes back")
     PLAN = "plan.changed", _("A plan that is paid for begins, changes or ends")
     PLAN_UNPAID = "plan.unpaid", _("A plan could not be renewed")
+    TOP_UP_STOPPED = "topup.stopped", _("Auto top-up has stopped")
     SUMMARY = "week.summary", _("Weekly summary")
     ENDPOINT_OFF = "webhook.off", _("A webhook was switched off")
     TEST = "webhook.test", _("Test")
@@ -43,7 +44,7 @@ OF_THE_WEEK = {Kind.WEEK_50: 50, Kind.WEEK_80: 80, Kind.WEEK_100: 100}
 CHOSEN_KINDS = (*OF_THE_WEEK, Kind.OVERFLOW, Kind.LOW_CREDITS, Kind.BOOST_ENDING, Kind.KEY_HABIT)
 # What a person chooses from besides. Of money only people are told, and only who may see it.
 PLAN_KINDS = (Kind.PLAN, Kind.PLAN_UNPAID)
-MONEY_KINDS = (Kind.RECEIPT, Kind.MONEY_BACK, *PLAN_KINDS)
+MONEY_KINDS = (Kind.RECEIPT, Kind.MONEY_BACK, *PLAN_KINDS, Kind.TOP_UP_STOPPED)
 MAIL_KINDS = (*CHOSEN_KINDS, *MONEY_KINDS, Kind.SUMMARY)
 DEFAULT_LOW_CREDITS = 100
 

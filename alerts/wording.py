@@ -265,6 +265,24 @@ def _plan_price(data: dict[str, Any]) -> str:
     return words % {"price": _money(data, "amount_cents")}
 
 
+def _top_up_stopped(data: dict[str, Any]) -> list[str]:
+    why = {
+        "card_refused": _("Your card (%(card)s) was refused, and it is not tried again."),
+        "bank_asks": _(
+            "The bank of your card (%(card)s) wants to hear from you before it pays. Buy the "
+            "credits yourself, and confirm it there."
+        ),
+        "no_card": _("The card is not there any more. Save another one."),
+        "changed": _("The pack costs or gives something else now. Look at it, and choose again."),
+        "not_on_sale": _("The pack is not on sale any more. Choose another one."),
+    }.get(data["why"], _("The payment did not go as it should, and a person looks at it."))
+    left = _("%(credits)s are left. When they are used up, chats past your allowance are refused.")
+    return [
+        why % {"card": data["card"]},
+        left % {"credits": numbers.credits(max(0, data["credits_left"]))},
+    ]
+
+
 def _endpoint_off(data: dict[str, Any]) -> list[str]:
     return [
         _("%(url)s has not taken what we sent since %(moment)s.")
@@ -308,6 +326,7 @@ _HEADINGS: dict[Kind, Callable[[dict[str, Any]], str]] = {
     Kind.KEY_HABIT: _habit_broken,
     Kind.RECEIPT: _receipt_of,
     Kind.MONEY_BACK: _money_went,
+    Kind.TOP_UP_STOPPED: lambda _data: _("Auto top-up has stopped"),
     Kind.PLAN: _plan_said,
     Kind.PLAN_UNPAID: _plan_said,
     Kind.SUMMARY: _of_the_week,
@@ -324,6 +343,7 @@ _SENTENCES: dict[Kind, Callable[[dict[str, Any]], list[str]]] = {
     Kind.KEY_HABIT: _key_habit,
     Kind.RECEIPT: _receipt,
     Kind.MONEY_BACK: _money_back,
+    Kind.TOP_UP_STOPPED: _top_up_stopped,
     Kind.PLAN: _plan_sentences,
     Kind.PLAN_UNPAID: _plan_sentences,
     Kind.ENDPOINT_OFF: _endpoint_off,

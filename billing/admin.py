@@ -13,7 +13,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-import billing.subscriptions.admin  # noqa: F401 - Django looks for pages of an app here
+# Django looks for pages of an app here.
+import billing.subscriptions.admin
+import billing.top_ups.admin  # noqa: F401
 from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period

@@ -140,6 +140,8 @@ def payment_page(
 
     Raises CannotCheckout: NotOpen where nothing is to be paid, EmailRefused, or in words.
     """
+    if purchase.is_top_up:
+        raise NotOpen(_ENDED)
     if purchase.checkout_url:
         return _opened_before(purchase, at=at)
     waiting = Purchase.objects.filter(pk=purchase.pk, status=Purchase.Status.PENDING)
@@ -188,6 +190,8 @@ def discard(purchase: Purchase, *, at: datetime) -> None:
     """
     if purchase.status != Purchase.Status.PENDING:
         return
+    if purchase.is_top_up:
+        raise CannotDiscard(_("Your card is being charged for it this very moment."))
     if purchase.stripe_session_id:
         try:
             session = sessions.expire(purchase.stripe_session_id)

@@ -15,6 +15,7 @@ from billing.stripe_client.errors import (
     StripeUnavailable,
 )
 from billing.subscriptions import keeping, ordering
+from billing.top_ups import paying
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def handle(event_pk: int, *, at: datetime) -> bool:
     try:
         session = fulfilment.session_of(event)
         subscription = keeping.subscription_of(event, session)
+        intent = paying.intent_of(event)
         returned = returning.returned_by(event)
         with transaction.atomic():
             reason = ""
@@ -53,6 +55,8 @@ def handle(event_pk: int, *, at: datetime) -> bool:
                 reason = ordering.settle(session, at=at)
             if subscription is not None:
                 reason = keeping.keep(subscription, at=at) or reason
+            if intent is not None:
+                reason = paying.settle(intent, at=at)
             if returned is not None:
                 returning.keep(returned)
             event.mark_handled(at=at, reason=reason)

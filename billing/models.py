@@ -14,7 +14,9 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-import billing.subscriptions.models  # noqa: F401 - Django finds the models of an app here
+# Django finds the models of an app here.
+import billing.subscriptions.models
+import billing.top_ups.models  # noqa: F401
 from accounts.models import Account, User
 from accounts.names import NameField, name_check
 from billing import problems
@@ -171,6 +173,14 @@ class Purchase(models.Model):
     submission = models.UUIDField(help_text=_("Of the form: a double click makes one purchase."))
     stripe_session_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001
     checkout_url = models.TextField(blank=True)
+    is_top_up = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_("It was bought by itself, with a saved card and without a payment page."),
+    )
+    stripe_payment_intent_id = models.CharField(  # noqa: DJ001
+        max_length=255, null=True, unique=True
+    )
     problem = models.CharField(
         max_length=200, blank=True, help_text=_("Why a payment was not accepted as it is.")
     )
@@ -246,6 +256,12 @@ class Purchase(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["account", "submission"], name="purchase_once_per_submission"
+            ),
+            # One at a time, whoever asks for another.
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(is_top_up=True, status__in=["pending", "processing"]),
+                name="purchase_one_open_top_up",
             ),
             models.CheckConstraint(
                 condition=Q(status="paid", paid_at__isnull=False)

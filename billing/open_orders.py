@@ -33,7 +33,9 @@ _CLOCKS_APART = timedelta(minutes=5)
 
 def ask_about_due(*, at: datetime) -> int:
     """Ask Stripe about open orders whose time has come; answers how many were asked about."""
-    due = Purchase.objects.filter(status__in=_OPEN, ask_at__lte=at).order_by("ask_at")
+    # Those that were bought by themselves have no page: `top_ups` asks about them.
+    due = Purchase.objects.filter(status__in=_OPEN, is_top_up=False, ask_at__lte=at)
+    due = due.order_by("ask_at")
     asked = failures = 0
     for purchase in list(due.select_related("account")[:_AT_ONCE]):
         if failures == _FAILURES_AT_MOST:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from billing import fulfilment, telling
 from billing.models import Purchase, StripeEvent
-from billing.stripe_client import asking, payments
+from billing.stripe_client import asking, intents, payments
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +29,14 @@ _EVENTS = {
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What went back of what a session took in, all of it together."""
+    """What went back of what a session or a saved card paid, all of it together."""
 
-    session_id: str
+    session_id: str | None
     cents: int
     asked_at: datetime
     by_bank_cents: int | None = None
+    # Of what was bought by itself, without a session.
+    intent_id: str | None = None
 
 
 def returned_by(event: StripeEvent) -> Returned | None:
@@ -53,12 +56,24 @@ def returned_by(event: StripeEvent) -> Returned | None:
     asked_at = timezone.now()
     payment = payments.payment_of(intent_id, within_seconds=asking.WORKER_SECONDS)
     if payment is None:
-        logger.warning("stripe event %s is about a payment of no session", event.event_id)
-        return None
+        return _of_saved_card(intent_id)
     taken_back = 0
     if payment.is_disputed:
         taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
     return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at, taken_back)
+
+
+def _of_saved_card(intent_id: str) -> Returned | None:
+    """What is returned of a payment of no session; None where we did not ask for it."""
+    if not Purchase.objects.filter(stripe_payment_intent_id=intent_id).exists():
+        logger.warning("payment %s is of no purchase", intent_id)
+        return None
+    intent = intents.retrieve(intent_id)
+    taken_back = 0
+    if intent.is_disputed:
+        taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
+    cents = intent.refunded_cents + taken_back
+    return Returned(None, cents, intent.asked_at, taken_back, intent_id)
 
 
 def keep(returned: Returned) -> None:
@@ -67,11 +82,12 @@ def keep(returned: Returned) -> None:
         purchase = (
             Purchase.objects.select_for_update(of=("self",))
             .select_related("account")
-            .filter(stripe_session_id=returned.session_id)
+            .filter(_paid_by(returned))
             .first()
         )
         if purchase is None:
-            logger.warning("stripe session %s is of no purchase", returned.session_id)
+            paid_by = returned.session_id or returned.intent_id
+            logger.warning("what went back of %s is of no purchase", paid_by)
             return
         before_cents = purchase.returned_cents
         if not purchase.note_returned(returned.cents, asked_at=returned.asked_at):
@@ -86,3 +102,9 @@ def keep(returned: Returned) -> None:
                 # The clock: what is told last is what is so.
                 at=timezone.now(),
             )
+
+
+def _paid_by(returned: Returned) -> Q:
+    if returned.intent_id is not None:
+        return Q(stripe_payment_intent_id=returned.intent_id)
+    return Q(stripe_session_id=returned.session_id)

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 _PREFIX = "stripe-refuses:"
 # What the key is for. A restricted one may lack any of them.
-OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, CUSTOMERS, PRICES, SUBSCRIPTIONS, PORTAL = RIGHTS = (
+RIGHTS = (
     gettext_noop("opening Checkout Sessions"),
     gettext_noop("reading Checkout Sessions"),
     gettext_noop("ending Checkout Sessions"),
@@ -27,7 +27,10 @@ OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, CUSTOMERS, PRICES, SUBSCRIPTIONS, 
     gettext_noop("reading and making products and prices"),
     gettext_noop("reading and changing subscriptions"),
     gettext_noop("opening the customer portal"),
+    gettext_noop("charging saved cards"),
 )
+OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, *_OF_PLANS, PAYMENTS_OFF_SESSION = RIGHTS
+CUSTOMERS, PRICES, SUBSCRIPTIONS, PORTAL = _OF_PLANS
 # Of a refusal that nobody repeats and nobody lifts. Open orders are asked about every hour.
 _KEPT_SECONDS = 7 * 24 * 3600
 

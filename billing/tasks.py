@@ -5,6 +5,7 @@ from django.utils import timezone
 
 from billing import events, open_orders
 from billing.subscriptions import sweeping
+from billing.top_ups import paying
 
 
 @shared_task(name="billing.handle_event", ignore_result=True)
@@ -29,3 +30,10 @@ def ask_about_open_orders() -> None:
 def look_after_plans() -> None:
     """Bring orders of plans to an end, and subscriptions up to date, of which no event told us."""
     sweeping.ask_about_due(at=timezone.now())
+
+
+@shared_task(name="billing.top_up", ignore_result=True)
+def top_up() -> None:
+    """Buy credits where they run low and somebody wants that; bring such purchases to an end."""
+    paying.ask_about_open(at=timezone.now())
+    paying.buy_what_is_due(at=timezone.now())

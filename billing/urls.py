@@ -2,6 +2,7 @@ from django.urls import path
 
 from billing import views
 from billing.subscriptions import views as plans
+from billing.top_ups import views as top_ups
 
 urlpatterns = [
     path("account/billing", views.billing, name="billing"),
@@ -16,6 +17,10 @@ urlpatterns = [
     path("account/billing/portal", plans.customer_portal, name="customer_portal"),
     path("account/billing/credits.csv", views.credits_export, name="credits_export"),
     path("account/billing/purchases.csv", views.purchases_export, name="purchases_export"),
+    path("account/billing/top-up", top_ups.top_up, name="top_up"),
+    path("account/billing/top-up/card", top_ups.top_up_card, name="top_up_card"),
+    path("account/billing/top-up/off", top_ups.top_up_off, name="top_up_off"),
+    path("account/billing/top-up/saved", top_ups.top_up_saved, name="top_up_saved"),
     path("account/billing/purchases", views.purchase_list, name="purchases"),
     path("account/billing/purchases/<uuid:purchase_id>", views.purchase, name="purchase"),
     path(

@@ -403,6 +403,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "top-ups": {"task": "billing.top_up", "schedule": 10.0, "options": {"expires": 10}},
     "plans": {
         "task": "billing.look_after_plans",
         "schedule": 60.0,

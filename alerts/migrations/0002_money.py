@@ -5,7 +5,9 @@ from django.db import migrations, models
 OF_ACCOUNTS = [
     "week.50", "week.80", "week.100", "week.overflow", "credits.low", "boost.ending", "key.habit",
 ]  # fmt: skip
-OF_MONEY = ["purchase.paid", "purchase.returned", "plan.changed", "plan.unpaid"]
+OF_MONEY = [
+    "purchase.paid", "purchase.returned", "plan.changed", "plan.unpaid", "topup.stopped",
+]  # fmt: skip
 OF_PEOPLE = [*OF_ACCOUNTS, *OF_MONEY, "week.summary"]
 BEFORE = [kind for kind in OF_ACCOUNTS if kind != "boost.ending"]
 
@@ -61,6 +63,7 @@ class Migration(migrations.Migration):
                     ("purchase.returned", "Money of a purchase goes back"),
                     ("plan.changed", "A plan that is paid for begins, changes or ends"),
                     ("plan.unpaid", "A plan could not be renewed"),
+                    ("topup.stopped", "Auto top-up has stopped"),
                     ("week.summary", "Weekly summary"),
                     ("webhook.off", "A webhook was switched off"),
                     ("webhook.test", "Test"),

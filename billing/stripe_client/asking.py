@@ -105,7 +105,7 @@ def _meant_by(error: stripe.StripeError, *, right: str) -> Exception:
         return StripeRefuses(f"Stripe refuses what was asked: {param or name}", param=param)
     if isinstance(error, stripe.CardError) and kind == "card_error":
         logger.warning("Stripe refuses a card: %s, request %s", _plain(error.code), request)
-        return CardRefused("the card was refused")
+        return CardRefused("the card was refused", code=_plain(error.code))
     logger.warning("no usable answer of Stripe: %s, request %s", name, request)
     return StripeUnavailable(name)
 

@@ -30,4 +30,8 @@ class AskedOtherwiseBefore(StripeRefuses):
 
 
 class CardRefused(StripeRefuses):
-    """The customer's bank did not take a payment; another card may help."""
+    """The customer's bank did not take a payment; another card may help. code: as Stripe's."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code

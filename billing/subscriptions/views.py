@@ -22,6 +22,7 @@ from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout
 from billing.checkout import CannotCheckout
+from billing.leading import lead_to
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import changing, ordering, portal, prices
 from billing.subscriptions.choice import choices_of
@@ -153,16 +154,7 @@ def _to_payment_page(request: AccountRequest, order: PlanOrder) -> HttpResponse:
         )
     except checkout.NotOpen:
         return redirect("plan_order", order_id=order.pk)
-    return _lead_to(request, url, name=order.plan_name)
-
-
-def _lead_to(request: AccountRequest, url: str, *, name: str) -> HttpResponse:
-    if not checkout.is_where_forms_may_lead(url):
-        logger.error("pages of Stripe are not where STRIPE_CHECKOUT_ORIGIN or …PORTAL… says")
-        return render(request, "billing/lead.html", {"url": url, "name": name})
-    response = HttpResponse(status=303)
-    response["Location"] = url
-    return response
+    return lead_to(request, url, name=order.plan_name)
 
 
 @require_GET
@@ -253,4 +245,4 @@ def customer_portal(request: AccountRequest) -> HttpResponse:
     except CannotCheckout as error:
         messages.error(request, str(error))
         return redirect("billing")
-    return _lead_to(request, url, name=_("Cards and invoices"))
+    return lead_to(request, url, name=_("Cards and invoices"))

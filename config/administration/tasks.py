@@ -60,6 +60,7 @@ TASKS = (
             "billing.Subscription",
             "billing.PlanOrder",
             "billing.Customer",
+            "billing.AutoTopUp",
             "quotas.CreditEntry",
             "quotas.Boost",
         ),

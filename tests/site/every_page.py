@@ -42,6 +42,7 @@ OWN = (
     "billing",
     "purchases",
     "credits",
+    "top_up",
     "alerts",
     "account_email",
     "account_change_password",

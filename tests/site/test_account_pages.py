@@ -60,6 +60,7 @@ DOES = {
     "plan_end": Act.SPEND_MONEY,
     "plan_resume": Act.SPEND_MONEY,
     "customer_portal": Act.SPEND_MONEY,
+    **dict.fromkeys(("top_up", "top_up_off", "top_up_card", "top_up_saved"), Act.SPEND_MONEY),
     "pack_switch": Act.SWITCH_PACKS,
     "alerts": Act.SEE_ALERTS,
     "alerts_mail": Act.CHOOSE_MAIL,

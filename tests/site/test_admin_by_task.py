@@ -31,7 +31,7 @@ def test_models_stand_below_tasks_in_the_order_that_was_chosen(admin_client: Cli
     ]
     assert tasks["Money"] == [
         *("Purchases", "Subscriptions", "Plan orders", "Customers at Stripe"),
-        *("Credit ledger", "Boosts"),
+        *("Auto top-ups", "Credit ledger", "Boosts"),
     ]
 
 

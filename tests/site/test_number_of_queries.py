@@ -45,6 +45,7 @@ AT_MOST = {
     "billing": 10,
     "plan_choice": 9,
     "plan_order": 6,
+    "top_up": 6,
     "alerts": 8,
     "webhook": 4,
     "purchase": 7,

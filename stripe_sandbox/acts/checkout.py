@@ -52,6 +52,26 @@ def pay(books: Books, session: Json, *, number: SandboxNumber, card: Card, buyer
     return _after(books, session, intent, method, answer=answer, buyer=buyer)
 
 
+def take_for_free(books: Books, session: Json, *, email: str, name: str) -> Verdict:
+    """Complete a session of which a promotion code has left nothing to pay."""
+    closed = _closed(books, session)
+    if closed:
+        return closed
+    details = customer_details(email=email, name=name)
+    session.update(
+        status="complete",
+        url=None,
+        customer_details=details,
+        payment_intent=None,
+        payment_status="no_payment_required",
+    )
+    for intent in books.children("payment_intent", session["id"]):
+        charging.cancel(books, intent, reason="abandoned")
+    books.save(session)
+    announce(books, "checkout.session.completed", session)
+    return Verdict(kind="complete", session=session)
+
+
 def authenticate(books: Books, session: Json, *, attempt_id: str, passed: bool) -> Verdict:
     """Finish a try that asked for 3-D Secure; only the latest try of a session can be."""
     closed = _closed(books, session)

@@ -100,6 +100,9 @@ def invoice_of_purchase(books: Books, session: Json, intent: Json, *, customer: 
     wanted = session["invoice_creation"]["invoice_data"]
     invoice.update(metadata=wanted["metadata"] or {}, description=wanted["description"])
     invoice.update(footer=wanted["footer"])
+    details = session["total_details"]
+    invoice["subtotal"] = session["amount_subtotal"]
+    invoice["total_excluding_tax"] = invoice["total"] - details["amount_tax"]
     invoicing.paid_with(books, invoice, intent)
     session["invoice"] = invoice["id"]
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stripe_sandbox import card_form, cards, templates
-from stripe_sandbox.acts import checkout
+from stripe_sandbox.acts import checkout, pricing
 from stripe_sandbox.acts.checkout import Buyer, Verdict
 from stripe_sandbox.books import Books, Json
 from stripe_sandbox.card_form import Typed
@@ -67,10 +67,13 @@ class Desk:
     books: Books
     session: Json
 
-    def show(self, typed: Typed | None = None, *, status: int = 200) -> Response:
+    def show(
+        self, typed: Typed | None = None, *, status: int = 200, code_problem: str = ""
+    ) -> Response:
         """The payment page, or the page that says it is over."""
         if checkout.is_over(self.books, self.session):
             return self._over()
+        pricing.add_up(self.books, self.session)
         methods = self.session["payment_method_types"]
         customer = self.books.get("customer", self.session["customer"]) or {}
         email = self.session["customer_email"] or customer.get("email") or ""
@@ -79,7 +82,12 @@ class Desk:
             "checkout.html",
             status=status,
             lines=[self._line(item) for item in self.books.children("item", self.session["id"])],
-            fields=card_form.FIELDS,
+            fields=card_form.FIELDS[:1] if pricing.is_free(self.session) else card_form.FIELDS,
+            codes=pricing.codes_for(self.session),
+            code=pricing.code_of(self.session),
+            code_problem=code_problem,
+            tax_percent=pricing.TAX_PERCENT,
+            is_free=pricing.is_free(self.session),
             typed=typed or Typed(values={"email": email, "name": name}),
             words=wording(self.session, self.books.children("item", self.session["id"])),
             test_cards=[number for number in cards.SANDBOX_NUMBERS if number.method in methods],
@@ -87,6 +95,14 @@ class Desk:
 
     def pay(self, form: dict[str, str]) -> Response:
         """Try to pay with what was typed, or with one of the test cards in one click."""
+        if "promotion_code" in form and not checkout.is_over(self.books, self.session):
+            problem = pricing.apply(self.books, self.session, form["promotion_code"])
+            if problem:
+                return self.show(status=422, code_problem=problem)
+            return see_other(self._path)
+        pricing.add_up(self.books, self.session)
+        if pricing.is_free(self.session):
+            return self._take_for_free(form)
         typed = card_form.read(form, at=self.books.now)
         if typed.problems and not checkout.is_over(self.books, self.session):
             return self.show(typed, status=422)
@@ -106,6 +122,13 @@ class Desk:
             buyer=Buyer(email=values["email"], name=values["name"]),
         )
         return self._after(verdict, typed)
+
+    def _take_for_free(self, form: dict[str, str]) -> Response:
+        email = form.get("email", "").strip() or card_form.ONE_CLICK_EMAIL
+        verdict = checkout.take_for_free(
+            self.books, self.session, email=email, name=form.get("name", "")
+        )
+        return self._after(verdict, Typed())
 
     def show_authentication(self, attempt_id: str) -> Response:
         """The bank's question, as long as it waits for an answer."""
@@ -181,6 +204,13 @@ def wording(session: Json, items: list[Json]) -> dict[str, str]:
             "heading": f"Billed {every(rhythms[0])} by",
             "due": "Total due today",
             "one_click": "Subscribe",
+        }
+    if pricing.is_free(session):
+        return {
+            "act": "Complete order",
+            "heading": "Nothing to pay to",
+            "due": "Total due today",
+            "one_click": "",
         }
     return {
         "act": f"Pay {total}",

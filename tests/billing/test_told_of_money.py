@@ -84,7 +84,7 @@ def test_a_receipt_is_in_the_language_of_its_reader(buyer: Buyer, owner: User) -
     User.objects.filter(pk=owner.pk).update(language="de")
     paid(buyer)
     (letter,) = send()
-    assert letter.subject.startswith("Beleg: Wochen-Boost, 5 $")
+    assert letter.subject.startswith("Beleg: Weekly Boost, 5\xa0$")
     assert 'lang="de"' in page_of(letter)
 
 

@@ -192,6 +192,23 @@ TOLD = {
     "credits": 4,
     "keys": [{"name": "laptop", "chats": 5}],
     "expires": [{"chats_left": 7, "at": NOW}],
+    "chats_left": 7,
+    "ends_at": NOW,
+    "allowance_left": 3,
+    "purchase": "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b",
+    "product": "Weekly Boost",
+    "kind": "boost",
+    "currency": "usd",
+    "paid_at": NOW,
+    "paid_cents": 500,
+    "paid_owed": 2,
+    "before_cents": 100,
+    "returned_cents": 200,
+    "by_bank_cents": 100,
+    "taken_chats": 3,
+    "taken_credits": 2,
+    "owed_credits": 4,
+    "receipt_url": "https://pay.stripe.com/receipts/1",
 }
 
 

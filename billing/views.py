@@ -77,7 +77,9 @@ def _billing_page(
     now = timezone.now()
     in_turn = entitlements.spans_of([account], since=now)[account.pk]
     plan = in_turn[0].plan
-    products = list(Product.objects.with_a_price())
+    on_sale = list(Product.objects.filter(is_active=True))
+    products = [product for product in on_sale if not product.is_open_amount]
+    of_any_amount = next((product for product in on_sale if product.is_open_amount), None)
     packs = list(entitlements.packs_of(plan, account=account))
     standing = standing_of(account, plan=plan)
     not_sold = _not_sold(account, standing)
@@ -105,7 +107,9 @@ def _billing_page(
         # What helps at once stands first.
         "offers": sorted(offers, key=lambda offer: offer is not advised),
         "advised": advised,
-        "open_offer": _open_offer(typed, credits_per_chat=credits_per_chat, owed=owed),
+        "open_offer": _open_offer(
+            of_any_amount, typed, credits_per_chat=credits_per_chat, owed=owed
+        ),
         "credits_per_chat": credits_per_chat,
         "purchases": list(Purchase.objects.filter(account=account)[:_LINES]),
         "credit_entries": statement.last_lines_by_day(account, at_most=_LINES),
@@ -115,9 +119,8 @@ def _billing_page(
 
 
 def _open_offer(
-    typed: QueryDict | None, *, credits_per_chat: int, owed: int
+    product: Product | None, typed: QueryDict | None, *, credits_per_chat: int, owed: int
 ) -> amounts.OpenOffer | None:
-    product = Product.objects.of_any_amount()
     if product is None:
         return None
     return amounts.open_offer(product, typed, credits_per_chat=credits_per_chat, owed=owed)
@@ -130,6 +133,7 @@ def amount(request: AccountRequest) -> HttpResponse:
     """What an amount gives, while it is typed."""
     standing = standing_of(request.account)
     offer = _open_offer(
+        Product.objects.of_any_amount(),
         request.GET,
         credits_per_chat=_credits_per_chat(standing),
         owed=standing.credits_owed if standing else 0,

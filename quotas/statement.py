@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import connection
@@ -21,8 +21,9 @@ KINDS: list[tuple[str, StrOrPromise]] = [(kind.value, kind.label) for kind in Cr
 WITHOUT_USE, ALL_LINES = "", "all"
 NARROWINGS = [(WITHOUT_USE, _("Without use")), (ALL_LINES, _("All lines")), *KINDS]
 
-# The newest days that have a line are found one by one, in an index.
-_DAYS = """
+# The newest days that have a line are found one by one, in an index, and others than use in theirs.
+# Each begins and ends at a place up to which the index adds up; use is what those differ by.
+_BY_DAY = """
 WITH RECURSIVE day (begins_at) AS (
     (SELECT date_trunc('day', created_at, 'UTC') FROM quotas_creditentry
      WHERE account_id = %(account)s ORDER BY created_at DESC LIMIT 1)
@@ -32,8 +33,37 @@ WITH RECURSIVE day (begins_at) AS (
         WHERE account_id = %(account)s AND created_at < day.begins_at
         ORDER BY created_at DESC LIMIT 1
     ), 'UTC') FROM day WHERE day.begins_at IS NOT NULL
+), newest AS (
+    SELECT begins_at FROM day WHERE begins_at IS NOT NULL LIMIT %(at_most)s
+), other AS (
+    SELECT id, kind, credits, note, created_at FROM quotas_creditentry
+    WHERE account_id = %(account)s AND kind <> 'spend'
+      AND created_at >= (SELECT min(begins_at) FROM newest)
+    ORDER BY created_at DESC, id DESC LIMIT %(at_most)s
+), place (at, id, is_end, other_id) AS (
+    SELECT begins_at - interval '1 microsecond', %(last_id)s, false, NULL::bigint FROM newest
+    UNION ALL
+    SELECT begins_at + interval '24 hours' - interval '1 microsecond', %(last_id)s, true, NULL
+    FROM newest
+    UNION ALL
+    SELECT created_at, id - 1, true, NULL FROM other
+    UNION ALL
+    SELECT created_at, id, true, id FROM other
+), step AS (
+    SELECT *, lag(at, 1, '-infinity') OVER placed AS after_at,
+        lag(id, 1, 0::bigint) OVER placed AS after_id
+    FROM place WINDOW placed AS (ORDER BY at, id, is_end DESC)
 )
-SELECT begins_at FROM day WHERE begins_at IS NOT NULL LIMIT %(at_most)s
+SELECT step.at, step.is_end, other.kind, other.note, other.credits, other.created_at,
+    (sum(part.credits) OVER (ORDER BY step.at, step.id))::bigint
+FROM step LEFT JOIN other ON other.id = step.other_id, LATERAL (
+    SELECT coalesce(sum(credits), 0) AS credits FROM quotas_creditentry AS entry
+    WHERE account_id = %(account)s
+      AND created_at >= step.after_at AND created_at <= step.at
+      AND (created_at > step.after_at OR entry.id > step.after_id)
+      AND (created_at < step.at OR entry.id <= step.id)
+) AS part
+ORDER BY step.at, step.id, step.is_end DESC
 """
 # What all lines come to up to each of some places, one after the other: one walk in the index that
 # has the amounts, from the place before them.
@@ -54,7 +84,6 @@ LATERAL (
 # Before all lines, and behind all of a moment.
 _BEFORE_ALL = Place(datetime(1970, 1, 5, tzinfo=UTC), 0)
 _LAST_OF_A_MOMENT = 2**63 - 1
-_TICK = timedelta(microseconds=1)
 _EXPORTED_AT_ONCE = 2_000
 
 
@@ -83,39 +112,23 @@ def last_lines_by_day(account: Account, *, at_most: int) -> list[Line]:
 
     Only others are read: what was used is what balances between them differ by.
     """
+    values = {"account": account.pk, "at_most": at_most, "last_id": _LAST_OF_A_MOMENT}
     with connection.cursor() as cursor:
-        cursor.execute(_DAYS, {"account": account.pk, "at_most": at_most})
-        days = [begins_at for (begins_at,) in reversed(cursor.fetchall())]
-    if not days:
-        return []
-    others = _narrowed(account, kind=WITHOUT_USE, since=days[0], until=None)
-    by_day: dict[datetime, list[CreditEntry]] = {begins_at: [] for begins_at in days}
-    # Behind so many there is nothing that is told.
-    for entry in reversed(others[:at_most]):
-        day = entry.created_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        by_day[day].append(entry)
-    steps: list[tuple[Place, CreditEntry | date | None]] = []
-    for begins_at, entries in by_day.items():
-        of_day = begins_at.astimezone(UTC).date()
-        steps.append((Place(begins_at - _TICK, _LAST_OF_A_MOMENT), None))
-        for entry in entries:
-            steps.append((Place(entry.created_at, entry.pk - 1), of_day))
-            steps.append((Place(entry.created_at, entry.pk), entry))
-        steps.append((Place(begins_at + timedelta(days=1) - _TICK, _LAST_OF_A_MOMENT), of_day))
-    balances = _balances_at(account, [place for place, _what in steps])
+        cursor.execute(_BY_DAY, values)
+        steps = cursor.fetchall()
     lines: list[Line] = []
     before = 0
-    for (place, what), balance in zip(steps, balances, strict=True):
-        if isinstance(what, CreditEntry):
-            lines.append(replace(_line(what), balance=balance))
-        elif what is not None and balance != before:
+    for at, is_end, kind, note, credits, created_at, balance in steps:
+        if kind is not None:
+            lines.append(Line(_label(kind), note, created_at, credits, balance=balance))
+        elif is_end and balance != before:
             lines.append(
                 Line(
                     kind_label=_label(CreditEntry.Kind.SPEND),
                     note="",
-                    created_at=place.moment,
+                    created_at=at,
                     credits=balance - before,
-                    day=what,
+                    day=at.astimezone(UTC).date(),
                     balance=balance,
                 )
             )

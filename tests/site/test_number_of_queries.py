@@ -50,7 +50,7 @@ AT_MOST = {
     "webhook": 4,
     "purchase": 7,
     "purchases": 4,
-    "credits": 4,
+    "credits": 6,
     "account_email": 5,
     "account_change_password": 3,
     "account_reauthenticate": 3,

@@ -286,6 +286,16 @@ def reinstate(*, account: Account, at: datetime, by: User | None = None, note: s
             _changed(account)
 
 
+def given(source_refs: Collection[str]) -> set[str]:
+    """Those of these sources that gave a boost or credits."""
+    boosts = Boost.objects.filter(source_ref__in=source_refs)
+    entries = CreditEntry.objects.filter(source_ref__in=source_refs)
+    return {
+        *boosts.values_list("source_ref", flat=True),
+        *entries.values_list("source_ref", flat=True),
+    }
+
+
 def take_back(
     *, source_ref: str, returned_cents: int, paid_cents: int, at: datetime, note: str = ""
 ) -> None:

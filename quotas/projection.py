@@ -73,6 +73,11 @@ def account_snapshot(account: Account, *, at: datetime | None = None) -> Account
     return _snapshots([account], _partitions_of([account]), at=at)[account.handle]
 
 
+def account_snapshots(accounts: Sequence[Account], *, at: datetime) -> dict[str, AccountSnapshot]:
+    """The same of many accounts, by handle."""
+    return _snapshots(accounts, _partitions_of(accounts), at=at)
+
+
 def _partitions_of(accounts: Iterable[Account]) -> dict[int, Partition]:
     return Partition.objects.in_bulk({account.partition_index for account in accounts})
 

@@ -39,6 +39,8 @@ _PERIODS = {
     "ends": pgettext_lazy("when", "ends"),
     "ended": pgettext_lazy("when", "ended"),
     "closed": pgettext_lazy("when", "closed"),
+    "started": pgettext_lazy("when", "started"),
+    "first seen": pgettext_lazy("when", "first seen"),
 }
 
 

@@ -1,5 +1,5 @@
 from typing import Any, ClassVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 # Django looks for pages of an app here.
 import billing.subscriptions.admin
 import billing.top_ups.admin  # noqa: F401
+from accounts import money
 from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
@@ -23,8 +24,11 @@ from accounts.models import User
 from accounts.money import DollarField, dollars
 from accounts.numbers import thousands
 from accounts.read_only_admin import ReadOnlyAdmin
-from billing import resolving
-from billing.models import LEAST_PRICE_CENTS, Product, Purchase, StripeEvent
+from billing import refund_page, refunding, resolving, watching_admin
+from billing.models import LEAST_PRICE_CENTS, Product, Purchase
+from billing.stripe_client.errors import StripeUnavailable
+
+__all__ = ["ProductAdmin", "PurchaseAdmin", "watching_admin"]
 
 
 class ProductForm(forms.ModelForm[Product]):
@@ -122,6 +126,10 @@ class ResolveForm(forms.Form):
         label=gettext_lazy("What to do"),
         choices=[
             ("grant", gettext_lazy("Grant what was ordered: the payment is accepted as it is")),
+            (
+                "refund",
+                gettext_lazy("Refund through Stripe: all that arrived goes back, nothing is given"),
+            ),
             ("ask", gettext_lazy("Ask Stripe again: the purchase is open once more")),
             ("dismiss", gettext_lazy("Dismiss: nothing is granted")),
         ],
@@ -130,17 +138,11 @@ class ResolveForm(forms.Form):
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=200,
-        help_text=gettext_lazy("Kept with the purchase; the customer reads it if dismissed."),
+        help_text=gettext_lazy(
+            "Kept with the purchase; the customer reads it if dismissed or refunded."
+        ),
     )
-
-
-def _in_words(cents: int, currency: str) -> str:
-    if currency == "usd":
-        return dollars(cents)
-    return _("%(amount)s of the smallest unit of %(currency)s") % {
-        "amount": thousands(cents),
-        "currency": currency.upper(),
-    }
+    submission = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4, required=False)
 
 
 @admin.register(Purchase)
@@ -184,15 +186,14 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         """What arrived, where it is not what was ordered; other currencies count as they do."""
         if purchase.received_cents is None:
             return None
-        return _in_words(purchase.received_cents, purchase.received_currency)
+        return money.amount(purchase.received_cents, purchase.received_currency)
 
     @admin.display(description=gettext_lazy("returned"))
     def returned(self, purchase: Purchase) -> str | None:
         """What went back, in the currency in which it came."""
-        currency = purchase.received_currency or purchase.currency
         if not purchase.returned_cents:
             return None
-        return _in_words(purchase.returned_cents, currency)
+        return money.amount(purchase.returned_cents, purchase.currency_of_payment)
 
     def get_urls(self) -> list[Any]:
         own = path(
@@ -200,7 +201,28 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
             self.admin_site.admin_view(self.resolve),
             name="billing_purchase_resolve",
         )
-        return [own, *super().get_urls()]
+        return [*refund_page.urls(self.admin_site, self.refund), own, *super().get_urls()]
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """With the refunds that staff made, and the way to make one."""
+        shown = self.get_object(request, object_id)
+        told: dict[str, Any] = {}
+        if shown is not None:
+            told["refunds"] = list(shown.refunds.select_related("by"))
+            may = request.user.has_perm("billing.add_refund")
+            money = refunding.money_of(shown) if may else None
+            told["can_refund"] = money is not None and money.left_cents > 0
+        return super().change_view(request, object_id, form_url, {**told, **(extra_context or {})})
+
+    def refund(self, request: HttpRequest, purchase_id: UUID) -> HttpResponse:
+        """Give some or all of the payment back."""
+        return refund_page.page(self, request, purchase_id)
 
     def resolve(self, request: HttpRequest, purchase_id: UUID) -> HttpResponse:
         """Ask what to do about a problem, and why; the POST does it."""
@@ -221,12 +243,14 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
 
     def _resolved(self, request: HttpRequest, purchase: Purchase, form: ResolveForm) -> bool:
         act, reason = form.cleaned_data["act"], form.cleaned_data["reason"]
+        by = request.user if isinstance(request.user, User) else None
+        if act == "refund":
+            return self._refunded(request, purchase, form, by=by)
         do = {
             "grant": resolving.grant_anyway,
             "ask": resolving.ask_again,
             "dismiss": resolving.dismiss,
         }[act]
-        by = request.user if isinstance(request.user, User) else None
         try:
             do(purchase=purchase, by=by, reason=reason, at=timezone.now())
         except resolving.CannotResolve as error:
@@ -236,16 +260,27 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         self.message_user(request, _("Done. The problem is dealt with."), messages.SUCCESS)
         return True
 
-
-@admin.register(StripeEvent)
-class StripeEventAdmin(ReadOnlyAdmin[StripeEvent]):
-    """What Stripe told us, and whether it was handled."""
-
-    list_display = ("type", "event_id", "received_at", "handled_at", "attempts", "error")
-    list_filter = (("handled_at", admin.EmptyFieldListFilter), in_period("received_at"))
-    search_fields = ("event_id", "type")
-    search_help_text = gettext_lazy("An event’s id or its type, as “checkout.session.completed”.")
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
-        """A list of events reads none of what they carry."""
-        return super().get_queryset(request).defer("payload")
+    def _refunded(
+        self, request: HttpRequest, purchase: Purchase, form: ResolveForm, *, by: User | None
+    ) -> bool:
+        if not request.user.has_perm("billing.add_refund"):
+            raise PermissionDenied
+        reason = form.cleaned_data["reason"]
+        try:
+            refund = resolving.refund(
+                purchase=purchase,
+                by=by,
+                reason=reason,
+                submission=form.cleaned_data["submission"] or uuid4(),
+                at=timezone.now(),
+            )
+        except resolving.CannotResolve as error:
+            form.add_error(None, str(error))
+            return False
+        except StripeUnavailable:
+            self.log_change(request, purchase, f"refund: {reason}")
+            self.message_user(request, str(refund_page.STRIPE_IS_SILENT), messages.WARNING)
+            return True
+        self.log_change(request, purchase, f"refund: {refund.amount}: {reason}")
+        refund_page.tell(self, request, refund)
+        return True

@@ -20,7 +20,7 @@ from quotas import grants
 
 logger = logging.getLogger(__name__)
 
-_SESSION_EVENTS = {
+EVENTS = {
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
@@ -40,7 +40,7 @@ def session_of(event: StripeEvent) -> CheckoutSession | None:
     Raises StripeUnavailable when it must be repeated, StripeRefuses or NamesNoSession when that
     does not help.
     """
-    if event.type not in _SESSION_EVENTS:
+    if event.type not in EVENTS:
         return None
     data = event.payload.get("data")
     thing = data.get("object") if isinstance(data, dict) else None

@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -20,6 +21,9 @@ import billing.top_ups.models  # noqa: F401
 from accounts.models import Account, User
 from accounts.names import NameField, name_check
 from billing import problems
+from billing.watched import BookCheck, Difference, Refund
+
+__all__ = ["BookCheck", "Difference", "Product", "Purchase", "Refund", "StripeEvent"]
 
 # Stripe takes no less in US dollars.
 LEAST_PRICE_CENTS = 50
@@ -207,6 +211,7 @@ class Purchase(models.Model):
     returned_asked_at = models.DateTimeField(
         null=True, help_text="When Stripe was last asked what went back."
     )
+    returned_at = models.DateTimeField(null=True, help_text="When more of it went back.")
     created_at = models.DateTimeField(default=timezone.now)
     paid_at = models.DateTimeField(null=True)
     opened_at = models.DateTimeField(
@@ -358,8 +363,10 @@ class Purchase(models.Model):
         """Remember what went back, of a locked row; False where somebody asked Stripe later."""
         if self.returned_asked_at is not None and self.returned_asked_at > asked_at:
             return False
+        if cents > self.returned_cents:
+            self.returned_at = asked_at
         self.returned_cents, self.returned_asked_at = cents, asked_at
-        self.save(update_fields=["returned_cents", "returned_asked_at"])
+        self.save(update_fields=["returned_cents", "returned_asked_at", "returned_at"])
         return True
 
     @property
@@ -377,10 +384,31 @@ class Purchase(models.Model):
         """What was paid for what was given: as ordered, unless something else arrived."""
         return self.amount_cents if self.received_cents is None else self.received_cents
 
+    @property
+    def currency_of_payment(self) -> str:
+        """In which money came; as ordered, unless something else arrived."""
+        return self.received_currency or self.currency
+
     def mark_resolved(self, *, by: User | None, resolution: str, at: datetime) -> None:
         """Remember who dealt with the problem, when and how."""
         self.resolved_at, self.resolved_by, self.resolution = at, by, resolution
         self.save(update_fields=["resolved_at", "resolved_by", "resolution"])
+
+    def refunds_that_go_back(self) -> list[Refund]:
+        """What staff returned of its own payment, and what is on its way, the oldest first."""
+        of_it = Refund.objects.filter(purchase=self, stripe_session_id=self.stripe_session_id or "")
+        return list(of_it.filter(status__in=["pending", "succeeded"]).order_by("created_at", "pk"))
+
+    def end_problem_by(self, refund: Refund, *, at: datetime) -> None:
+        """The problem of a locked purchase ends with a refund that was made for that."""
+        if refund.ends_problem and refund.goes_back and self.is_alarm:
+            if self.status == self.Status.REVIEW:
+                self.mark(self.Status.CLOSED, at=at)
+            self.mark_resolved(by=refund.by, resolution=refund.reason, at=at)
+
+
+# The id of what an event is about, as `payload` has it.
+OBJECT_ID = KeyTextTransform("id", KeyTransform("object", KeyTransform("data", "payload")))
 
 
 class StripeEvent(models.Model):
@@ -406,10 +434,23 @@ class StripeEvent(models.Model):
             ),
             models.Index(fields=["-received_at", "-id"], name="stripe_event_newest"),
             models.Index(fields=["type", "-received_at", "-id"], name="stripe_event_of_type"),
+            models.Index(OBJECT_ID, name="stripe_event_of_object"),
+            models.Index(
+                fields=["-received_at", "-id"],
+                condition=Q(handled_at__isnull=False) & ~Q(error=""),
+                name="stripe_event_without_effect",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+    @property
+    def state(self) -> str:
+        """What became of it: waiting, failed, handled or without_effect."""
+        if self.handled_at is None:
+            return "failed" if self.error else "waiting"
+        return "without_effect" if self.error else "handled"
 
     def claim(self, *, at: datetime, until: datetime) -> bool:
         """Take it from every other worker for a while; False when it is done or taken.

@@ -1,4 +1,4 @@
-"""Why a payment was not accepted as it is: kept in English, read in any language."""
+"""Why something about money did not go as it should: kept in English, read in any language."""
 
 from django.utils.translation import gettext_noop
 
@@ -24,3 +24,34 @@ _in_words = reader_of(
 def in_words(text: str) -> str:
     """The problems of a purchase, of which there may be several, in the reader's language."""
     return "; ".join(_in_words(problem) for problem in text.split("; "))
+
+
+of_a_refund = reader_of(
+    (
+        gettext_noop("Stripe says that it failed"),
+        gettext_noop("Stripe says that it was canceled"),
+        gettext_noop("all of it was returned already"),
+        gettext_noop("a bank has taken the payment back, or may: it cannot be returned as well"),
+        gettext_noop("less than that is left to return"),
+        gettext_noop("the balance at Stripe is too low; add to it there, then return the payment"),
+        gettext_noop("Stripe has no payment under this session"),
+        gettext_noop("Stripe does not let our key return payments: give it the right to refunds"),
+        gettext_noop("Stripe does not do it: %(why)s"),
+    )
+)
+
+of_an_event = reader_of(
+    (
+        gettext_noop("nothing here depends on events of this type"),
+        gettext_noop("the event names no payment"),
+        gettext_noop("the event names no session"),
+        gettext_noop("the payment came by no session of Checkout"),
+        gettext_noop("the session is of no purchase of ours"),
+        gettext_noop("the session is of a purchase that is not known"),
+        gettext_noop("the purchase has another session"),
+        gettext_noop("Stripe does not know this session"),
+        gettext_noop("Stripe refuses what was asked: %(what)s"),
+        gettext_noop("Stripe refuses our key for %(right)s: %(error)s"),
+        gettext_noop("Stripe gave no answer: %(error)s"),
+    )
+)

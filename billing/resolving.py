@@ -1,13 +1,15 @@
 """What a person does about a purchase that did not go as ordered. The alarm ends, with a reason."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from billing import fulfilment
-from billing.models import Purchase
+from billing import fulfilment, refunding
+from billing.models import Purchase, Refund
+from billing.stripe_client import asking
 
 
 class CannotResolve(Exception):
@@ -46,6 +48,35 @@ def ask_again(*, purchase: Purchase, by: User | None, reason: str, at: datetime)
         locked.mark(Purchase.Status.PENDING, at=at)
         locked.ask_at = at
         locked.save(update_fields=["ask_at"])
+
+
+def refund(
+    *, purchase: Purchase, by: User | None, reason: str, submission: UUID, at: datetime
+) -> Refund:
+    """Return all that arrived and is left of it; the problem ends when Stripe has taken that.
+
+    Raises CannotResolve, or StripeUnavailable: then the sweep goes on.
+    """
+    money = refunding.money_of_problem(purchase)
+    if money is None:
+        raise CannotResolve(_("No payment of this purchase is known that could be returned."))
+    try:
+        begun = refunding.begin(
+            purchase=purchase,
+            amount_cents=money.left_cents,
+            reason=reason,
+            by=by,
+            submission=submission,
+            at=at,
+            of_problem=True,
+        )
+    except refunding.CannotRefund as error:
+        raise CannotResolve(str(error)) from error
+    refunding.ask(begun, at=at, within_seconds=asking.PAGE_SECONDS)
+    begun.refresh_from_db()
+    if not begun.goes_back:
+        raise CannotResolve(_("Nothing was returned: %(why)s.") % {"why": begun.error_in_words})
+    return begun
 
 
 def _locked(purchase: Purchase) -> Purchase:

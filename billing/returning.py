@@ -14,71 +14,126 @@ from django.db.models import Q
 from django.utils import timezone
 
 from billing import fulfilment, telling
-from billing.models import Purchase, StripeEvent
-from billing.stripe_client import asking, intents, payments
+from billing.models import Purchase, Refund, StripeEvent
+from billing.stripe_client import asking, intents, payments, refunds
+from billing.stripe_client.payments import Payment
+from billing.stripe_client.refunds import MadeRefund
 
 logger = logging.getLogger(__name__)
 
-_EVENTS = {
+EVENTS = {
     "charge.refunded",
     "refund.failed",
+    "refund.updated",
     "charge.dispute.funds_withdrawn",
     "charge.dispute.funds_reinstated",
 }
 
 
+class WithoutEffect(Exception):
+    """An event about a payment that is none of ours, which is no mistake; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What went back of what a session or a saved card paid, all of it together."""
+    """What went back of what a session or a saved card paid, all of it together.
+
+    refunds: as Stripe knows them, where some were made here; by_bank_cents: what a bank holds of
+    it; intent_id: of what was bought by itself, which has no session.
+    """
 
     session_id: str | None
     cents: int
     asked_at: datetime
+    refunds: tuple[MadeRefund, ...] = ()
     by_bank_cents: int | None = None
-    # Of what was bought by itself, without a session.
     intent_id: str | None = None
 
 
 def returned_by(event: StripeEvent) -> Returned | None:
     """What is returned of the payment that an event is about; None where it is about none.
 
-    Raises StripeUnavailable when it must be repeated, UnknownToStripe when that does not help.
+    Raises StripeUnavailable when it must be repeated, UnknownToStripe or WithoutEffect when that
+    does not help.
     """
-    if event.type not in _EVENTS:
+    if event.type not in EVENTS:
         return None
     data = event.payload.get("data")
     thing = data.get("object") if isinstance(data, dict) else None
     intent_id = thing.get("payment_intent") if isinstance(thing, dict) else None
     if not isinstance(intent_id, str):
         # What was paid without Checkout is none of ours.
-        return None
+        raise WithoutEffect("the event names no payment")
+    returned = returned_of(intent_id, within_seconds=asking.WORKER_SECONDS)
+    if returned is None:
+        raise WithoutEffect("the payment came by no session of Checkout")
+    return returned
+
+
+def returned_of(intent_id: str, *, within_seconds: float) -> Returned | None:
+    """What is returned of a payment; None where it is of no session. Raises StripeUnavailable."""
     # The clock, not the moment of the task: what was asked for later knows more.
     asked_at = timezone.now()
-    payment = payments.payment_of(intent_id, within_seconds=asking.WORKER_SECONDS)
+    payment = payments.payment_of(intent_id, within_seconds=within_seconds)
     if payment is None:
-        return _of_saved_card(intent_id)
+        return _of_saved_card(intent_id, within_seconds=within_seconds)
+    return _returned(payment, intent_id, asked_at=asked_at, within_seconds=within_seconds)
+
+
+def returned_by_session(session_id: str, *, within_seconds: float) -> Returned | None:
+    """What is returned of what a session took in; None where that was nothing.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    asked_at = timezone.now()
+    payment = payments.payment_by(session_id, within_seconds=within_seconds)
+    if payment is None:
+        return None
+    return _returned(payment, payment.intent_id, asked_at=asked_at, within_seconds=within_seconds)
+
+
+def look(session_id: str, *, within_seconds: float) -> None:
+    """Ask Stripe what went back of what a session took in, and write it down.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    returned = returned_by_session(session_id, within_seconds=within_seconds)
+    if returned is not None:
+        keep(returned)
+
+
+def _returned(
+    payment: Payment, intent_id: str, *, asked_at: datetime, within_seconds: float
+) -> Returned:
     taken_back = 0
     if payment.is_disputed:
-        taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
-    return Returned(payment.session_id, payment.refunded_cents + taken_back, asked_at, taken_back)
+        taken_back = payments.taken_back_cents(intent_id, within_seconds=within_seconds)
+    made: list[MadeRefund] = []
+    if Refund.objects.filter(stripe_session_id=payment.session_id).exists():
+        made = refunds.of_payment(intent_id, within_seconds=within_seconds)
+    cents = payment.refunded_cents + taken_back
+    return Returned(payment.session_id, cents, asked_at, tuple(made), taken_back)
 
 
-def _of_saved_card(intent_id: str) -> Returned | None:
+def _of_saved_card(intent_id: str, *, within_seconds: float) -> Returned | None:
     """What is returned of a payment of no session; None where we did not ask for it."""
     if not Purchase.objects.filter(stripe_payment_intent_id=intent_id).exists():
-        logger.warning("payment %s is of no purchase", intent_id)
         return None
     intent = intents.retrieve(intent_id)
     taken_back = 0
     if intent.is_disputed:
-        taken_back = payments.taken_back_cents(intent_id, within_seconds=asking.WORKER_SECONDS)
+        taken_back = payments.taken_back_cents(intent_id, within_seconds=within_seconds)
     cents = intent.refunded_cents + taken_back
-    return Returned(None, cents, intent.asked_at, taken_back, intent_id)
+    return Returned(None, cents, intent.asked_at, by_bank_cents=taken_back, intent_id=intent_id)
 
 
-def keep(returned: Returned) -> None:
-    """Write it down at the purchase, unless Stripe was asked again meanwhile."""
+def keep(returned: Returned) -> str:
+    """Write it down at the purchase, unless Stripe was asked again meanwhile.
+
+    Answers why that had no effect where the session is of no purchase; "" otherwise.
+    """
     with transaction.atomic():
+        _learn(returned)
         purchase = (
             Purchase.objects.select_for_update(of=("self",))
             .select_related("account")
@@ -88,10 +143,10 @@ def keep(returned: Returned) -> None:
         if purchase is None:
             paid_by = returned.session_id or returned.intent_id
             logger.warning("what went back of %s is of no purchase", paid_by)
-            return
+            return "the session is of no purchase of ours"
         before_cents = purchase.returned_cents
         if not purchase.note_returned(returned.cents, asked_at=returned.asked_at):
-            return
+            return ""
         fulfilment.take_back_returned(purchase, at=returned.asked_at)
         # What is not known to be paid yet is told of once it is.
         if purchase.returned_cents != before_cents and purchase.has_come:
@@ -102,9 +157,27 @@ def keep(returned: Returned) -> None:
                 # The clock: what is told last is what is so.
                 at=timezone.now(),
             )
+    return ""
 
 
 def _paid_by(returned: Returned) -> Q:
     if returned.intent_id is not None:
         return Q(stripe_payment_intent_id=returned.intent_id)
     return Q(stripe_session_id=returned.session_id)
+
+
+def _learn(returned: Returned) -> None:
+    """What became of the refunds that were made here, those among them whose answer was lost."""
+    if not returned.refunds:
+        return
+    ours = Refund.objects.filter(stripe_session_id=returned.session_id)
+    # As whoever makes one locks them: purchases first.
+    purchases = Purchase.objects.select_for_update(of=("self",)).in_bulk(
+        list(ours.values_list("purchase", flat=True))
+    )
+    by_mark = {str(refund.pk): refund for refund in ours.select_for_update(of=("self",))}
+    for made in returned.refunds:
+        if refund := by_mark.get(made.mark):
+            # Stripe was asked for the sum before: it need not be in that.
+            refund.learn(made, at=timezone.now())
+            purchases[refund.purchase_id].end_problem_by(refund, at=returned.asked_at)

@@ -23,14 +23,16 @@ RIGHTS = (
     gettext_noop("ending Checkout Sessions"),
     gettext_noop("reading payments"),
     gettext_noop("reading disputes"),
+    gettext_noop("returning payments"),
+    gettext_noop("reading refunds"),
     gettext_noop("reading and making customers"),
     gettext_noop("reading and making products and prices"),
     gettext_noop("reading and changing subscriptions"),
     gettext_noop("opening the customer portal"),
     gettext_noop("charging saved cards"),
 )
-OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, *_OF_PLANS, PAYMENTS_OFF_SESSION = RIGHTS
-CUSTOMERS, PRICES, SUBSCRIPTIONS, PORTAL = _OF_PLANS
+OPENING, LOOKING, ENDING, PAYMENTS, DISPUTES, REFUNDING, REFUNDS, *_OF_PLANS = RIGHTS
+CUSTOMERS, PRICES, SUBSCRIPTIONS, PORTAL, PAYMENTS_OFF_SESSION = _OF_PLANS
 # Of a refusal that nobody repeats and nobody lifts. Open orders are asked about every hour.
 _KEPT_SECONDS = 7 * 24 * 3600
 

@@ -317,6 +317,7 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
     context: dict[str, Any] = {
         "purchase": bought,
         "is_paid": bought.status == Purchase.Status.PAID,
+        "refunds": bought.refunds_that_go_back() if bought.returned_cents else [],
         "next_look": looks + 1,
         "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
     }

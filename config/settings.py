@@ -409,6 +409,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 60.0,
         "options": {"expires": 60},
     },
+    "refunds": {
+        "task": "billing.ask_about_refunds",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    # It does something every hour; what was interrupted is gone on with sooner.
+    "reconcile": {"task": "billing.reconcile", "schedule": 300.0, "options": {"expires": 300}},
+    "compare-books": {"task": "billing.compare_books", "schedule": crontab(minute="41", hour="3")},
     "mail": {"task": "accounts.send_mail", "schedule": 10.0, "options": {"expires": 10}},
     "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
     "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},

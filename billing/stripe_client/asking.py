@@ -34,6 +34,11 @@ _REPETITIONS = 1
 # than the worker has threads: however long Stripe hangs, some are left for mail.
 opening = Line("opening a payment page at Stripe", at_once=8)
 looking = Line("asking Stripe about a session", at_once=6)
+returning = Line("returning a payment through Stripe", at_once=2)
+
+# What answers and events look like changes with it, so it is chosen here and nowhere else: not by
+# the library that happens to be installed, nor by what the dashboard calls the default.
+API_VERSION = "2026-10-28.endive"
 
 
 @cache
@@ -42,10 +47,19 @@ def client() -> stripe.StripeClient:
     base = settings.STRIPE_API_BASE
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
+        stripe_version=API_VERSION,
         base_addresses={"api": base} if base else {},
         max_network_retries=_REPETITIONS,
         http_client=stripe.RequestsClient(timeout=_SILENCE_SECONDS),
     )
+
+
+def is_of_another_release(version: str) -> bool:
+    """Whether a version of Stripe's API may look otherwise than ours: its release has another name.
+
+    Versions of one release, as “2026-10-28.endive”, only add to each other.
+    """
+    return version.partition(".")[2] != API_VERSION.partition(".")[2]
 
 
 def is_live() -> bool:
@@ -102,7 +116,9 @@ def _meant_by(error: stripe.StripeError, *, right: str) -> Exception:
             _plain(error.code),
             request,
         )
-        return StripeRefuses(f"Stripe refuses what was asked: {param or name}", param=param)
+        return StripeRefuses(
+            f"Stripe refuses what was asked: {param or name}", param=param, code=_plain(error.code)
+        )
     if isinstance(error, stripe.CardError) and kind == "card_error":
         logger.warning("Stripe refuses a card: %s, request %s", _plain(error.code), request)
         return CardRefused("the card was refused", code=_plain(error.code))

@@ -14,11 +14,14 @@ class StripeRefusesUs(StripeUnavailable):
 
 
 class StripeRefuses(Exception):
-    """Stripe does not do what was asked, however often. param: what was wrong, as it names it."""
+    """Stripe does not do what was asked, however often.
 
-    def __init__(self, message: str, *, param: str = "") -> None:
+    param: what was wrong, as Stripe names it. code: its name for why.
+    """
+
+    def __init__(self, message: str, *, param: str = "", code: str = "") -> None:
         super().__init__(message)
-        self.param = param
+        self.param, self.code = param, code
 
 
 class UnknownToStripe(StripeRefuses):

@@ -1,7 +1,9 @@
 """What became of the money that came through a Checkout Session."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from billing import rights
@@ -19,6 +21,8 @@ class Payment:
     session_id: str
     refunded_cents: int
     is_disputed: bool
+    intent_id: str = ""
+    paid_at: datetime | None = None
 
 
 def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
@@ -41,6 +45,21 @@ def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
     return next(map(_read_payment, answers.rows_of(answers.fields_of(answer, "list"))), None)
 
 
+def payment_by(session_id: str, *, within_seconds: float) -> Payment | None:
+    """The payment of a session; None while nothing was paid by it.
+
+    Raises StripeUnavailable or UnknownToStripe.
+    """
+    sessions = asking.client().v1.checkout.sessions
+    answer = asking.ask(
+        lambda: sessions.retrieve(session_id, params={"expand": ["payment_intent.latest_charge"]}),
+        line=asking.looking,
+        within_seconds=within_seconds,
+        right=rights.PAYMENTS,
+    )
+    return read_if_charged(answers.fields_of(answer, "checkout.session"))
+
+
 def taken_back_cents(intent_id: str, *, within_seconds: float) -> int:
     """How much of a payment the customer's bank holds or keeps. Raises StripeUnavailable."""
     disputes = asking.client().v1.disputes
@@ -54,6 +73,14 @@ def taken_back_cents(intent_id: str, *, within_seconds: float) -> int:
     return sum(map(_read_taken_back, answers.rows_of(answers.fields_of(answer, "list"))))
 
 
+def read_if_charged(session: Mapping[str, Any]) -> Payment | None:
+    """The payment of a session that was asked for with its charge; None without a charge."""
+    intent = session.get("payment_intent")
+    if intent is None or (isinstance(intent, dict) and intent.get("latest_charge") is None):
+        return None
+    return _read_payment(session)
+
+
 def _read_payment(fields: Mapping[str, Any]) -> Payment:
     intent = answers.inside(fields, "payment_intent")
     charge = answers.inside(intent, "latest_charge")
@@ -61,7 +88,25 @@ def _read_payment(fields: Mapping[str, Any]) -> Payment:
         session_id=read_session_id(fields),
         refunded_cents=answers.amount(charge, "amount_refunded") or 0,
         is_disputed=answers.flag(charge, "disputed"),
+        intent_id=_intent_id(intent),
+        paid_at=_moment(charge, "created"),
     )
+
+
+def _intent_id(intent: Mapping[str, Any]) -> str:
+    value = intent.get("id", "")
+    if not isinstance(value, str) or not re.fullmatch(r"(pi_[A-Za-z0-9_]{1,252})?", value):
+        raise answers.unusable("payment_intent")
+    return value
+
+
+def _moment(fields: Mapping[str, Any], name: str) -> datetime | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or not 0 <= value < 2**33:
+        raise answers.unusable(name)
+    return datetime.fromtimestamp(value, UTC)
 
 
 def _read_taken_back(fields: Mapping[str, Any]) -> int:

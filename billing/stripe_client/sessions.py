@@ -92,7 +92,7 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
         within_seconds=asking.PAGE_SECONDS,
         right=rights.OPENING,
     )
-    session = _read_session(answer)
+    session = read_session(answer)
     if session.client_reference_id != str(purchase.pk):
         raise answers.unusable("a session of something else")
     return session
@@ -123,7 +123,7 @@ def create_for_plan(
         within_seconds=asking.PAGE_SECONDS,
         right=rights.OPENING,
     )
-    session = _read_session(answer)
+    session = read_session(answer)
     if session.client_reference_id != str(order.pk):
         raise answers.unusable("a session of something else")
     return session
@@ -147,7 +147,7 @@ def expire(session_id: str) -> CheckoutSession:
     except StripeRefuses:
         # It was paid or has expired meanwhile.
         return retrieve(session_id, within_seconds=asking.PAGE_SECONDS)
-    session = _read_session(answer)
+    session = read_session(answer)
     if session.session_id != session_id:
         raise answers.unusable("another session than was to end")
     return session
@@ -167,7 +167,7 @@ def retrieve(session_id: str, *, within_seconds: float) -> CheckoutSession:
         line=asking.looking,
         within_seconds=within_seconds,
     )
-    session = _read_session(answer)
+    session = read_session(answer)
     if session.session_id != session_id:
         raise answers.unusable("another session than was asked for")
     return session
@@ -205,8 +205,13 @@ class _Page:
     has_more: bool
 
 
-def _read_session(answer: object) -> CheckoutSession:
-    fields = answers.fields_of(answer, "checkout.session")
+def read_session(answer: object) -> CheckoutSession:
+    """A session of an answer that is one."""
+    return read_fields(answers.fields_of(answer, "checkout.session"))
+
+
+def read_fields(fields: Mapping[str, Any]) -> CheckoutSession:
+    """A session of its fields."""
     status = answers.one_of(fields, "status", _SESSION_STATES)
     intent = fields.get("payment_intent")
     if not isinstance(intent, str | dict | None):

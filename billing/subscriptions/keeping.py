@@ -25,8 +25,8 @@ from quotas.models.plans import Plan
 
 logger = logging.getLogger(__name__)
 
-_SUBSCRIPTION_EVENTS = "customer.subscription."
-_INVOICE_EVENTS = {
+SUBSCRIPTION_EVENTS = "customer.subscription."
+INVOICE_EVENTS = {
     *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"),
     *("invoice.voided", "invoice.marked_uncollectible"),
 }
@@ -54,9 +54,9 @@ def subscription_of(
 def _named_by(event: StripeEvent) -> str | None:
     data = event.payload.get("data")
     thing: Any = data.get("object") if isinstance(data, dict) else None
-    if event.type.startswith(_SUBSCRIPTION_EVENTS):
+    if event.type.startswith(SUBSCRIPTION_EVENTS):
         found = _inside(thing, "id")
-    elif event.type in _INVOICE_EVENTS:
+    elif event.type in INVOICE_EVENTS:
         found = _inside(thing, "parent", "subscription_details", "subscription")
     else:
         return None

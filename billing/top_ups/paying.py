@@ -36,7 +36,7 @@ _ASK_AGAIN = timedelta(minutes=1)
 _KEYS_ARE_KNOWN_FOR = timedelta(hours=23)
 _OPEN = (Purchase.Status.PENDING, Purchase.Status.PROCESSING)
 _COUNTS = (*_OPEN, Purchase.Status.PAID, Purchase.Status.REVIEW)
-_EVENTS = {
+EVENTS = {
     *("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled"),
     *("payment_intent.processing", "payment_intent.requires_action"),
 }
@@ -78,7 +78,7 @@ def intent_of(event: StripeEvent) -> Intent | None:
 
     Raises StripeUnavailable when it must be repeated, UnknownToStripe when that does not help.
     """
-    if event.type not in _EVENTS:
+    if event.type not in EVENTS:
         return None
     data = event.payload.get("data")
     thing = data.get("object") if isinstance(data, dict) else None

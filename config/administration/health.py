@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from accounts.models import OutgoingMail
 from accounts.numbers import thousands
 from alerts.models import Delivery
-from billing import rights
+from billing import rights, watching
 from billing.models import StripeEvent
 from config import readiness, signs_of_life
 from config.readiness import Problem
@@ -48,10 +48,14 @@ class Part:
         return {True: _("Well"), False: _("Look at it"), None: _("Not known")}[self.is_well]
 
 
-def parts(*, at: datetime) -> list[Part]:
-    """Every part, in eight queries; Valkey, when it is away, is asked once."""
+def parts(*, at: datetime, watched: watching.Facts | None = None) -> list[Part]:
+    """Every part, in nine queries; Valkey, when it is away, is asked once.
+
+    watched: what was read of that already.
+    """
     problems = {problem.word: problem for problem in readiness.problems_now()}
     has_valkey = not {"valkey", "cache"} & problems.keys()
+    of_money = watching.alarms(watched or watching.facts(), at=at)
     return [
         _of_problems("PostgreSQL", _("Answers."), problems, _POSTGRESQL),
         _of_problems("Valkey", _("Answers, and forgets nothing."), problems, _VALKEY),
@@ -59,7 +63,8 @@ def parts(*, at: datetime) -> list[Part]:
         _drain(has_valkey=has_valkey),
         _projection(),
         _payments(),
-        _stripe_events(at),
+        _stripe_events(at, of_money),
+        _books(of_money),
         _mail(at),
         _alerts(at),
     ]
@@ -145,8 +150,17 @@ def _payments() -> Part:
     return Part(name, False, says % {"said": said, "error": refusals[0].error})
 
 
-def _stripe_events(at: datetime) -> Part:
+def _books(of_money: Iterable[watching.Alarm]) -> Part:
+    """Whether our books are looked at beside Stripe's and the gate's, and agree."""
+    said = [alarm.sentence for alarm in of_money if alarm.word not in watching.OF_EVENTS]
+    return Part(_("Books"), not said, " ".join(said) or _("Looked at on time, and they agree."))
+
+
+def _stripe_events(at: datetime, of_money: Iterable[watching.Alarm]) -> Part:
     name = _("Stripe’s webhooks")
+    said = [alarm.sentence for alarm in of_money if alarm.word in watching.OF_EVENTS]
+    if said:
+        return Part(name, False, " ".join(said))
     waiting = StripeEvent.objects.filter(handled_at=None).order_by("retry_at")
     since = list(waiting.values_list("received_at", flat=True)[:COUNTED_AT_MOST])
     if not since:

@@ -6,6 +6,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.utils import timezone
 
 from accounts.models import User
+from billing import watching
 from billing.sales import sales
 from config.administration import health
 from config.administration.alarms import open_alarms
@@ -20,14 +21,17 @@ def of(user: User | AnonymousUser) -> dict[str, Any]:
     at = timezone.now()
     told: dict[str, Any] = {"at": at}
     has_gate = True
+    watched = watching.facts()
     if user.has_perm("partitions.view_partition"):
-        parts = health.parts(at=at)
+        parts = health.parts(at=at, watched=watched)
         told["parts"] = parts
         has_gate = next(part.is_well is not False for part in parts if part.name == "Valkey")
         told["is_healthy"] = all(part.is_well for part in parts)
     if user.has_perm("billing.view_purchase"):
         told["alarms"] = open_alarms()
         told["sales"] = sales(at=at)
+    if user.has_perm("billing.view_difference"):
+        told["differences"] = watched.differences
     if user.has_perm("accounts.view_account"):
         told["hours"] = HOURS
         told["blocked"] = most_refused(at=at, at_most=_ACCOUNTS_AT_MOST, ask_gate=has_gate)

@@ -57,10 +57,13 @@ TASKS = (
         _("Money"),
         (
             "billing.Purchase",
+            "billing.Refund",
             "billing.Subscription",
             "billing.PlanOrder",
             "billing.Customer",
             "billing.AutoTopUp",
+            "billing.Difference",
+            "billing.BookCheck",
             "quotas.CreditEntry",
             "quotas.Boost",
         ),

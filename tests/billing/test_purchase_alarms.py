@@ -205,7 +205,7 @@ def test_asking_again_about_what_is_still_wrong_is_the_alarm_again(
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"act": "grant"}, {"reason": "x"}, {"act": "refund", "reason": "x"}]
+    "fields", [{}, {"act": "grant"}, {"reason": "x"}, {"act": "forget", "reason": "x"}]
 )
 def test_nothing_is_done_without_an_act_and_a_reason(
     mismatched: Purchase, admin_client: Client, fields: dict[str, str]

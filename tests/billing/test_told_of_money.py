@@ -52,7 +52,7 @@ def page_of(letter: EmailMultiAlternatives) -> str:
 
 def back(purchase: Purchase, cents: int, *, by_bank_cents: int | None = 0) -> None:
     session_id = purchase.stripe_session_id or ""
-    returning.keep(Returned(session_id, cents, timezone.now(), by_bank_cents))
+    returning.keep(Returned(session_id, cents, timezone.now(), by_bank_cents=by_bank_cents))
     purchase.refresh_from_db()
 
 

@@ -30,8 +30,8 @@ def test_models_stand_below_tasks_in_the_order_that_was_chosen(admin_client: Cli
         *("Plans", "Packs", "Products", "Prices at Stripe", "Price of a chat", "Meters", "Models"),
     ]
     assert tasks["Money"] == [
-        *("Purchases", "Subscriptions", "Plan orders", "Customers at Stripe"),
-        *("Auto top-ups", "Credit ledger", "Boosts"),
+        *("Purchases", "Refunds", "Subscriptions", "Plan orders", "Customers at Stripe"),
+        *("Auto top-ups", "Differences", "Checks of the books", "Credit ledger", "Boosts"),
     ]
 
 

@@ -206,7 +206,31 @@ def crowd(plans: None) -> None:
         "billing_stripeevent",
         "event_id, type, payload, received_at, handled_at, attempts, retry_at, error",
         "'evt_' || i, CASE WHEN i % 1000 = 0 THEN 'rare' ELSE 'checkout.session.completed' END,"
-        f" '{{}}', {ago()}, CASE WHEN i % 1000 <> 0 THEN now() END, 0, now(), ''",
+        " json_build_object('data', json_build_object('object',"
+        " json_build_object('id', 'of_' || i))),"
+        f" {ago()}, CASE WHEN i % 1000 <> 0 THEN now() END, 0, now(),"
+        " CASE WHEN i % 2000 = 0 OR i % 1000 = 1 THEN 'no answer' ELSE '' END",
+    )
+    fill(
+        "billing_refund",
+        "purchase_id, stripe_session_id, amount_cents, currency, reason, submission, ends_problem,"
+        " status, error, stripe_refund_id, created_at, ask_at",
+        "(SELECT id FROM billing_purchase LIMIT 1), 'cs_' || i, 1, 'usd', '', gen_random_uuid(),"
+        " false, CASE WHEN i % 1000 = 0 THEN 'failed' ELSE 'succeeded' END, '', 're_' || i,"
+        f" {ago()}, now()",
+    )
+    fill(
+        "billing_difference",
+        "kind, account_id, subject, expected, found, first_seen_at, last_seen_at, resolved_at",
+        "CASE WHEN i % 1000 = 0 THEN 'amount' ELSE 'returned' END,"
+        f" {ACCOUNT}, 'boost:' || i, '1', '2', {ago()}, now(),"
+        " CASE WHEN i % 1000 <> 0 THEN now() END",
+    )
+    fill(
+        "billing_bookcheck",
+        "kind, started_at, finished_at, since, until, positions, counts, error",
+        "CASE WHEN i % 1000 = 0 THEN 'comparison' ELSE 'reconciliation' END,"
+        f" {ago()}, now(), now(), now(), '{{}}', '{{}}', ''",
     )
     fill(
         "quotas_boost",
@@ -287,8 +311,32 @@ ASKED = {
         "": 100,
         "q=evt_777": 1,
         "q=rare": 20,
-        "handled_at__isempty=1": 20,
+        "q=of_777": 1,
+        "type=rare": 20,
+        "state=waiting": 10,
+        "state=failed": 10,
+        "state=handled": 100,
+        "state=without_effect": 20,
         "received_at_in=2026-11": 100,
+    },
+    "billing_refund": {
+        "": 100,
+        "q=re_777": 1,
+        "q=cs_777": 1,
+        "status__exact=failed": 20,
+        "created_at_in=2026-11": 100,
+    },
+    "billing_difference": {
+        "": 100,
+        "q=boost:777": 1,
+        "state=open": 20,
+        "kind__exact=amount": 20,
+        "first_seen_at_in=2026-11": 100,
+    },
+    "billing_bookcheck": {
+        "": 100,
+        "kind__exact=comparison": 20,
+        "started_at_in=2026-11": 100,
     },
     "quotas_boost": {
         "": 100,

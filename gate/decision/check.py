@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -19,7 +19,7 @@ from gate.store.charges import Answer, Kept
 from gate.store.connection import NOT_RUN, HotClient
 from gate.store.hot_state import Tokens
 from gate.terms import key_text, week
-from gate.terms.reasons import MEANINGS, Outcome, Reason
+from gate.terms.reasons import Outcome, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -82,16 +82,23 @@ class Decision:
 
     @property
     def resets_at(self) -> datetime | None:
-        """When the allowance resets."""
-        return None if self.answer is None else week.ends_at(self.answer.week)
+        """When what refuses ends by itself; otherwise when the allowance resets."""
+        if self.answer is None:
+            return None
+        if self.answer.passes_at_ms:
+            return datetime.fromtimestamp(self.answer.passes_at_ms / 1000, UTC)
+        return week.ends_at(self.answer.week)
 
     @property
     def retry_after(self) -> int | None:
         """Seconds after which the same request may pass by itself; None where waiting is no help.
 
-        It may then be paid from what is there at the reset, if nothing else uses it up before.
+        It may then be paid from what is there at that moment, if nothing else uses it up before.
         """
-        return self.seconds_to_reset if MEANINGS[self.reason].waiting_helps else None
+        answer = self.answer
+        if answer is None or not answer.passes_at_ms:
+            return None
+        return max(0, -(-(answer.passes_at_ms - answer.at_ms) // 1000))
 
     @property
     def seconds_to_reset(self) -> int:

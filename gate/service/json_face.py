@@ -16,8 +16,8 @@ from gate.service.http import (
     problem_response,
 )
 from gate.service.rate_headers import rate_headers
+from gate.service.refusals import resets_at
 from gate.service.trust import Trust
-from gate.terms import week
 
 
 class JsonFace:
@@ -102,9 +102,9 @@ def decision_body(decision: Decision) -> shapes.Decision:
         ),
         remaining=shapes.Remaining(
             allowance=answer.allowance_left,
-            boost=answer.boost_left,
-            credits=answer.credits_left,
+            boost=answer.boost_open,
+            credits=answer.credits_open,
         ),
-        resets_at=week.ends_at_text(answer.week),
+        resets_at=resets_at(decision),
         retry_after=decision.retry_after,
     )

@@ -1,11 +1,13 @@
 """How a refusal reads as an HTTP answer, for the public API and for gateways to pass on."""
 
 from typing import Any
+from urllib.parse import urljoin
 
 from gate.decision.check import Decision, QuotaUnavailable
 from gate.service.alarms import Alarm
 from gate.service.http import Problem
 from gate.service.rate_headers import rate_headers
+from gate.store.charges import Answer
 from gate.terms import week
 from gate.terms.reasons import MEANINGS, Reason
 
@@ -45,14 +47,38 @@ def refusal(decision: Decision, *, billing_url: str) -> Problem:
     answer = decision.answer
     if answer is None:
         raise QuotaUnavailable
-    until = f"{week.ends_at(answer.week):%A, %-d %B %H:%M} UTC"
     headers = rate_headers(decision)
-    more: dict[str, Any] = {"billing_url": billing_url} if meaning.is_about_quota else {}
+    more: dict[str, Any] = {"billing_url": billing_url} if meaning.buying_helps else {}
+    sentence, until = meaning.sentence_for_good or meaning.sentence, ""
     if decision.retry_after is not None:
         headers = [(b"retry-after", b"%d" % decision.retry_after), *headers]
-        more["resets_at"] = week.ends_at_text(answer.week)
+        more["resets_at"] = resets_at(decision)
+        sentence, until = meaning.sentence, f"{decision.resets_at:%A, %-d %B %H:%M} UTC"
+    spending_url = _spending_url(answer, billing_url)
+    if answer.chosen_by:
+        more["spending_url"] = spending_url
     wanted = "1 chat" if answer.wanted == 1 else f"{answer.wanted:,} chats"
-    sentence = meaning.sentence.format(
-        answer=answer, wanted=wanted, billing_url=billing_url, until=until
+    detail = sentence.format(
+        answer=answer,
+        wanted=wanted,
+        billing_url=billing_url,
+        until=until,
+        spending_url=spending_url,
     )
-    return Problem(meaning.status, meaning.code, sentence, headers=headers, **more)
+    return Problem(meaning.status, meaning.code, detail, headers=headers, **more)
+
+
+def resets_at(decision: Decision) -> str:
+    """When what refuses ends by itself, or when the allowance resets, as RFC 3339 text."""
+    answer = decision.answer
+    assert answer is not None
+    if not answer.passes_at_ms:
+        return week.ends_at_text(answer.week)
+    assert decision.resets_at is not None
+    return week.utc_text(decision.resets_at)
+
+
+def _spending_url(answer: Answer, billing_url: str) -> str:
+    """The page with the switch that refuses, of the account or of the key."""
+    page = f"keys/{answer.key_id}/spending" if answer.chosen_by == "key" else "billing/spending"
+    return urljoin(billing_url, page)

@@ -223,11 +223,13 @@ class BySource(Struct):
 
 
 class Remaining(Struct):
-    """What is left, by source."""
+    """What is left to use, by source."""
 
     allowance: Annotated[Whole | None, Meta(description="Null is unlimited.")]
     boost: Whole
-    credits: Annotated[int, Meta(description="Below zero is owed.")]
+    credits: Annotated[
+        int, Meta(description="As far as the customer lets them be spent. Below zero is owed.")
+    ]
 
 
 class Decision(Struct):
@@ -239,7 +241,8 @@ class Decision(Struct):
         Meta(
             description="A key that is bound to other addresses is an invalid_key. `…_reached` and "
             "`quota_exhausted` end with the week; the request is too large for any week where it "
-            "is `above_…`.",
+            "is `above_…`. `spending_stopped`, `credits_switched_off`, `credit_ceiling_…` and "
+            "`request_too_large` are what the customer chose to spend, for the account or the key.",
             extra_json_schema={"enum": _TOLD},
         ),
     ]
@@ -249,7 +252,12 @@ class Decision(Struct):
     plan: str | UnsetType = UNSET
     paid_by: BySource | UnsetType = UNSET
     remaining: Remaining | UnsetType = UNSET
-    resets_at: Moment | UnsetType | None = UNSET
+    resets_at: Annotated[
+        Moment | UnsetType | None,
+        Meta(
+            description="When the allowance resets; of a refusal that ends by itself, when that is."
+        ),
+    ] = UNSET
     retry_after: Annotated[
         Whole | UnsetType | None, Meta(description="Seconds; null where waiting does not help.")
     ] = UNSET
@@ -268,6 +276,16 @@ class Problem(Struct):
     field: str | UnsetType = UNSET
     resets_at: Moment | UnsetType = UNSET
     billing_url: Annotated[str, Meta(extra_json_schema={"format": "uri"})] | UnsetType = UNSET
+    spending_url: (
+        Annotated[
+            str,
+            Meta(
+                description="Where the choice stands that refuses.",
+                extra_json_schema={"format": "uri"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Undecided(Struct):

@@ -17,6 +17,7 @@ from gate.store.hot_state import (
     script,
 )
 from gate.store.packing import Known
+from gate.terms.spending import PastAllowance
 
 _CHECK = script("check")
 _REFUND = script("refund")
@@ -56,6 +57,11 @@ class Answer:
     wanted: int = 0  # chats that the request takes
     note: str = ""  # of the first check with this request id
     scopes: str = ""  # meters that the key may use, joined by commas; "" is all; of a look only
+    past_allowance: str = ""  # what pays past the allowance, as account and key chose
+    credit_room: int | None = None  # credits that their ceilings leave now, None is no ceiling
+    units_a_request: int | None = None  # the lower ceiling, None is none
+    chosen_by: str = ""  # whose choice refuses: account or key
+    passes_at_ms: int = 0  # when the same may pass by itself; 0 where it may not
 
     @property
     def allowance_left(self) -> int | None:
@@ -74,11 +80,25 @@ class Answer:
         return sum(chats for _, chats in read_boosts(self.boosts_taken))
 
     @property
+    def boost_open(self) -> int:
+        """Chats in boosts, as far as account and key let them be used."""
+        return 0 if self.past_allowance == PastAllowance.NOTHING else self.boost_left
+
+    @property
+    def credits_open(self) -> int:
+        """Credits, as far as account and key let them be spent; what is owed stays below zero."""
+        if self.past_allowance != PastAllowance.ALL:
+            return min(0, self.credits_left)
+        if self.credit_room is None:
+            return self.credits_left
+        return min(self.credits_left, self.credit_room)
+
+    @property
     def chats_left(self) -> int | None:
         """Chats that may still be used from every source, by this key; None is unlimited."""
         left = self.allowance_left
         if left is not None:
-            left += self.boost_left + max(0, self.credits_left) // self.credits_per_chat
+            left += self.boost_open + max(0, self.credits_open) // self.credits_per_chat
         if self.key_cap is None:
             return left
         key_left = max(0, self.key_cap - self.key_used)

@@ -207,6 +207,28 @@ COUNTED = Record(
     (whole("week", "The last one in which it was used."), whole("chats", "Of every source.")),
     separator=":",
 )
+SPENDING = Record(
+    "spending",
+    "What may be spent past the allowance: fields spending and p:<digest> of an account; blank "
+    "where nothing was chosen. Apart from key, which 0.1.0 does not know longer than it is.",
+    (
+        text("past_allowance", "What pays then: blank for all, boosts, or nothing."),
+        whole_or_none("credits_a_week", "At the most."),
+        whole_or_none("credits_a_month", "At the most, in a calendar month."),
+        whole_or_none("units_a_request", "At the most."),
+    ),
+)
+PAID = Record(
+    "paid",
+    "Credits that were spent lately: fields paid and c:<digest> of an account.",
+    (
+        whole("week", "The last one in which some were."),
+        whole("in_week", "Credits."),
+        whole("month", "The last one in which some were, see `terms.month`."),
+        whole("in_month", "Credits."),
+    ),
+    separator=":",
+)
 HOLD = Record(
     "hold",
     "A charge that is not settled: field h:<hold id> of an account.",
@@ -367,8 +389,20 @@ ACCOUNT = Hash(
         whole(
             "refused", "How many refusals were kept, those included that others took the place of."
         ),
+        # By projections, later.
+        text("spending", "See spending."),
+        # By the scripts, later.
+        text("paid", "See paid."),
     ),
-    {"key": "k:", "counted": "u:", "spent_of_boost": "b:", "hold": "h:", "refusal": "f:"},
+    {
+        "key": "k:",
+        "counted": "u:",
+        "spent_of_boost": "b:",
+        "hold": "h:",
+        "refusal": "f:",
+        "spending_of_key": "p:",
+        "paid_by_key": "c:",
+    },
 )
 CATALOGUE = Hash(
     "catalogue",
@@ -410,6 +444,11 @@ ANSWER = Record(
         later(whole("wanted", "Chats that the request takes.")),
         later(text("note", "Of the first check with this request id, see note; or blank.")),
         later(text("scopes", "Meters that the key may use, see key; of a look only.")),
+        later(text("past_allowance", "The stricter of what account and key chose, see spending.")),
+        later(limit("credit_room", "Credits that their ceilings leave now.")),
+        later(limit("units_a_request", "The lower ceiling.")),
+        later(text("chosen_by", "Whose choice refuses: account, key, or blank.")),
+        later(whole("passes_at_ms", "When the same may pass by itself; 0 where it may not.")),
     ),
 )
 KEPT = Record(
@@ -502,7 +541,7 @@ SCRIPTS: Mapping[str, Asked] = {
     "put_key": Asked(
         files=("put_key",),
         names=("account", "catalogue"),
-        args=("digest", "record", "remembered_ms", "pushes"),
+        args=("digest", "record", "remembered_ms", "pushes", "spending"),
     ),
     "put_catalogue": Asked(
         files=("put_catalogue",),
@@ -521,6 +560,8 @@ RECORDS: Mapping[str, Record] = {
             BOOST,
             TAKEN,
             COUNTED,
+            SPENDING,
+            PAID,
             HOLD,
             ENTRY,
             NOTE,

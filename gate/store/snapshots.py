@@ -14,6 +14,7 @@ from gate.store.hot_state import (
     script,
     stream_name,
 )
+from gate.terms.spending import NO_LIMITS, Spending
 
 _PUT_ACCOUNT = script("put_account")
 _PUT_KEY = script("put_key")
@@ -41,6 +42,14 @@ class PlanSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class Paid:
+    """Credits that were spent, as far as drained: in a snapshot's week, and in its month."""
+
+    in_week: int = 0
+    in_month: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class KeyState:
     """One API key as the gate needs it; the highest version of a key wins."""
 
@@ -53,6 +62,8 @@ class KeyState:
     scopes: tuple[str, ...] = ()  # meters it may use; empty is all
     addresses: tuple[str, ...] = ()  # networks it may be used from (`addresses.network_to_hex`)
     used: int = 0  # chats in the snapshot's week, as far as drained
+    spending: Spending = NO_LIMITS
+    paid: Paid = Paid()
 
     @property
     def record(self) -> str:
@@ -88,6 +99,9 @@ class AccountSnapshot:
     pushes: int = 0  # into its partition, as many as PostgreSQL knows of
     # Every plan in the order of time, where there is more than one: the gate's clock switches.
     plans: tuple[PlanSpan, ...] = ()
+    spending: Spending = NO_LIMITS
+    month: int = 0  # see `terms.month`
+    paid: Paid = Paid()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +156,12 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             for key in snapshot.keys
             if key.used
         },
+        "spending": spending_record(snapshot.spending),
+        "spending_of_keys": {key.digest: spending_record(key.spending) for key in snapshot.keys},
+        "paid": _paid(snapshot, snapshot.paid),
+        "paid_by_keys": {
+            key.digest: _paid(snapshot, key.paid) for key in snapshot.keys if key.paid != Paid()
+        },
     }
     names = keys_of(snapshot.handle)
     return Call(
@@ -158,6 +178,24 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             ),
             *(mark.content for mark in snapshot.marks),
         ),
+    )
+
+
+def spending_record(spending: Spending) -> str:
+    """What was chosen, as the gate reads it; blank where nothing was."""
+    if spending == NO_LIMITS:
+        return ""
+    return layout.SPENDING.write(
+        past_allowance=spending.past_allowance,
+        credits_a_week=spending.credits_a_week,
+        credits_a_month=spending.credits_a_month,
+        units_a_request=spending.units_a_request,
+    )
+
+
+def _paid(snapshot: AccountSnapshot, paid: Paid) -> str:
+    return layout.PAID.write(
+        week=snapshot.week, in_week=paid.in_week, month=snapshot.month, in_month=paid.in_month
     )
 
 
@@ -180,7 +218,11 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
         _PUT_KEY,
         (names.account, names.catalogue),
         layout.SCRIPTS["put_key"].pack(
-            digest=key.digest, record=key.record, remembered_ms=_TOMBSTONE_MS, pushes=pushes
+            digest=key.digest,
+            record=key.record,
+            remembered_ms=_TOMBSTONE_MS,
+            pushes=pushes,
+            spending=spending_record(key.spending),
         ),
     )
 

@@ -21,6 +21,12 @@ class Reason(StrEnum):
     ABOVE_PLAN_CAP = "above_plan_cap"
     UNKNOWN_METER = "unknown_meter"
     WRONG_ADDRESS = "wrong_address"
+    # What the people of the account chose, for it or for the key.
+    SPENDING_STOPPED = "spending_stopped"
+    CREDITS_SWITCHED_OFF = "credits_switched_off"
+    CREDIT_CEILING_WEEK = "credit_ceiling_week"
+    CREDIT_CEILING_MONTH = "credit_ceiling_month"
+    REQUEST_TOO_LARGE = "request_too_large"
 
 
 class Outcome(StrEnum):
@@ -49,21 +55,18 @@ class Meaning:
     """What a reason means to whoever is told.
 
     status, code: of the HTTP answer that a gateway passes on or the public API gives.
-    sentence: for people, with {answer}, {wanted}, {until} and {billing_url} to fill in.
-    waiting_helps: the same request may pass by itself when the week has ended.
+    sentence: for people, with {answer}, {wanted}, {until}, {billing_url} and {spending_url} to fill
+    in. sentence_for_good: the same where waiting does not help; "" where that is said already.
+    buying_helps: with more boosts or credits the same request may pass.
     is_told: callers of the quota check read it; otherwise they are told something else instead.
     """
 
     status: int
     code: str
     sentence: str
-    waiting_helps: bool = False
+    sentence_for_good: str = ""
+    buying_helps: bool = False
     is_told: bool = True
-
-    @property
-    def is_about_quota(self) -> bool:
-        """Whether buying more may help."""
-        return self.status == 429
 
 
 MEANINGS = {
@@ -84,7 +87,7 @@ MEANINGS = {
         "key_cap_reached",
         "This key may use {answer.key_cap:,} chats a week and has used {answer.key_used:,}. "
         "Use another key of the account, or wait until {until}.",
-        waiting_helps=True,
+        buying_helps=True,
     ),
     Reason.ABOVE_KEY_CAP: Meaning(
         403,
@@ -97,13 +100,14 @@ MEANINGS = {
         "quota_exhausted",
         "The {answer.cap:,} chats of this week are used up. Buy a Weekly Boost or credits at "
         "{billing_url}, or wait until {until}.",
-        waiting_helps=True,
+        buying_helps=True,
     ),
     Reason.ABOVE_PLAN_CAP: Meaning(
         429,
         "above_plan_cap",
         "This request takes {wanted}, and the plan has {answer.cap:,} a week: waiting does "
         "not help. Buy a Weekly Boost or credits at {billing_url}.",
+        buying_helps=True,
     ),
     # The operator's fault, whoever asks: each face has words of its own for it.
     Reason.UNKNOWN_METER: Meaning(
@@ -114,4 +118,51 @@ MEANINGS = {
     ),
     # Counted for the owner of the key; the caller is told that the key is invalid.
     Reason.WRONG_ADDRESS: Meaning(401, "invalid_key", "", is_told=False),
+    Reason.SPENDING_STOPPED: Meaning(
+        429,
+        "spending_stopped",
+        "The {answer.cap:,} chats of this week do not pay for this request any more, and "
+        "“Spending” of this {answer.chosen_by} stops there: change it at {spending_url}, or wait "
+        "until {until}.",
+        sentence_for_good="This request takes {wanted}, the plan has {answer.cap:,} a week, and "
+        "“Spending” of this {answer.chosen_by} stops there: waiting does not help. Change it at "
+        "{spending_url}.",
+    ),
+    Reason.CREDITS_SWITCHED_OFF: Meaning(
+        429,
+        "credits_switched_off",
+        "The chats of this week and of boosts do not pay for this request any more, and “Spending” "
+        "of this {answer.chosen_by} uses no credits: change it at {spending_url}, buy a Weekly "
+        "Boost at {billing_url}, or wait until {until}.",
+        sentence_for_good="This request takes {wanted}, more than a week and boosts pay, and "
+        "“Spending” of this {answer.chosen_by} uses no credits: waiting does not help. Change it "
+        "at {spending_url}, or buy a Weekly Boost at {billing_url}.",
+        buying_helps=True,
+    ),
+    Reason.CREDIT_CEILING_WEEK: Meaning(
+        429,
+        "credit_ceiling_week",
+        "This request takes more credits than “Spending” of this {answer.chosen_by} leaves for "
+        "this week: change it at {spending_url}, or wait until {until}.",
+        sentence_for_good="This request takes more credits than “Spending” of this "
+        "{answer.chosen_by} allows in a week: waiting does not help. Change it at {spending_url}.",
+        buying_helps=True,
+    ),
+    Reason.CREDIT_CEILING_MONTH: Meaning(
+        429,
+        "credit_ceiling_month",
+        "This request takes more credits than “Spending” of this {answer.chosen_by} leaves for "
+        "this month: change it at {spending_url}, or wait until {until}.",
+        sentence_for_good="This request takes more credits than “Spending” of this "
+        "{answer.chosen_by} allows in a month: waiting does not help. Change it at {spending_url}.",
+        buying_helps=True,
+    ),
+    # As a key that may never use so much: no new week and no purchase ends it.
+    Reason.REQUEST_TOO_LARGE: Meaning(
+        403,
+        "request_too_large",
+        "This request asks for more than {answer.units_a_request:,} units at once, and “Spending” "
+        "of this {answer.chosen_by} allows no more: waiting does not help. Ask for fewer, or "
+        "change it at {spending_url}.",
+    ),
 }

@@ -73,6 +73,51 @@ REFUSALS: Mapping[str, Explained] = {
         _("The account was suspended."),
         _("Write to us to have it looked at."),
     ),
+    Reason.SPENDING_STOPPED: Explained(
+        _("Spending stopped"),
+        _(
+            "This week’s allowance was used up, and “Spending” of the account or of the key stops "
+            "there."
+        ),
+        _("Let boosts and credits pay, for the account or the key, or wait until the new week."),
+        "billing",
+    ),
+    Reason.CREDITS_SWITCHED_OFF: Explained(
+        _("Credits off"),
+        _(
+            "This week’s allowance and boosts were used up, and “Spending” of the account or of "
+            "the key uses no credits."
+        ),
+        _("Let credits pay, for the account or the key, add a Weekly Boost, or wait."),
+        "billing",
+    ),
+    Reason.CREDIT_CEILING_WEEK: Explained(
+        _("Credits of the week"),
+        _(
+            "It takes more credits than “Spending” of the account or of the key had left for "
+            "the week."
+        ),
+        _("Raise the ceiling, for the account or the key, or wait until the new week."),
+        "billing",
+    ),
+    Reason.CREDIT_CEILING_MONTH: Explained(
+        _("Credits of the month"),
+        _(
+            "It takes more credits than “Spending” of the account or of the key had left for "
+            "the month."
+        ),
+        _("Raise the ceiling, for the account or the key, or wait until the new month."),
+        "billing",
+    ),
+    Reason.REQUEST_TOO_LARGE: Explained(
+        _("Request too large"),
+        _(
+            "It asks for more units at once than “Spending” of the account or of the key allows "
+            "in one request."
+        ),
+        _("Waiting does not help: ask for fewer, or raise the ceiling."),
+        "billing",
+    ),
     Outcome.TOO_MANY_HOLDS: Explained(
         _("Too many at once"),
         _("1,000 answers were being made for the account."),

@@ -12,6 +12,7 @@ from gate.service import checking
 from gate.service.http import Problem
 from gate.service.openapi import DOCUMENT
 from gate.terms.reasons import MEANINGS
+from gate.terms.spending import PastAllowance, Spending
 from tests.gate.quota_service import QuotaService, assert_problem
 
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
@@ -63,6 +64,10 @@ def test_every_member_of_an_answer_is_in_the_document(service: QuotaService) -> 
 def test_every_member_of_a_problem_is_in_the_document(service: QuotaService) -> None:
     service.use_up()
     members = service.authorize().json().keys() | service.check(units=-1).json().keys()
+    stop = Spending(past_allowance=PastAllowance.NOTHING)
+    service.world.grant(spending=stop)
+    service.push()
+    members |= service.authorize().json().keys()
     assert members == SCHEMAS["Problem"]["properties"].keys()
 
 

@@ -5,10 +5,11 @@
 -- The replay record is there only when the caller named a request id.
 -- Answers an answer, or its status alone for cold, cold_catalogue, invalid_key, unknown_meter,
 -- conflict and too_many_holds. Not enough is key_cap_reached or quota_exhausted where the same
--- request may pass after the week, above_key_cap or above_plan_cap where it may not.
+-- request may pass after the week, above_key_cap or above_plan_cap where it may not. What people
+-- chose to spend refuses with reasons of its own.
 -- Writes only fields that no projection writes: week, used, credits_spent, b:<boost id>,
--- u:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds, the replay record, and
--- refused and f:<place>.
+-- u:<key digest>, paid, c:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds,
+-- the replay record, and refused and f:<place>.
 --
 -- This file ends with the plain charge, which most are: a key without limits, an allowance that is
 -- enough, no hold. It makes no function and no table that it does not need. Everything else goes on
@@ -20,28 +21,33 @@ local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
 local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
-local credits_spent, holding, record, counted
+local credits_spent, holding, spending, record, counted, key_spending
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding, record, counted = unpack(redis.call('HMGET', account,
+    credits_spent, holding, spending, record, counted, key_spending =
+      unpack(redis.call('HMGET', account,
       ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs, ACCOUNT.suspended,
       ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used, ACCOUNT.credits_spent,
-      ACCOUNT.holding, ACCOUNT.key .. digest, ACCOUNT.counted .. digest))
+      ACCOUNT.holding, ACCOUNT.spending, ACCOUNT.key .. digest, ACCOUNT.counted .. digest,
+      ACCOUNT.spending_of_key .. digest))
 else
   local fields = {ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs,
     ACCOUNT.suspended, ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used,
-    ACCOUNT.credits_spent, ACCOUNT.holding}
+    ACCOUNT.credits_spent, ACCOUNT.holding, ACCOUNT.spending}
   local of_account = #fields
   for i = FIRST.digests, #ARGV do
     fields[#fields + 1] = ACCOUNT.key .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.counted .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.spending_of_key .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding = unpack(state, 1, of_account)
+    credits_spent, holding, spending = unpack(state, 1, of_account)
   for i = #ARGV, FIRST.digests, -1 do
-    local at = of_account + 1 + (i - FIRST.digests) * 2
-    if state[at] then digest, record, counted = ARGV[i], state[at], state[at + 1] end
+    local at = of_account + 1 + (i - FIRST.digests) * 3
+    if state[at] then
+      digest, record, counted, key_spending = ARGV[i], state[at], state[at + 1], state[at + 2]
+    end
   end
 end
 if not epoch then return {OUTCOME.cold} end
@@ -89,6 +95,7 @@ end
 
 if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires_ms == ''
   and key_weekly_cap == '' and key_scopes == '' and key_addresses == '' and suspended ~= '1'
+  and (not spending or spending == '') and not key_spending
   and boosts_text == '' and not lifted and (not holding or holding == '0')
   and not (replay
     and redis.call('EXISTS', replay, NAMES.replay_of_first_release or replay) > 0) then

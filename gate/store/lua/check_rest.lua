@@ -121,38 +121,125 @@ cost = tonumber(cost or 0)
 local wanted_chats = units * cost
 local credits_left = tonumber(credits) - credits_spent
 
-local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id)
+-- What people chose to spend past the allowance, of the account and of the key: both hold.
+local month = month_of(now)
+local choices, pays_boosts, pays_credits, units_a_request = {}, true, true, -1
+local function read_choice(by, text, paid_field)
+  if not text or text == '' then return end
+  local spending_past_allowance, spending_credits_a_week, spending_credits_a_month,
+    spending_units_a_request = MATCH.spending(text)
+  local choice = {by = by, past_allowance = spending_past_allowance,
+    week = tonumber(spending_credits_a_week), month = tonumber(spending_credits_a_month),
+    units = tonumber(spending_units_a_request), in_week = 0, in_month = 0}
+  if choice.week or choice.month then
+    choice.in_week, choice.in_month, choice.counts =
+      read_paid(account, paid_field, week, month)
+    month = choice.counts
+  end
+  pays_boosts = pays_boosts and choice.past_allowance ~= 'nothing'
+  pays_credits = pays_credits and choice.past_allowance == ''
+  if choice.units and (units_a_request < 0 or choice.units < units_a_request) then
+    units_a_request = choice.units
+  end
+  choices[#choices + 1] = choice
+end
+read_choice('account', spending, ACCOUNT.paid)
+if digest then read_choice('key', key_spending, ACCOUNT.paid_by_key .. digest) end
+
+-- What a ceiling leaves at a moment, now or to come.
+local function left_of_week(choice, moment)
+  return math.max(0, choice.week - (moment < week_ends(week) and choice.in_week or 0))
+end
+local function left_of_month(choice, moment)
+  return math.max(0, choice.month - (moment < month_ends(month) and choice.in_month or 0))
+end
+local function credit_room(moment)
+  local room = math.huge
+  for _, choice in ipairs(choices) do
+    if choice.week then room = math.min(room, left_of_week(choice, moment)) end
+    if choice.month then room = math.min(room, left_of_month(choice, moment)) end
+  end
+  return room
+end
+
+-- Which choice does not let so many credits be spent at a moment, and whose it is. The one that
+-- ends last is told: where it is changed, the others may still be waited for.
+local function refused_by(credits_wanted, moment)
+  for _, choice in ipairs(choices) do
+    if choice.past_allowance == 'nothing' then return REASON.spending_stopped, choice.by end
+  end
+  for _, choice in ipairs(choices) do
+    if choice.past_allowance == 'boosts' then return REASON.credits_switched_off, choice.by end
+  end
+  for _, choice in ipairs(choices) do
+    if choice.month and credits_wanted > left_of_month(choice, moment) then
+      return REASON.credit_ceiling_month, choice.by
+    end
+  end
+  for _, choice in ipairs(choices) do
+    if choice.week and credits_wanted > left_of_week(choice, moment) then
+      return REASON.credit_ceiling_week, choice.by
+    end
+  end
+end
+
+local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id, by, passes_at_ms)
   local left = {}
   if units == 0 then
     for i, boost in ipairs(boosts) do
       left[i] = TEXT.taken{id = boost.id, chats = whole(boost.left)}
     end
   end
+  local room = credit_room(now)
   return ANSWER{status = status, key_id = key_id, plan = plan, cap = cap, used = used,
     boost_left = boost_left, credits_left = credits_left, credits_per_chat = rate, week = week,
     allowance_taken = allowance, boosts_taken = boosts_taken, credits_taken = credits_taken,
     entry_id = entry_id, at_ms = now, left_by_boost = table.concat(left, ','), key_cap = key_cap,
     key_used = key_used, key_digest = key_digest, wanted = wanted_chats,
-    scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or ''}
+    scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or '',
+    past_allowance = pays_credits and '' or (pays_boosts and 'boosts' or 'nothing'),
+    credit_room = room < math.huge and room or -1, units_a_request = units_a_request,
+    chosen_by = by or '', passes_at_ms = passes_at_ms or 0}
 end
 
-local function refuse(status)
+local function refuse(status, passes_at_ms, by)
   if units > 0 then
     count_refusal(status)
     keep_refusal(status)
   end
-  return answer_of(status, 0, '', 0, '')
+  return answer_of(status, 0, '', 0, '', by, passes_at_ms)
 end
 
--- What could be paid at the reset, if nothing else uses it: the allowance anew, boosts that live
--- on, credits.
-local function is_payable_next_week()
-  if cap < 0 then return true end
-  local payable = cap + math.floor(math.max(0, credits_left) / rate)
+-- Boosts that pay at a moment to come, if nothing else uses them.
+local function boosts_at(moment)
+  local chats = 0
+  if not pays_boosts then return chats end
   for _, boost in ipairs(boosts) do
-    if boost.ends > week_ends(week) then payable = payable + boost.left end
+    if boost.ends > moment then chats = chats + boost.left end
+  end
+  return chats
+end
+
+-- Whether it could be paid at a moment to come, if nothing else uses it: the allowance, anew with
+-- the week, boosts that live on, credits.
+local function is_payable_at(moment)
+  if cap < 0 then return true end
+  local payable = (moment < week_ends(week) and math.max(0, cap - used) or cap) + boosts_at(moment)
+  if pays_credits then
+    local payable_credits = math.min(math.max(0, credits_left), credit_room(moment))
+    payable = payable + math.floor(payable_credits / rate)
   end
   return wanted_chats <= payable
+end
+
+-- When the same may pass by itself: when a week or a month has ended. 0 where it may not.
+local function passes_at(since)
+  local moments = {week_ends(week), month_ends(month)}
+  table.sort(moments)
+  for _, moment in ipairs(moments) do
+    if moment >= since and is_payable_at(moment) then return moment end
+  end
+  return 0
 end
 
 if suspended == '1' then return refuse(REASON.suspended) end
@@ -160,19 +247,36 @@ if digest and key_scopes ~= '' and units > 0
   and not string.find(',' .. key_scopes .. ',', ',' .. meter .. ',', 1, true) then
   return refuse(REASON.not_permitted)
 end
+if units_a_request >= 0 and units > units_a_request then
+  for _, choice in ipairs(choices) do
+    if choice.units == units_a_request then
+      return refuse(REASON.request_too_large, 0, choice.by)
+    end
+  end
+end
 -- allowance -> boosts by expiry -> credits: split over them, or refused whole.
 if key_cap >= 0 and wanted_chats > 0 and key_used + wanted_chats > key_cap then
   if wanted_chats > key_cap then return refuse(REASON.above_key_cap) end
-  return refuse(is_payable_next_week() and REASON.key_cap_reached or REASON.above_plan_cap)
+  local passes_at_ms = passes_at(week_ends(week))
+  if passes_at_ms > 0 then return refuse(REASON.key_cap_reached, passes_at_ms) end
+  local anew = math.max(week_ends(week), month_ends(month))
+  local reason, by = refused_by((wanted_chats - cap - boosts_at(anew)) * rate, anew)
+  return refuse(reason or REASON.above_plan_cap, 0, by)
 end
 local from_allowance = wanted_chats
 if cap >= 0 then from_allowance = math.min(wanted_chats, math.max(0, cap - used)) end
-local from_boosts = math.min(wanted_chats - from_allowance, boost_left)
+local from_boosts = math.min(wanted_chats - from_allowance, pays_boosts and boost_left or 0)
 local from_credits = wanted_chats - from_allowance - from_boosts
 local credits_taken = from_credits * rate
 
-if from_credits > 0 and credits_taken > credits_left then
-  return refuse(is_payable_next_week() and REASON.quota_exhausted or REASON.above_plan_cap)
+if from_credits > 0 then
+  local chosen, by = refused_by(credits_taken, now)
+  if chosen then return refuse(chosen, passes_at(0), by) end
+  if credits_taken > credits_left then
+    local passes_at_ms = passes_at(0)
+    local reason = passes_at_ms > 0 and REASON.quota_exhausted or REASON.above_plan_cap
+    return refuse(reason, passes_at_ms)
+  end
 end
 if units == 0 then return answer_of(REASON.ok, 0, '', 0, '') end
 if hold_ms > 0 and held >= HOLDS_AT_MOST then
@@ -198,6 +302,12 @@ redis.call('HSET', account, ACCOUNT.week, whole(week), ACCOUNT.used, whole(used)
   ACCOUNT.counted .. key_digest, TEXT.counted{week = whole(week), chats = whole(key_used)})
 if credits_taken > 0 then
   redis.call('HINCRBY', account, ACCOUNT.credits_spent, whole(credits_taken))
+  count_paid(account, ACCOUNT.paid, week, month, credits_taken)
+  count_paid(account, ACCOUNT.paid_by_key .. key_digest, week, month, credits_taken)
+  for _, choice in ipairs(choices) do
+    choice.in_week = choice.in_week + credits_taken
+    choice.in_month = choice.in_month + credits_taken
+  end
 end
 
 local boosts_taken = table.concat(taken, ',')

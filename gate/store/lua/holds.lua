@@ -9,9 +9,64 @@ local function whole(number) return string.format('%.0f', number) end
 -- The end of a week (ms since 1970).
 local function week_ends(week) return (week + 1) * WEEK_MS + FIRST_MONDAY_MS end
 
+-- The calendar month of a moment (ms since 1970), in UTC: year * 12 + month, January being 0.
+-- Of years that begin in March, of which the leap day is the last.
+local function month_of(ms)
+  local day = math.floor(ms / 86400000) + 719468
+  local era = math.floor(day / 146097)
+  local of_era = day - era * 146097
+  local year = math.floor((of_era - math.floor(of_era / 1460) + math.floor(of_era / 36524)
+    - math.floor(of_era / 146096)) / 365)
+  local of_year = of_era - (365 * year + math.floor(year / 4) - math.floor(year / 100))
+  return (year + era * 400) * 12 + math.floor((5 * of_year + 2) / 153) + 2
+end
+
+-- The end of a month (ms since 1970).
+local function month_ends(month)
+  local from_march = month - 1
+  local year, of_year = math.floor(from_march / 12), from_march % 12
+  local day = year * 365 + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
+    + math.floor((153 * of_year + 2) / 5)
+  return (day - 719468) * 86400000
+end
+
+-- What an account or key spent in a week and a month, credits, and the month that counts: one that
+-- has ended is never reopened, as a week is not.
+local function read_paid(account, field, week, month)
+  local paid_week, paid_in_week, paid_month, paid_in_month =
+    MATCH.paid(redis.call('HGET', account, field) or '')
+  if not paid_week then return 0, 0, month end
+  month = math.max(month, tonumber(paid_month))
+  return tonumber(paid_week) == week and tonumber(paid_in_week) or 0,
+    tonumber(paid_month) == month and tonumber(paid_in_month) or 0, month
+end
+
+-- Credits were spent, by an account or key.
+local function count_paid(account, field, week, month, credits)
+  local in_week, in_month, counts = read_paid(account, field, week, month)
+  redis.call('HSET', account, field, TEXT.paid{week = whole(week),
+    in_week = whole(in_week + credits), month = whole(counts),
+    in_month = whole(in_month + credits)})
+end
+
+-- Credits came back: to the week and the month that they were spent in, if those still count.
+local function uncount_paid(account, field, week, month, credits)
+  local paid_week, paid_in_week, paid_month, paid_in_month =
+    MATCH.paid(redis.call('HGET', account, field) or '')
+  if not paid_week then return end
+  if tonumber(paid_week) == week then
+    paid_in_week = whole(math.max(0, tonumber(paid_in_week) - credits))
+  end
+  if tonumber(paid_month) == month then
+    paid_in_month = whole(math.max(0, tonumber(paid_in_month) - credits))
+  end
+  redis.call('HSET', account, field, TEXT.paid{week = paid_week, in_week = paid_in_week,
+    month = paid_month, in_month = paid_in_month})
+end
+
 -- Give parts of a charge back to where they came from. Answers the allowance chats given back:
 -- those of a week that has ended are gone.
-local function give_back(account, current_week, charge_week, allowance, boosts, credits,
+local function give_back(account, current_week, charge_week, charged_ms, allowance, boosts, credits,
   key_digest, chats)
   local returned = 0
   if charge_week == current_week then
@@ -31,7 +86,14 @@ local function give_back(account, current_week, charge_week, allowance, boosts, 
   for taken_id, taken_chats in EACH.taken(boosts) do
     redis.call('HINCRBY', account, ACCOUNT.spent_of_boost .. taken_id, '-' .. taken_chats)
   end
-  if credits > 0 then redis.call('HINCRBY', account, ACCOUNT.credits_spent, whole(-credits)) end
+  if credits > 0 then
+    redis.call('HINCRBY', account, ACCOUNT.credits_spent, whole(-credits))
+    local month = month_of(tonumber(charged_ms))
+    uncount_paid(account, ACCOUNT.paid, charge_week, month, credits)
+    if key_digest ~= '' then
+      uncount_paid(account, ACCOUNT.paid_by_key .. key_digest, charge_week, month, credits)
+    end
+  end
   return returned
 end
 
@@ -59,8 +121,8 @@ local function release_expired(account, holds, current_week, now)
     local text = redis.call('HGET', account, ACCOUNT.hold .. id)
     if text then
       local hold = read_hold(text)
-      give_back(account, current_week, hold.week, hold.allowance, hold.boosts, hold.credits,
-        hold.digest, hold.chats)
+      give_back(account, current_week, hold.week, hold.at_ms, hold.allowance, hold.boosts,
+        hold.credits, hold.digest, hold.chats)
       redis.call('HDEL', account, ACCOUNT.hold .. id)
     end
     redis.call('ZREM', holds, id)

@@ -2,17 +2,19 @@
 --
 -- The snapshot is JSON, every leaf a string: {seed (1: it knows all that was spent), epoch, pushes
 -- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
--- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted}}.
+-- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted},
+-- spending, spending_of_keys: {digest: spending}, paid, paid_by_keys: {digest: paid}}.
 -- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
 -- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
 -- | cold (the account is cold and the snapshot does not seed).
 -- A snapshot may arrive twice, late or out of order: of the limits and of each key the highest
 -- version stays, and spent counters of a warm account are never touched.
 
-local function is_newer(version, known)
-  if not known then return true end
+-- Above 0 where a key's version is newer than what is known of it, 0 where it is the same.
+local function ahead_of(known, version)
+  if not known then return 1 end
   local key_version = MATCH.key(known)
-  return tonumber(version) > tonumber(key_version)
+  return tonumber(version) - tonumber(key_version)
 end
 
 local account, catalogue, holds = NAMES.account, NAMES.catalogue, NAMES.holds
@@ -29,16 +31,22 @@ if not warm then
   -- Counters of an older epoch are worth nothing; key records stay, for a revocation may have
   -- overtaken this snapshot.
   for _, field in ipairs(redis.call('HKEYS', account)) do
-    if string.sub(field, 1, #ACCOUNT.key) ~= ACCOUNT.key then redis.call('HDEL', account, field) end
+    local begins = string.sub(field, 1, #ACCOUNT.key)
+    if begins ~= ACCOUNT.key and begins ~= ACCOUNT.spending_of_key then
+      redis.call('HDEL', account, field)
+    end
   end
   redis.call('DEL', holds)
   redis.call('HSET', account, ACCOUNT.week, snapshot.week, ACCOUNT.used, snapshot.used,
-    ACCOUNT.credits_spent, snapshot.credits_spent)
+    ACCOUNT.credits_spent, snapshot.credits_spent, ACCOUNT.paid, snapshot.paid)
   for id, chats in pairs(snapshot.boosts_spent) do
     redis.call('HSET', account, ACCOUNT.spent_of_boost .. id, chats)
   end
   for digest, counted in pairs(snapshot.keys_used) do
     redis.call('HSET', account, ACCOUNT.counted .. digest, counted)
+  end
+  for digest, paid in pairs(snapshot.paid_by_keys) do
+    redis.call('HSET', account, ACCOUNT.paid_by_key .. digest, paid)
   end
   for i = 0, #KEYS - FIRST.marks do
     redis.call('SET', KEYS[FIRST.marks + i], ARGV[FIRST.contents + i], 'PX', ARGS.window_ms, 'NX')
@@ -50,14 +58,20 @@ if not warm or tonumber(stored[2]) < tonumber(snapshot.version) then
   redis.call('HSET', account, ACCOUNT.epoch, epoch, ACCOUNT.version, snapshot.version,
     ACCOUNT.plan, snapshot.plan, ACCOUNT.plans, snapshot.plans or '', ACCOUNT.packs, snapshot.packs,
     ACCOUNT.suspended, snapshot.suspended, ACCOUNT.credits, snapshot.credits,
-    ACCOUNT.boosts, snapshot.boosts)
+    ACCOUNT.boosts, snapshot.boosts, ACCOUNT.spending, snapshot.spending)
 end
 
 for digest, record in pairs(snapshot.keys) do
   local known = redis.call('HGET', account, ACCOUNT.key .. digest)
   local key_version = MATCH.key(record)
-  if is_newer(key_version, known) then
-    redis.call('HSET', account, ACCOUNT.key .. digest, record)
+  local ahead = ahead_of(known, key_version)
+  if ahead > 0 then redis.call('HSET', account, ACCOUNT.key .. digest, record) end
+  -- Of the same version, too: a release that does not know what may be spent left it out.
+  local spending = snapshot.spending_of_keys[digest]
+  if ahead >= 0 and spending ~= '' then
+    redis.call('HSET', account, ACCOUNT.spending_of_key .. digest, spending)
+  elseif ahead > 0 then
+    redis.call('HDEL', account, ACCOUNT.spending_of_key .. digest)
   end
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.

@@ -15,6 +15,11 @@ if known and version_of(known) >= version_of(ARGS.record) then
   return PUSHED{status = OUTCOME.older, pushes = tonumber(pushes or '0')}
 end
 redis.call('HSET', account, field, ARGS.record)
+if ARGS.spending == '' then
+  redis.call('HDEL', account, ACCOUNT.spending_of_key .. ARGS.digest)
+else
+  redis.call('HSET', account, ACCOUNT.spending_of_key .. ARGS.digest, ARGS.spending)
+end
 if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then
   redis.call('PEXPIRE', account, ARGS.remembered_ms)
 end

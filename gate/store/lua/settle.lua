@@ -54,8 +54,8 @@ local credit_chats = missing
 local credits = 0
 if credit_chats > 0 then credits = credit_chats * hold.credits / hold.credit_chats end
 
-give_back(account, week, hold.week, hold.allowance - allowance, table.concat(returned_boosts, ','),
-  hold.credits - credits, hold.digest, hold.chats - kept)
+give_back(account, week, hold.week, hold.at_ms, hold.allowance - allowance,
+  table.concat(returned_boosts, ','), hold.credits - credits, hold.digest, hold.chats - kept)
 redis.call('HDEL', account, ACCOUNT.hold .. ARGS.hold_id)
 redis.call('ZREM', holds, ARGS.hold_id)
 redis.call('HINCRBY', account, ACCOUNT.holding, -1)

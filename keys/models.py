@@ -19,16 +19,18 @@ from accounts.beginnings import beginnings_index
 from accounts.models import Account
 from accounts.names import NameField, name_check
 from accounts.numbers import thousands
+from accounts.spending import IS_KNOWN, SpendingFields, fields_of, in_words
 from gate.service.trust import Trust
 from gate.store import snapshots
-from gate.store.snapshots import KeyState
+from gate.store.snapshots import NOTHING_PAID, KeyState, Paid
 from gate.terms import addresses, week
+from gate.terms.spending import Spending
 
 # The scope of a key that may read what its account used. No meter is called so.
 READ_USAGE = "usage:read"
 
 
-class ApiKey(models.Model):
+class ApiKey(SpendingFields):
     """A key of an account. Its text is shown once, when it is made, and is nowhere after that."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="api_keys")
@@ -81,6 +83,7 @@ class ApiKey(models.Model):
             ),
             models.CheckConstraint(condition=~Q(name=""), name="api_key_named"),
             name_check("api_key_name_clean"),
+            models.CheckConstraint(condition=IS_KNOWN, name="api_key_spending_known"),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -151,12 +154,16 @@ class ApiKey(models.Model):
                 limits.append(bound % {"networks": shown, "count": others})
             else:
                 limits.append(_("from %(networks)s") % {"networks": shown})
+        limits.extend(in_words(self.spending))
         if self.reads_usage:
             limits.append(_("may read usage"))
         return " · ".join(limits)
 
-    def state(self, *, used: int = 0) -> KeyState:
-        """What the gate has to know; `used` are the chats of this week, as far as drained."""
+    def state(self, *, used: int = 0, paid: Paid = NOTHING_PAID) -> KeyState:
+        """What the gate has to know, and what it has to know again when it lost that.
+
+        used: chats of this week, paid: credits, as far as drained.
+        """
         return KeyState(
             digest=snapshots.hot_digests([self.digest])[0],
             version=self.version,
@@ -167,7 +174,16 @@ class ApiKey(models.Model):
             scopes=self.meters,
             addresses=tuple(addresses.network_to_hex(network) for network in self.addresses),
             used=used,
+            spending=self.spending,
+            paid=paid,
         )
+
+    def choose_spending(self, spending: Spending) -> None:
+        """Record what it may spend; the caller pushes it to the gate."""
+        for name, value in fields_of(spending).items():
+            setattr(self, name, value)
+        self.version = self.version + 1
+        self.save(update_fields=[*fields_of(spending), "version"])
 
     def mark_revoked(self, *, by: models.Model | None, at: datetime) -> None:
         """Record the revocation; the caller pushes it to the gate."""

@@ -13,8 +13,9 @@ from django.db.models import BigIntegerField, Case, Exists, F, OuterRef, Q, Quer
 from django.db.models.functions import Coalesce
 
 from accounts.models import Account
+from gate.terms.spending import NO_LIMITS, Spending
 from quotas import catalogue
-from quotas.models.entitlements import PackSwitch, PlanGrant, Suspension
+from quotas.models.entitlements import PackSwitch, PlanGrant, SpendingChoice, Suspension
 from quotas.models.plans import Pack, Plan
 
 
@@ -90,6 +91,12 @@ def suspension_of(account: Account) -> Suspension | None:
     """What refuses every request of the account now, with the reason; None when nothing does."""
     suspensions = Suspension.objects.filter(account=account, ended_at=None)
     return suspensions.select_related("by").first()
+
+
+def spending_of(account: Account) -> Spending:
+    """What the account may spend past the allowance, as it was chosen last."""
+    chosen = SpendingChoice.objects.filter(account=account, key=None, ended_at=None).first()
+    return NO_LIMITS if chosen is None else chosen.spending
 
 
 def suspensions_now(*, at_most: int) -> list[Suspension]:

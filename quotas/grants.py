@@ -14,12 +14,22 @@ from django.db import transaction
 from django.db.models import Count, F, QuerySet, Sum
 
 from accounts.models import Account, User
+from accounts.spending import fields_of
+from gate.terms.spending import NO_LIMITS, Spending
+from keys.models import ApiKey
+from keys.projection import push_key
 from quotas import entitlements, projection
-from quotas.models.entitlements import Entitlement, PackSwitch, PlanGrant, Suspension
+from quotas.models.entitlements import (
+    Entitlement,
+    PackSwitch,
+    PlanGrant,
+    SpendingChoice,
+    Suspension,
+)
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.plans import Pack, Plan
 
-Ended = TypeVar("Ended", PlanGrant, PackSwitch, Suspension)
+Ended = TypeVar("Ended", PlanGrant, PackSwitch, SpendingChoice, Suspension)
 
 # For whoever grants: the models of the ledger are for its own room.
 CreditKind = CreditEntry.Kind
@@ -263,6 +273,45 @@ def switch_pack(
             has_changed = _end(switched_on, at=at, by=by, note=note)
         if has_changed:
             _changed(account)
+
+
+def choose_spending(
+    *,
+    account: Account,
+    spending: Spending,
+    at: datetime,
+    key: ApiKey | None = None,
+    by: User | None = None,
+    note: str = "",
+) -> bool:
+    """Say what an account may spend past the allowance, or one key of it. False: it was so before.
+
+    What was chosen before ends, and stays with who chose it and when.
+    """
+    with transaction.atomic():
+        _lock(account)
+        chosen = SpendingChoice.objects.filter(account=account, key=key)
+        before = chosen.filter(ended_at=None).first()
+        if spending == (NO_LIMITS if before is None else before.spending):
+            return False
+        _end(chosen, at=at, by=by, note=note)
+        if spending != NO_LIMITS:
+            SpendingChoice.objects.create(
+                account=account,
+                key=key,
+                created_at=at,
+                by=by,
+                note=note[:200],
+                **fields_of(spending),
+            )
+        if key is None:
+            _changed(account)
+        else:
+            locked = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
+            changed = locked.get(pk=key.pk, account=account)
+            changed.choose_spending(spending)
+            transaction.on_commit(lambda: push_key(changed))
+    return True
 
 
 def suspend(*, account: Account, at: datetime, by: User | None = None, note: str = "") -> None:

@@ -4,6 +4,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import TypeVar
 
 from django.conf import settings
@@ -16,15 +18,16 @@ from accounts.access import attended
 from accounts.models import Account
 from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import REFUND_WINDOW_MS, Mark
-from gate.store.snapshots import AccountSnapshot, BoostGrant, PlanSpan
-from gate.terms import week
+from gate.store.snapshots import NOTHING_PAID, AccountSnapshot, BoostGrant, Paid, PlanSpan
+from gate.terms import month, week
 from gate.terms.reasons import Outcome
+from gate.terms.spending import NO_LIMITS
 from keys.models import ApiKey
 from partitions.models import Partition
 from partitions.states import record_pushes
 from quotas import catalogue, entitlements
 from quotas.entitlements import Span
-from quotas.models.entitlements import Entitlement, PackSwitch, Suspension
+from quotas.models.entitlements import Entitlement, PackSwitch, SpendingChoice, Suspension
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.models.used import ChargeMark, UsageRollup
 from quotas.usage import drain
@@ -62,9 +65,7 @@ def load_accounts(handles: Iterable[str]) -> dict[str, AccountSnapshot]:
         return {}
     name = hot_state.stream_name(min(partitions))
     servers_ms = connection.server_ms(connection.sync_client(settings.REDIS_URL), name)
-    return _snapshots(
-        accounts, partitions, at=timezone.now(), servers_week=week.week_of(servers_ms)
-    )
+    return _snapshots(accounts, partitions, at=timezone.now(), servers_ms=servers_ms)
 
 
 def account_snapshot(account: Account, *, at: datetime | None = None) -> AccountSnapshot:
@@ -87,11 +88,12 @@ def _snapshots(
     partitions: Mapping[int, Partition],
     *,
     at: datetime,
-    servers_week: int | None = None,
+    servers_ms: int | None = None,
 ) -> dict[str, AccountSnapshot]:
     """What PostgreSQL says of accounts, by handle, in as many queries for many as for one.
 
-    servers_week: by Valkey's clock. What an account used in it counts, whatever week we believe in.
+    servers_ms: by Valkey's clock. What an account used in that week and month counts, whatever we
+    believe in.
 
     The versions are read first: what changes while the rest is read comes again with a higher one.
     """
@@ -99,8 +101,10 @@ def _snapshots(
     with_people = attended(held)
     this_week = week.week_of(week.to_ms(at))
     credits = _credits(accounts)
-    servers_week = this_week if servers_week is None else servers_week
+    servers_ms = week.to_ms(at) if servers_ms is None else servers_ms
+    servers_week, this_month = week.week_of(servers_ms), month.month_of(servers_ms)
     weeks_used = _used(accounts, {this_week, servers_week})
+    paid = _paid(accounts, {this_week, servers_week}, this_month)
     by_any_clock = at - _CLOCKS_APART
     spans = entitlements.spans_of(accounts, since=by_any_clock)
     packs = _by_account(
@@ -108,6 +112,8 @@ def _snapshots(
     )
     suspensions = Suspension.objects.filter(account__in=accounts, ended_at=None)
     suspended = set(suspensions.values_list("account", flat=True))
+    choices = SpendingChoice.objects.filter(account__in=accounts, key=None, ended_at=None)
+    spending = {choice.account_id: choice.spending for choice in choices}
     boosts = _by_account(Boost.objects.filter(account__in=accounts, expires_at__gt=by_any_clock))
     # Revoked keys too: an older copy of Valkey may hold them as active.
     keys = _by_account(ApiKey.objects.filter(account__in=accounts))
@@ -127,6 +133,7 @@ def _snapshots(
             min(servers_week, this_week),
         )
         allowance, by_key = by_week.get(counts, _NOTHING)
+        paid_by_key = paid[account.pk, counts]
         found[account.handle] = AccountSnapshot(
             handle=account.handle,
             epoch=partition.epoch,
@@ -142,7 +149,17 @@ def _snapshots(
             boosts=tuple(_grant(boost) for boost in boosts[account.pk]),
             week=counts,
             used=max(0, allowance),
-            keys=tuple(key.state(used=by_key.get(key.pk, 0)) for key in keys[account.pk]),
+            keys=tuple(
+                key.state(used=by_key.get(key.pk, 0), paid=paid_by_key.get(key.pk, NOTHING_PAID))
+                for key in keys[account.pk]
+            ),
+            spending=spending.get(account.pk, NO_LIMITS),
+            month=this_month,
+            # Of keys that are not there any more, too.
+            paid=Paid(
+                in_week=sum(one.in_week for one in paid_by_key.values()),
+                in_month=sum(one.in_month for one in paid_by_key.values()),
+            ),
             marks=tuple(
                 Mark(charge_ref=mark.charge_ref, content=mark.content) for mark in marks[account.pk]
             ),
@@ -206,6 +223,38 @@ def _used(accounts: Sequence[Account], weeks: set[int]) -> dict[int, dict[int, _
     found: dict[int, dict[int, _Used]] = defaultdict(dict)
     for (account_id, number), keys in by_key.items():
         found[account_id][number] = allowance[account_id, number], keys
+    return found
+
+
+def _paid(
+    accounts: Sequence[Account], weeks: set[int], this_month: int
+) -> dict[tuple[int, int], dict[int, Paid]]:
+    """Credits that were spent in a week, and in the month, by account and week, by key.
+
+    As far as drained. A charge and what came back of it stand in the hour of the charge.
+    """
+    in_month = Q(hour__gte=month.starts_at(this_month), hour__lt=month.ends_at(this_month))
+    in_weeks = {
+        number: Q(hour__gte=week.starts_at(number), hour__lt=week.ends_at(number))
+        for number in weeks
+    }
+    in_any = reduce(or_, in_weeks.values(), in_month)
+    rows = (
+        UsageRollup.objects.filter(in_any, account__in=accounts, source=UsageRollup.Source.CREDITS)
+        .values_list("account_id", "key_id")
+        .annotate(
+            in_month=Sum("credits", filter=in_month, default=0),
+            **{
+                f"in_week_{number}": Sum("credits", filter=in_week, default=0)
+                for number, in_week in in_weeks.items()
+            },
+        )
+    )
+    found: dict[tuple[int, int], dict[int, Paid]] = defaultdict(dict)
+    for account_id, key_id, of_month, *of_weeks in rows:
+        for number, of_week in zip(in_weeks, of_weeks, strict=True):
+            paid = Paid(in_week=max(0, of_week), in_month=max(0, of_month))
+            found[account_id, number][key_id] = paid
     return found
 
 

@@ -13,8 +13,11 @@ from accounts.models import Account
 from gate.store import charges, connection, hot_state
 from gate.store.charges import Answer
 from gate.store.hot_state import Call
+from gate.store.snapshots import Paid
 from gate.terms import week
 from gate.terms.reasons import Outcome, Reason
+from gate.terms.spending import PastAllowance
+from keys.models import ApiKey
 from quotas import projection
 from quotas.models.ledger import Boost
 from quotas.models.plans import Plan
@@ -44,13 +47,36 @@ class Left:
     credits_left: int
     credits_per_chat: int
     suspended: bool
+    past_allowance: str = PastAllowance.ALL
+    credit_room: int | None = None  # what ceilings leave now; None is no ceiling
+
+    @property
+    def boost_open(self) -> int:
+        """Chats in boosts, if the account lets them be used."""
+        return 0 if self.past_allowance == PastAllowance.NOTHING else self.boost_left
+
+    @property
+    def credits_open(self) -> int:
+        """Credits, as far as the account lets them be spent."""
+        if self.past_allowance != PastAllowance.ALL:
+            return 0
+        room = self.credits_left if self.credit_room is None else self.credit_room
+        return max(0, min(self.credits_left, room))
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether it is the account's own choice that nothing pays, whatever is bought."""
+        if self.suspended or self.can_chat:
+            return False
+        has_no_room = self.credit_room is not None and self.credit_room < self.credits_per_chat
+        return self.past_allowance != PastAllowance.ALL or has_no_room
 
     @property
     def all_left(self) -> int | None:
         """Chats that still pass, whatever pays for them; None is unlimited."""
         if self.suspended:
             return 0
-        return None if self.left is None else self.left + self.boost_left + self.chats_from_credits
+        return None if self.left is None else self.left + self.boost_open + self.chats_from_credits
 
     @property
     def percent(self) -> int:
@@ -61,8 +87,8 @@ class Left:
 
     @property
     def chats_from_credits(self) -> int:
-        """How many chats the credits still pay."""
-        return max(0, self.credits_left) // self.credits_per_chat
+        """How many chats the credits still pay, as far as they may."""
+        return self.credits_open // self.credits_per_chat
 
     @property
     def credits_owed(self) -> int:
@@ -81,7 +107,7 @@ class Left:
     @property
     def pays_past_allowance(self) -> str:
         """What pays once the allowance is used up: boost or credits; empty when nothing does."""
-        if self.boost_left > 0:
+        if self.boost_open > 0:
             return "boost"
         return "credits" if self.chats_from_credits > 0 else ""
 
@@ -105,6 +131,8 @@ class Outlook(StrEnum):
     ACCEPTED = "accepted"
     SUSPENDED = "suspended"
     USED_UP = "used_up"
+    # By what the account chose to spend.
+    HELD_BACK = "held_back"
     UNKNOWN = "unknown"
 
 
@@ -114,7 +142,9 @@ def outlook_of(standing: Standing | None) -> Outlook:
         return Outlook.UNKNOWN
     if standing.suspended:
         return Outlook.SUSPENDED
-    return Outlook.ACCEPTED if standing.can_chat else Outlook.USED_UP
+    if standing.can_chat:
+        return Outlook.ACCEPTED
+    return Outlook.HELD_BACK if standing.is_held_back else Outlook.USED_UP
 
 
 def standing_of(
@@ -163,6 +193,8 @@ def _numbers(answer: Answer) -> dict[str, Any]:
         "credits_left": answer.credits_left,
         "credits_per_chat": answer.credits_per_chat,
         "suspended": answer.status == Reason.SUSPENDED,
+        "past_allowance": answer.past_allowance,
+        "credit_room": answer.credit_room,
     }
 
 
@@ -190,8 +222,31 @@ def fingerprint_of(account: Account) -> str | None:
         return None
     if answer is None:
         return None
-    told = (answer.status, answer.plan, answer.cap, answer.used, answer.left_by_boost)
-    return "|".join(map(str, (*told, answer.credits_left, answer.credits_per_chat, answer.week)))
+    told: tuple[object, ...] = (
+        answer.status,
+        answer.plan,
+        answer.cap,
+        answer.used,
+        answer.left_by_boost,
+    )
+    told += (answer.credits_left, answer.credits_per_chat, answer.week)
+    return "|".join(map(str, (*told, answer.past_allowance, answer.credit_room)))
+
+
+def paid_of(account: Account, key: ApiKey | None = None) -> Paid | None:
+    """Credits that an account, or one key of it, spent this week and month; None as above.
+
+    Of an account that was looked at: one that is cold has spent nothing yet by this.
+    """
+    client = connection.sync_client(settings.REDIS_URL)
+    name = hot_state.keys_of(account.handle).account
+    try:
+        record = client.hget(name, hot_state.paid_field(key.state().digest if key else ""))
+        now_ms = connection.server_ms(client, name)
+    except (RedisError, OSError) as error:
+        logger.warning("no spending of account %s: %s", account.pk, type(error).__name__)
+        return None
+    return charges.paid_now(record, now_ms=now_ms)  # type: ignore[arg-type] # bytes
 
 
 def _look(account: Account, *, at: datetime | None) -> Answer | None:

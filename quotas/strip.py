@@ -122,7 +122,7 @@ def amounts_of(left: Left, *, at: datetime) -> Amounts | None:
     amounts = Amounts(
         spent=left.used,
         allowance=left.left or 0,
-        boost=left.boost_left,
+        boost=left.boost_open,
         credits=left.chats_from_credits,
         elapsed=1 - (left.resets_at - at) / _WEEK,
     )

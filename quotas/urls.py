@@ -1,6 +1,6 @@
 from django.urls import path, re_path
 
-from quotas import requests_page, usage_for_programs, views
+from quotas import requests_page, spending_page, usage_for_programs, views
 
 urlpatterns = [
     path("api/v1/usage", usage_for_programs.usage, name="usage_for_programs"),
@@ -8,5 +8,7 @@ urlpatterns = [
     path("account/usage/now", views.usage_now, name="usage_now"),
     re_path(r"^account/usage/export\.(?P<kind>csv|json)$", views.usage_export, name="usage_export"),
     path("account/usage/zone", views.usage_zone, name="usage_zone"),
+    path("account/billing/spending", spending_page.of_account, name="spending"),
+    path("account/keys/<int:key_id>/spending", spending_page.of_key, name="key_spending"),
     path("account/usage/requests", requests_page.requests, name="usage_requests"),
 ]

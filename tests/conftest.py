@@ -71,7 +71,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
             "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate;"
             "ALTER TABLE quotas_plangrant DISABLE TRIGGER quotas_plangrant_no_truncate;"
             "ALTER TABLE quotas_packswitch DISABLE TRIGGER quotas_packswitch_no_truncate;"
-            "ALTER TABLE quotas_suspension DISABLE TRIGGER quotas_suspension_no_truncate"
+            "ALTER TABLE quotas_suspension DISABLE TRIGGER quotas_suspension_no_truncate;"
+            "ALTER TABLE quotas_spendingchoice"
+            " DISABLE TRIGGER quotas_spendingchoice_no_truncate"
         )
     yield
     # The test database cannot be deleted while what decides is connected to it.

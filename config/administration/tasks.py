@@ -46,6 +46,7 @@ TASKS = (
             "quotas.PlanGrant",
             "quotas.PackSwitch",
             "quotas.Suspension",
+            "quotas.SpendingChoice",
             "quotas.WeekClose",
             "alerts.Alert",
             "alerts.AlertSettings",

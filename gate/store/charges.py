@@ -17,6 +17,8 @@ from gate.store.hot_state import (
     script,
 )
 from gate.store.packing import Known
+from gate.store.snapshots import NOTHING_PAID, Paid
+from gate.terms import month, week
 from gate.terms.spending import PastAllowance
 
 _CHECK = script("check")
@@ -120,6 +122,17 @@ class Kept:
     allowance: int = 0
     boost: int = 0
     credits: int = 0
+
+
+def paid_now(record: bytes | None, *, now_ms: int) -> Paid:
+    """What of a paid record was spent in the week and the month of a moment."""
+    if not record:
+        return NOTHING_PAID
+    says = layout.PAID.read(record.decode())
+    return Paid(
+        in_week=says["in_week"] if says["week"] == week.week_of(now_ms) else 0,
+        in_month=says["in_month"] if says["month"] == month.month_of(now_ms) else 0,
+    )
 
 
 def check_call(

@@ -156,6 +156,12 @@ def keys_of(handle: str) -> AccountKeys:
     return AccountKeys(handle, _prefix(partition_of(handle)))
 
 
+def paid_field(key_digest: str = "") -> str:
+    """The field of an account that says what credits were spent; with a digest, by that key."""
+    spell = layout.ACCOUNT.spell
+    return spell("paid_by_key") + key_digest if key_digest else spell("paid")
+
+
 def catalogue_name(partition: int) -> str:
     """The key of a partition's catalogue."""
     return _prefix(partition) + "c"

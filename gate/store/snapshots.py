@@ -49,6 +49,9 @@ class Paid:
     in_month: int = 0
 
 
+NOTHING_PAID = Paid()
+
+
 @dataclass(frozen=True, slots=True)
 class KeyState:
     """One API key as the gate needs it; the highest version of a key wins."""
@@ -63,7 +66,7 @@ class KeyState:
     addresses: tuple[str, ...] = ()  # networks it may be used from (`addresses.network_to_hex`)
     used: int = 0  # chats in the snapshot's week, as far as drained
     spending: Spending = NO_LIMITS
-    paid: Paid = Paid()
+    paid: Paid = NOTHING_PAID
 
     @property
     def record(self) -> str:
@@ -101,7 +104,7 @@ class AccountSnapshot:
     plans: tuple[PlanSpan, ...] = ()
     spending: Spending = NO_LIMITS
     month: int = 0  # see `terms.month`
-    paid: Paid = Paid()
+    paid: Paid = NOTHING_PAID
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,9 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         "spending_of_keys": {key.digest: spending_record(key.spending) for key in snapshot.keys},
         "paid": _paid(snapshot, snapshot.paid),
         "paid_by_keys": {
-            key.digest: _paid(snapshot, key.paid) for key in snapshot.keys if key.paid != Paid()
+            key.digest: _paid(snapshot, key.paid)
+            for key in snapshot.keys
+            if key.paid != NOTHING_PAID
         },
     }
     names = keys_of(snapshot.handle)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import in_period
 from accounts.models import Account
+from accounts.spending import in_words
 from quotas import entitlements
 from quotas.admin import account_acts
 from quotas.admin.account_page import overview_of
@@ -116,6 +117,7 @@ class AccountAdmin(AccountPeople):
                 "facts": [
                     (_("Plan"), self.plans_in_turn(account)),
                     (_("Packs"), self.packs(account)),
+                    (_("Spending"), self.spending(account)),
                     (_("Suspension"), self.suspension(account)),
                 ],
                 "acts": account_acts.offered(request, is_suspended=now.suspension is not None),
@@ -159,6 +161,12 @@ class AccountAdmin(AccountPeople):
         names = ", ".join(pack.name for pack in entitlements.packs_on(account))
         sentence = _("%(packs)s on") % {"packs": names} if names else _("None on")
         return _with_history(sentence, "quotas_packswitch", account)
+
+    def spending(self, account: Account) -> str:
+        """What it may spend past the allowance, with the way to who chose that and when."""
+        words = ", ".join(in_words(entitlements.spending_of(account)))
+        sentence = words or _("Boosts pay, then credits, without a ceiling")
+        return _with_history(sentence, "quotas_spendingchoice", account)
 
     def suspension(self, account: Account) -> str:
         """Since when, by whom and why."""

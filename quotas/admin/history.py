@@ -5,7 +5,7 @@ from django.contrib import admin
 from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.read_only_admin import ReadOnlyAdmin
 from partitions.models import Partition
-from quotas.models.entitlements import PackSwitch, Suspension
+from quotas.models.entitlements import PackSwitch, SpendingChoice, Suspension
 from quotas.models.used import WeekClose
 
 
@@ -25,6 +25,26 @@ class SuspensionAdmin(ReadOnlyAdmin[Suspension], OfAccountsAdmin[Suspension]):
     list_display = ("account", "created_at", "by", "note", "ended_at", "ended_by", "end_note")
     list_filter = (("ended_at", admin.EmptyFieldListFilter), in_period("created_at"))
     list_select_related = ("account", "by", "ended_by")
+
+
+@admin.register(SpendingChoice)
+class SpendingChoiceAdmin(ReadOnlyAdmin[SpendingChoice], OfAccountsAdmin[SpendingChoice]):
+    """Who chose what an account or a key of it may spend past the allowance, and until when."""
+
+    list_display = (
+        "account",
+        "key",
+        "past_allowance",
+        "credits_a_week",
+        "credits_a_month",
+        "units_a_request",
+        "created_at",
+        "by",
+        "ended_at",
+        "ended_by",
+    )
+    list_filter = (("ended_at", admin.EmptyFieldListFilter), in_period("created_at"))
+    list_select_related = ("account", "key__account", "by", "ended_by")
 
 
 @admin.register(WeekClose)

@@ -15,6 +15,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
+from accounts.spending import IS_KNOWN, SpendingFields
+from keys.models import ApiKey
 from quotas.models.plans import Pack, Plan
 
 
@@ -157,3 +159,36 @@ class Suspension(Dated):
 
     def __str__(self) -> str:
         return gettext("suspension of %(account)s") % {"account": self.account}
+
+
+class SpendingChoice(Dated, SpendingFields):
+    """What an account, or one key of it, may spend past the allowance. Without one: everything."""
+
+    key = models.ForeignKey(
+        ApiKey,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text=_("Empty: of the whole account."),
+    )
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        indexes: ClassVar = [
+            models.Index(fields=["-created_at", "-id"], name="spending_choice_newest")
+        ]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=IS_KNOWN, name="spending_choice_known"),
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(ended_at=None, key=None),
+                name="spending_choice_one_of_account",
+            ),
+            models.UniqueConstraint(
+                fields=["key"], condition=Q(ended_at=None), name="spending_choice_one_of_key"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return gettext("spending of %(account)s") % {"account": self.account}

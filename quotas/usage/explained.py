@@ -80,7 +80,7 @@ REFUSALS: Mapping[str, Explained] = {
             "there."
         ),
         _("Let boosts and credits pay, for the account or the key, or wait until the new week."),
-        "billing",
+        "spending",
     ),
     Reason.CREDITS_SWITCHED_OFF: Explained(
         _("Credits off"),
@@ -89,7 +89,7 @@ REFUSALS: Mapping[str, Explained] = {
             "the key uses no credits."
         ),
         _("Let credits pay, for the account or the key, add a Weekly Boost, or wait."),
-        "billing",
+        "spending",
     ),
     Reason.CREDIT_CEILING_WEEK: Explained(
         _("Credits of the week"),
@@ -98,7 +98,7 @@ REFUSALS: Mapping[str, Explained] = {
             "the week."
         ),
         _("Raise the ceiling, for the account or the key, or wait until the new week."),
-        "billing",
+        "spending",
     ),
     Reason.CREDIT_CEILING_MONTH: Explained(
         _("Credits of the month"),
@@ -107,7 +107,7 @@ REFUSALS: Mapping[str, Explained] = {
             "the month."
         ),
         _("Raise the ceiling, for the account or the key, or wait until the new month."),
-        "billing",
+        "spending",
     ),
     Reason.REQUEST_TOO_LARGE: Explained(
         _("Request too large"),
@@ -116,7 +116,7 @@ REFUSALS: Mapping[str, Explained] = {
             "in one request."
         ),
         _("Waiting does not help: ask for fewer, or raise the ceiling."),
-        "billing",
+        "spending",
     ),
     Outcome.TOO_MANY_HOLDS: Explained(
         _("Too many at once"),

@@ -45,7 +45,7 @@ def forecast(standing: Standing, *, total: int, at: datetime) -> Forecast | None
     allowance_ends_at = all_ends_at = None
     if standing.left is not None:
         allowance_ends_at = lasts(standing.left) if standing.left else None
-        paid = standing.boost_left + standing.chats_from_credits
+        paid = standing.boost_open + standing.chats_from_credits
         all_ends_at = lasts(standing.left + paid)
     return Forecast(
         by_reset=total + round(per_second * rest.total_seconds()),

@@ -202,7 +202,8 @@ def test_lists_of_grants_packs_and_suspensions_ask_little(
         entitled.move_to_plan(one, "plus")
         entitled.switch_pack(one, plan("plus").packs.get(), on=True)
         entitled.set_suspended(one, suspended=True)
-    for name in ("plangrant", "packswitch", "suspension"):
+        entitled.choose_spending(one, credits_a_week=7)
+    for name in ("plangrant", "packswitch", "suspension", "spendingchoice"):
         with django_assert_max_num_queries(10):
             page = admin_client.get(f"/admin/quotas/{name}/?q={account.handle}").content.decode()
         assert account.handle in page

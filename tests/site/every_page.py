@@ -43,6 +43,7 @@ OWN = (
     "purchases",
     "credits",
     "top_up",
+    "spending",
     "alerts",
     "account_email",
     "account_change_password",
@@ -95,6 +96,12 @@ def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) 
         "refused sign-in": post(visitor, "account_login"),
         "refused sign-up": post(visitor, "account_signup"),
         "revoke": get(owner_client, "key_revoke", key.pk),
+        "spending of a key": get(owner_client, "key_spending", key.pk),
+        "refused spending": post(
+            owner_client,
+            "spending",
+            lambda: {"past_allowance": "some", "credits_a_week": "-1", "units_a_request": "0"},
+        ),
         "new key": post(
             owner_client, "key_create", lambda: {"name": "laptop", "submission": uuid4()}
         ),

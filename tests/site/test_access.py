@@ -82,6 +82,8 @@ DECIDED = {
     "credits_export": OWN_PAGE,
     "key_create": Access(get=everybody("405"), post=users("422")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
+    "spending": Access(get=users("200"), post=users("422")),
+    "key_spending": Access(get=only_owner("200"), post=only_owner("422")),
     "purchase": Access(get=only_owner("200"), post=everybody("405")),
     "checkout": Access(get=everybody("405"), post=users("→ billing")),
     "purchase_continue": Access(get=everybody("405"), post=only_owner("→ billing")),
@@ -113,6 +115,7 @@ DECIDED = {
 _NOBODYS = "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"
 ARGUMENTS: dict[str, list[object]] = {
     "key_revoke": ["1"],
+    "key_spending": ["1"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
     "purchase": [_NOBODYS],
     "plan_choice": ["plus"],
@@ -165,6 +168,7 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         "webhook_add": [],
         "delivery_resend": [Delivery.objects.get().pk],
         "key_revoke": [issued[0].pk],
+        "key_spending": [issued[0].pk],
         "purchase": [purchase.pk],
         "purchase_continue": [purchase.pk],
         "purchase_discard": [purchase.pk],

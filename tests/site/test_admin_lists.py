@@ -252,6 +252,11 @@ def crowd(plans: None) -> None:
         f"{ACCOUNT}, (SELECT min(id) FROM quotas_pack), {ago()}, '', ''",
     )
     fill(
+        "quotas_spendingchoice",
+        "account_id, created_at, note, ended_at, end_note",
+        f"{ACCOUNT}, {ago()}, '', CASE WHEN i % 1000 <> 0 THEN {ago()} END, ''",
+    )
+    fill(
         "quotas_suspension",
         "account_id, created_at, note, ended_at, end_note",
         f"{ACCOUNT}, {ago()}, '', CASE WHEN i % 1000 <> 0 THEN {ago()} END, ''",
@@ -354,6 +359,12 @@ ASKED = {
         "ended_at_in=2026-11": 40,
     },
     "quotas_packswitch": {"": 100, "q=h0000777": 1, "created_at_in=2026-11": 100},
+    "quotas_spendingchoice": {
+        "": 100,
+        "q=h0000777": 1,
+        "ended_at__isempty=1": 20,
+        "created_at_in=2026-11": 100,
+    },
     "quotas_suspension": {
         "": 100,
         "q=h0000777": 1,

@@ -39,6 +39,8 @@ AT_MOST = {
     "quota_reference": 3,
     "keys": 5,
     "key_revoke": 4,
+    "key_spending": 5,
+    "spending": 4,
     "usage": 10,
     "usage_now": 10,
     "usage_requests": 6,
@@ -148,7 +150,7 @@ def address_of(name: str, account: Account) -> str:
         return reverse(
             name, args=[WebhookEndpoint.objects.filter(account=account).earliest("created_at").pk]
         )
-    if name == "key_revoke":
+    if name in {"key_revoke", "key_spending"}:
         return reverse(name, args=[ApiKey.objects.filter(account=account).latest("pk").pk])
     return reverse(name)
 

@@ -13,6 +13,13 @@ from gate.service.rate_headers import rate_headers
 from gate.service.refusals import refusal
 from gate.terms import week
 from gate.terms.reasons import Reason
+from gate.terms.spending import PastAllowance
+
+_PAST_ALLOWANCE = {
+    PastAllowance.ALL: "boosts_and_credits",
+    PastAllowance.BOOSTS: "boosts",
+    PastAllowance.NOTHING: "nothing",
+}
 
 
 class Looking:
@@ -39,11 +46,17 @@ class Looking:
             },
             "remaining": {
                 "allowance": answer.allowance_left,
-                "boost": answer.boost_left,
-                "credits": answer.credits_left,
+                "boost": answer.boost_open,
+                "credits": answer.credits_open,
                 "chats": answer.chats_left,
             },
+            "credits": answer.credits_left,
             "credits_per_chat": answer.credits_per_chat,
+            "spending": {
+                "past_allowance": _PAST_ALLOWANCE[PastAllowance(answer.past_allowance)],
+                "credits": answer.credit_room,
+                "units_a_request": answer.units_a_request,
+            },
         }
         return _json(body, decision)
 

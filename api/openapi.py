@@ -237,10 +237,23 @@ _COMPONENTS |= {
         remaining=_object(
             allowance=_WHOLE_OR_NONE,
             boost=_WHOLE,
-            credits={"type": "integer"},
+            credits={
+                "type": "integer",
+                "description": "As far as account and key let them be spent.",
+            },
             chats=_WHOLE_OR_NONE,
         ),
+        credits={"type": "integer", "description": "The balance. Below zero is owed."},
         credits_per_chat=_WHOLE,
+        spending=_object(
+            past_allowance={
+                "enum": ["boosts_and_credits", "boosts", "nothing"],
+                "description": "What may pay past the allowance, by the stricter of what account "
+                "and key chose.",
+            },
+            credits={**_WHOLE_OR_NONE, "description": "What their ceilings leave now."},
+            units_a_request={**_WHOLE_OR_NONE, "description": "At the most."},
+        ),
     ),
     "Usage": _object(
         object={"const": "usage"},

@@ -68,7 +68,13 @@ ANSWERED: dict[str, dict[str, Any]] = {
         "suspended": False,
         "week": {**_WEEK, "cap": 500, "used": 413},
         "remaining": {"allowance": 87, "boost": 500, "credits": 500, "chats": 837},
+        "credits": 2000,
         "credits_per_chat": 2,
+        "spending": {
+            "past_allowance": "boosts_and_credits",
+            "credits": 500,
+            "units_a_request": None,
+        },
     },
     "Usage": {
         "object": "usage",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gate.terms import addresses, key_text
+from gate.terms.spending import NO_LIMITS, PastAllowance, Spending
 from gate.terms.week import week_of
 from tests.api.conftest import BILLING_URL, Api, offered
 from tests.gate.world import now_ms
@@ -98,6 +99,59 @@ def test_asking_what_is_left_works_when_nothing_is(api: Api) -> None:
     answer = api.request(method="GET", path="/api/v1/quota")
     assert answer.status_code == 200
     assert answer.json()["remaining"]["chats"] == 0
+
+
+@pytest.mark.parametrize(
+    ("spending", "remaining", "said"),
+    [
+        (
+            Spending(credits_a_week=3),
+            {"allowance": 0, "boost": 5, "credits": 3, "chats": 6},
+            {"past_allowance": "boosts_and_credits", "credits": 3, "units_a_request": None},
+        ),
+        (
+            Spending(past_allowance=PastAllowance.NOTHING, units_a_request=4),
+            {"allowance": 0, "boost": 0, "credits": 0, "chats": 0},
+            {"past_allowance": "nothing", "credits": None, "units_a_request": 4},
+        ),
+    ],
+)
+def test_what_is_left_is_what_account_and_key_let_be_spent(
+    api: Api, spending: Spending, remaining: dict[str, int], said: dict[str, Any]
+) -> None:
+    used_up(api)
+    boost = api.world.boost(1, 5, hours=24 * 365 * 100)
+    api.world.grant(boosts=(boost,), credits=9, spending=spending)
+    body = api.request(method="GET", path="/api/v1/quota").json()
+    assert (body["remaining"], body["credits"]) == (remaining, 9)
+    assert body["spending"] == said
+
+
+@pytest.mark.parametrize("whose", ["account", "key"])
+def test_a_choice_that_refuses_is_told_with_its_page_and_asks_no_model(
+    api: Api, whose: str
+) -> None:
+    used_up(api)
+    stop = Spending(past_allowance=PastAllowance.NOTHING)
+    state = api.world.key_state(version=2, spending=stop if whose == "key" else NO_LIMITS)
+    api.world.grant(keys=(state,), spending=NO_LIMITS if whose == "key" else stop, credits=100)
+    answer = api.chat()
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (429, "spending_stopped")
+    assert problem["spending_url"].endswith(
+        "/account/keys/7/spending" if whose == "key" else "/account/billing/spending"
+    )
+    assert problem["error"]["code"] == "spending_stopped"
+    assert answer.headers["x-should-retry"] == "false"
+    assert 0 < int(answer.headers["retry-after"]) <= 7 * 24 * 3600
+    assert api.model_server.requests == []
+
+
+def test_a_request_that_is_too_large_is_no_fault_of_the_server(api: Api) -> None:
+    api.world.grant(spending=Spending(units_a_request=1))
+    asked = {"messages": [{"role": "user", "content": "Hi"}], "n": 2}
+    answer = api.request(path="/api/v1/chat/completions", json=asked)
+    assert (answer.status_code, answer.json()["code"]) == (403, "request_too_large")
 
 
 def test_asking_what_is_left_needs_a_key(api: Api) -> None:

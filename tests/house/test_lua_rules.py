@@ -22,7 +22,7 @@ local function version_of(record)
 end
 for i, digest in ipairs({ARGS.digest}) do
   redis.call('HSET', account, 'k:' .. digest, -i, version_of(ARGS.record),
-    ARGS.remembered_ms)
+    ARGS.remembered_ms, ARGS.spending)
 end
 return PUSHED{status = 'stored', pushes = redis.call('HGET', catalogue, ARGS.pushes)}
 """

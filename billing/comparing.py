@@ -19,7 +19,7 @@ from accounts.money import amount
 from billing import returning
 from billing.models import BookCheck, Difference, Purchase
 from billing.reconciling import UnderWay, purchases_named
-from billing.stripe_client import asking, listing, sessions
+from billing.stripe_client import asking, intents, listing, sessions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable, UnknownToStripe
 from billing.stripe_client.listing import Between, Listed
 from billing.stripe_client.sessions import CheckoutSession
@@ -164,6 +164,9 @@ def _of_stripe(check: BookCheck) -> Iterator[Found]:
     purchases = list(_paid_purchases(check))
     check.count("purchases", len(purchases))
     for purchase in purchases:
+        if purchase.is_top_up:
+            yield from _of_saved_card(purchase)
+            continue
         row = at_stripe.pop(purchase.stripe_session_id or "", None)
         if _differs(purchase, row):
             yield from _second_look(purchase)
@@ -224,6 +227,29 @@ def _second_look(purchase: Purchase) -> Iterator[Found]:
         logger.warning("purchase %s: Stripe does not know its session", purchase.pk)
     purchase.refresh_from_db()
     yield from _of_session(purchase, session)
+    yield from _of_returned(purchase, returned)
+
+
+def _of_saved_card(purchase: Purchase) -> Iterator[Found]:
+    """The same of what was bought by itself, which has a payment and no session."""
+    intent = intents.retrieve(purchase.paid_through)
+    if intent.status != "succeeded":
+        yield _about(purchase, Kind.NOT_PAID, intent.status, "paid")
+        return
+    expected = _money(intent.amount_cents, intent.currency)
+    found = _money(purchase.came_cents, purchase.currency_of_payment)
+    if expected != found:
+        yield _about(purchase, Kind.AMOUNT, expected, found)
+    if intent.is_disputed or intent.refunded_cents != purchase.returned_cents:
+        returned = returning.returned_by_session(
+            purchase.paid_through, within_seconds=asking.WORKER_SECONDS
+        )
+        purchase.refresh_from_db()
+        yield from _of_returned(purchase, returned)
+
+
+def _of_returned(purchase: Purchase, returned: returning.Returned | None) -> Iterator[Found]:
+    """What went back and was not known; it is brought up to date."""
     if returned is not None and returned.cents != purchase.returned_cents:
         currency = purchase.currency_of_payment
         expected, found = (

@@ -370,6 +370,11 @@ class Purchase(models.Model):
         return True
 
     @property
+    def paid_through(self) -> str:
+        """The session that pays for it at Stripe, or the payment where a saved card does."""
+        return self.stripe_session_id or self.stripe_payment_intent_id or ""
+
+    @property
     def has_come(self) -> bool:
         """Whether money came for it, as far as we know: granted, or left to a person."""
         return self.status == self.Status.PAID or self.received_cents is not None

@@ -19,9 +19,11 @@ from django.utils import timezone
 
 from billing import fulfilment, returning
 from billing.models import OBJECT_ID, BookCheck, Purchase, StripeEvent
-from billing.stripe_client import asking, listing
+from billing.stripe_client import asking, listing, subscriptions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.stripe_client.listing import Between, Listed
+from billing.subscriptions import keeping
+from billing.subscriptions.models import Customer, Subscription
 
 logger = logging.getLogger(__name__)
 
@@ -213,7 +215,7 @@ def _bring_up_to_date(intent_ids: list[str], check: BookCheck, *, name: str) -> 
         if returned is None:
             continue
         check.count(name)
-        before = Purchase.objects.filter(stripe_session_id=returned.session_id).first()
+        before = Purchase.objects.filter(returning.paid_by(returned.session_id)).first()
         if before is None:
             continue
         try:
@@ -227,8 +229,31 @@ def _bring_up_to_date(intent_ids: list[str], check: BookCheck, *, name: str) -> 
             check.count("returned")
 
 
+def _subscriptions(between: Between, after: str, check: BookCheck) -> str:
+    """Subscriptions that were begun; those that are known are asked about by their own sweep."""
+    page = listing.subscriptions_between(between, after=after)
+    known = Subscription.objects.filter(stripe_subscription_id__in=[row.id for row in page.rows])
+    known_ids = set(known.values_list("stripe_subscription_id", flat=True))
+    ours = Customer.objects.filter(stripe_customer_id__in=[row.customer_id for row in page.rows])
+    our_ids = set(ours.values_list("stripe_customer_id", flat=True))
+    for row in page.rows:
+        if row.id in known_ids or row.customer_id not in our_ids:
+            continue
+        found = subscriptions.retrieve(row.id, within_seconds=asking.WORKER_SECONDS)
+        try:
+            keeping.keep(found, at=timezone.now())
+        except Exception:
+            logger.exception("subscription %s could not be kept", row.id)
+            check.count("failed")
+            continue
+        logger.warning("subscription %s was found by the reconciliation", row.id)
+        check.count("subscriptions")
+    return page.after
+
+
 SOURCES: tuple[Source, ...] = (
     Source("sessions", _sessions),
     Source("refunds", _refunds),
     Source("disputes", _disputes),
+    Source("subscriptions", _subscriptions),
 )

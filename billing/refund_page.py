@@ -113,10 +113,10 @@ def page(shown: admin.ModelAdmin[Any], request: HttpRequest, purchase_id: UUID) 
 
 def _bring_up_to_date(purchase: Purchase) -> None:
     """What is left may be less than we heard: money is returned in Stripe's dashboard, too."""
-    if not purchase.stripe_session_id:
+    if not purchase.paid_through:
         return
     try:
-        returning.look(purchase.stripe_session_id, within_seconds=asking.PAGE_SECONDS)
+        returning.look(purchase.paid_through, within_seconds=asking.PAGE_SECONDS)
     except (StripeUnavailable, StripeRefuses) as error:
         logger.warning("purchase %s: what went back is not known: %s", purchase.pk, error)
     purchase.refresh_from_db()

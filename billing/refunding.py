@@ -72,12 +72,12 @@ def money_of(purchase: Purchase) -> Money | None:
     has_other = bool(_ANOTHER_SESSION.search(purchase.problem))
     came_unasked = purchase.received_cents is not None and not has_other
     is_paid = purchase.status == Purchase.Status.PAID
-    if not purchase.stripe_session_id or not (is_paid or came_unasked):
+    if not purchase.paid_through or not (is_paid or came_unasked):
         return None
     came = purchase.amount_cents if has_other else purchase.came_cents
     currency = purchase.currency if has_other else purchase.currency_of_payment
     left = came - purchase.returned_cents - _not_counted(purchase)
-    return Money(purchase.stripe_session_id, currency, came, max(0, left))
+    return Money(purchase.paid_through, currency, came, max(0, left))
 
 
 def money_of_problem(purchase: Purchase) -> Money | None:
@@ -99,9 +99,7 @@ _GOES_BACK = (Refund.Status.PENDING, Refund.Status.SUCCEEDED)
 
 def _not_counted(purchase: Purchase) -> int:
     """Cents of refunds that may be under way and are not in what Stripe was last heard to say."""
-    ours = Refund.objects.filter(
-        stripe_session_id=purchase.stripe_session_id or "", status__in=_GOES_BACK
-    )
+    ours = Refund.objects.filter(stripe_session_id=purchase.paid_through, status__in=_GOES_BACK)
     if purchase.returned_asked_at is not None:
         ours = ours.filter(Q(answered_at=None) | Q(answered_at__gt=purchase.returned_asked_at))
     found: int = ours.aggregate(cents=Sum("amount_cents", default=0))["cents"]

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from billing import fulfilment, telling
 from billing.models import Purchase, Refund, StripeEvent
-from billing.stripe_client import asking, intents, payments, refunds
+from billing.stripe_client import asking, payments, refunds
 from billing.stripe_client.payments import Payment
 from billing.stripe_client.refunds import MadeRefund
 
@@ -38,16 +38,15 @@ class WithoutEffect(Exception):
 class Returned:
     """What went back of what a session or a saved card paid, all of it together.
 
-    refunds: as Stripe knows them, where some were made here; by_bank_cents: what a bank holds of
-    it; intent_id: of what was bought by itself, which has no session.
+    session_id: as that of a Payment; refunds: as Stripe knows them, where some were made here;
+    by_bank_cents: what a bank holds of it.
     """
 
-    session_id: str | None
+    session_id: str
     cents: int
     asked_at: datetime
     refunds: tuple[MadeRefund, ...] = ()
     by_bank_cents: int | None = None
-    intent_id: str | None = None
 
 
 def returned_by(event: StripeEvent) -> Returned | None:
@@ -75,8 +74,10 @@ def returned_of(intent_id: str, *, within_seconds: float) -> Returned | None:
     # The clock, not the moment of the task: what was asked for later knows more.
     asked_at = timezone.now()
     payment = payments.payment_of(intent_id, within_seconds=within_seconds)
+    if payment is None and Purchase.objects.filter(stripe_payment_intent_id=intent_id).exists():
+        payment = payments.payment_by(intent_id, within_seconds=within_seconds)
     if payment is None:
-        return _of_saved_card(intent_id, within_seconds=within_seconds)
+        return None
     return _returned(payment, intent_id, asked_at=asked_at, within_seconds=within_seconds)
 
 
@@ -115,18 +116,6 @@ def _returned(
     return Returned(payment.session_id, cents, asked_at, tuple(made), taken_back)
 
 
-def _of_saved_card(intent_id: str, *, within_seconds: float) -> Returned | None:
-    """What is returned of a payment of no session; None where we did not ask for it."""
-    if not Purchase.objects.filter(stripe_payment_intent_id=intent_id).exists():
-        return None
-    intent = intents.retrieve(intent_id)
-    taken_back = 0
-    if intent.is_disputed:
-        taken_back = payments.taken_back_cents(intent_id, within_seconds=within_seconds)
-    cents = intent.refunded_cents + taken_back
-    return Returned(None, cents, intent.asked_at, by_bank_cents=taken_back, intent_id=intent_id)
-
-
 def keep(returned: Returned) -> str:
     """Write it down at the purchase, unless Stripe was asked again meanwhile.
 
@@ -137,12 +126,11 @@ def keep(returned: Returned) -> str:
         purchase = (
             Purchase.objects.select_for_update(of=("self",))
             .select_related("account")
-            .filter(_paid_by(returned))
+            .filter(paid_by(returned.session_id))
             .first()
         )
         if purchase is None:
-            paid_by = returned.session_id or returned.intent_id
-            logger.warning("what went back of %s is of no purchase", paid_by)
+            logger.warning("what went back of %s is of no purchase", returned.session_id)
             return "the session is of no purchase of ours"
         before_cents = purchase.returned_cents
         if not purchase.note_returned(returned.cents, asked_at=returned.asked_at):
@@ -160,10 +148,11 @@ def keep(returned: Returned) -> str:
     return ""
 
 
-def _paid_by(returned: Returned) -> Q:
-    if returned.intent_id is not None:
-        return Q(stripe_payment_intent_id=returned.intent_id)
-    return Q(stripe_session_id=returned.session_id)
+def paid_by(session_id: str) -> Q:
+    """A condition for the purchase that a session, or a payment by a saved card, has paid."""
+    if payments.is_of_saved_card(session_id):
+        return Q(stripe_payment_intent_id=session_id)
+    return Q(stripe_session_id=session_id)
 
 
 def _learn(returned: Returned) -> None:

@@ -60,6 +60,30 @@ def disputed_between(between: Between, *, after: str) -> Page[str]:
     return _page(service.list, {}, between, after=after, right=rights.DISPUTES, read=_intent_id)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedSubscription:
+    """A subscription and whose it is."""
+
+    id: str
+    customer_id: str
+
+
+def subscriptions_between(between: Between, *, after: str) -> Page[ListedSubscription]:
+    """Subscriptions that were begun, whatever became of them."""
+    service = asking.client().v1.subscriptions
+    params = {"status": "all"}
+    return _page(
+        service.list, params, between, after=after, right=rights.SUBSCRIPTIONS, read=_subscription
+    )
+
+
+def _subscription(row: Mapping[str, Any]) -> ListedSubscription:
+    customer_id = row.get("customer")
+    if not isinstance(customer_id, str):
+        raise answers.unusable("customer")
+    return ListedSubscription(answers.object_id(row, "sub"), customer_id)
+
+
 def _page(
     ask_for: Callable[..., Any],
     params: dict[str, Any],

@@ -16,7 +16,11 @@ _TAKEN_BACK = {"needs_response", "under_review", "lost"}
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What became of the money that a Checkout session took in."""
+    """What became of money that was paid.
+
+    session_id: of the Checkout session that took it in; of the payment itself, where a saved card
+    paid and there was no session.
+    """
 
     session_id: str
     refunded_cents: int
@@ -46,10 +50,12 @@ def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
 
 
 def payment_by(session_id: str, *, within_seconds: float) -> Payment | None:
-    """The payment of a session; None while nothing was paid by it.
+    """The payment of a session, or one by its own id; None while nothing was paid by it.
 
     Raises StripeUnavailable or UnknownToStripe.
     """
+    if is_of_saved_card(session_id):
+        return _payment_by_card(session_id, within_seconds=within_seconds)
     sessions = asking.client().v1.checkout.sessions
     answer = asking.ask(
         lambda: sessions.retrieve(session_id, params={"expand": ["payment_intent.latest_charge"]}),
@@ -58,6 +64,24 @@ def payment_by(session_id: str, *, within_seconds: float) -> Payment | None:
         right=rights.PAYMENTS,
     )
     return read_if_charged(answers.fields_of(answer, "checkout.session"))
+
+
+def is_of_saved_card(session_id: str) -> bool:
+    """Whether this names a payment without a session."""
+    return session_id.startswith("pi_")
+
+
+def _payment_by_card(intent_id: str, *, within_seconds: float) -> Payment | None:
+    intents = asking.client().v1.payment_intents
+    answer = asking.ask(
+        lambda: intents.retrieve(intent_id, params={"expand": ["latest_charge"]}),
+        line=asking.looking,
+        within_seconds=within_seconds,
+        right=rights.PAYMENTS,
+    )
+    intent = answers.fields_of(answer, "payment_intent")
+    charge = intent.get("latest_charge")
+    return _read_charge(intent_id, intent, charge) if isinstance(charge, dict) else None
 
 
 def taken_back_cents(intent_id: str, *, within_seconds: float) -> int:
@@ -84,8 +108,12 @@ def read_if_charged(session: Mapping[str, Any]) -> Payment | None:
 def _read_payment(fields: Mapping[str, Any]) -> Payment:
     intent = answers.inside(fields, "payment_intent")
     charge = answers.inside(intent, "latest_charge")
+    return _read_charge(read_session_id(fields), intent, charge)
+
+
+def _read_charge(session_id: str, intent: Mapping[str, Any], charge: Mapping[str, Any]) -> Payment:
     return Payment(
-        session_id=read_session_id(fields),
+        session_id=session_id,
         refunded_cents=answers.amount(charge, "amount_refunded") or 0,
         is_disputed=answers.flag(charge, "disputed"),
         intent_id=_intent_id(intent),

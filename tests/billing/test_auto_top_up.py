@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts.models import User
 from alerts.models import Alert, Kind
-from billing import events, open_orders
-from billing.models import Product, Purchase, StripeEvent
+from billing import comparing, events, open_orders
+from billing.models import Difference, Product, Purchase, StripeEvent
 from billing.stripe_client import intents
 from billing.subscriptions.models import Customer
 from billing.top_ups import paying
@@ -302,3 +302,30 @@ def test_the_card_can_be_forgotten(wanted: Wisher) -> None:
     wish = wanted.wish()
     assert (wish.is_on, wish.card, wish.stripe_payment_method_id) == (False, "", "")
     assert wanted.runs(timezone.now()) == 0
+
+
+def test_staff_give_it_back_as_any_other_purchase(wanted: Wisher, admin_client: Client) -> None:
+    wanted.runs(timezone.now())
+    (purchase,) = Purchase.objects.all()
+    sent = {"amount": "2", "reason": "they asked", "submission": uuid4()}
+    admin_client.post(f"/admin/billing/purchase/{purchase.pk}/refund/", sent)
+    purchase.refresh_from_db()
+    assert (purchase.returned_cents, wanted.balance) == (200, 300)
+
+
+def differences_of_stripe() -> list[tuple[str, str, str]]:
+    comparing.compare(at=timezone.now() + timedelta(hours=1))
+    rows = Difference.objects.open().filter(kind__in=comparing.OF_STRIPE)
+    return [(row.kind, row.expected, row.found) for row in rows]
+
+
+def test_the_books_are_compared_with_its_payment(wanted: Wisher) -> None:
+    wanted.runs(timezone.now())
+    (purchase,) = Purchase.objects.all()
+    assert differences_of_stripe() == []
+    wanted.sandbox.api.v1.refunds.create(
+        params={"payment_intent": purchase.stripe_payment_intent_id or "", "amount": 200}
+    )
+    assert differences_of_stripe() == [("returned", "$2", "$0")]
+    assert wanted.balance == 300
+    assert differences_of_stripe() == []

@@ -15,6 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
+from billing import reconciling
 from billing.models import StripeEvent
 from billing.subscriptions import sweeping
 from billing.subscriptions.models import Customer, PlanOrder, PlanPrice, Subscription
@@ -477,3 +478,16 @@ def test_the_command_that_maps_prices_can_be_repeated(
     assert capsys.readouterr().out == first
     assert "Plus a year: 19000 cents, price_" in first
     assert len(subscriber.sandbox.api.v1.prices.list(params={"limit": 100}).data) == 8
+
+
+def test_the_reconciliation_finds_a_subscription_of_which_nobody_told(
+    subscriber: Subscriber,
+) -> None:
+    order = subscriber.order("plus")
+    subscriber.pay(order)
+    PlanOrder.objects.all().delete()
+    check = reconciling.reconcile(at=timezone.now() + timedelta(minutes=1))
+    assert check.counts["subscriptions"] == 1
+    assert subscriber.plan() == "plus"
+    again = reconciling.reconcile(at=timezone.now() + timedelta(minutes=2))
+    assert "subscriptions" not in again.counts

@@ -352,6 +352,20 @@ def test_a_lost_answer_is_asked_for_again_and_nothing_is_returned_twice(
     assert amounts(buyer, purchase) == [500]
 
 
+def test_where_a_list_lags_behind_the_key_alone_keeps_it_from_being_made_twice(
+    buyer: Buyer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    purchase = paid(buyer)
+    row = begun(purchase, 200)
+    killed_after(monkeypatch, refunds, "create")
+    with pytest.raises(Killed):
+        ask(row)
+    with monkeypatch.context() as lagging:
+        lagging.setattr(refunds, "of_payment", lambda *_, **__: [])
+        assert swept(row).status == "succeeded"
+    assert amounts(buyer, purchase) == [200]
+
+
 def test_what_stripe_heard_is_known_by_its_event_before_the_sweep(
     buyer: Buyer, admin_client: Client
 ) -> None:

@@ -140,7 +140,7 @@ def amount(request: AccountRequest) -> HttpResponse:
     )
     if offer is None:
         raise Http404
-    return render(request, "billing/_amount_gives.html", {"open_offer": offer})
+    return render(request, "billing/_amount_gives.html", {"open_offer": offer, "alone": True})
 
 
 def _subscription(account: Account, *, at: datetime) -> dict[str, Any]:

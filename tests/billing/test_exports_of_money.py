@@ -52,6 +52,10 @@ def test_every_line_has_the_balance_after_it_whatever_is_left_out(
     assert [int(row["balance_after"]) for row in of_use] == [*range(499, 469, -1)]
     page = owner_client.get("/account/billing/credits").content.decode()
     assert all(f"<code>{column}</code>" in page for column in statement.EXPORTED)
+    # Within the part that a search replaces, so that it leads to what was found.
+    narrowed = owner_client.get("/account/billing/credits", {"kind": "grant"}).content.decode()
+    found = narrowed[narrowed.index('id="found"') :]
+    assert 'href="/account/billing/credits.csv?kind=grant"' in found
 
 
 def test_days_are_those_of_the_page(products: None, account: Account, owner_client: Client) -> None:

@@ -157,9 +157,9 @@ def test_who_cannot_chat_sees_first_what_helps_at_the_least_price(
     assert "cheapest that lets" not in owner_client.get("/account/billing").content.decode()
     use_up()
     page = owner_client.get("/account/billing").content.decode()
-    assert page.index("credits-5") < page.index("weekly-boost")
+    assert page.index('value="credits-5"') < page.index('value="weekly-boost"')
     assert page.count("The cheapest that lets your next chat go through.") == 1
-    assert page.index("cheapest that lets") < page.index("weekly-boost")
+    assert page.index("cheapest that lets") < page.index('value="credits-5"')
     purchase = buyer.order("credits-5")
     buyer.pay(purchase)
     assert "Your next chat is paid by your credits." in buyer.land(purchase).content.decode()

@@ -58,7 +58,9 @@ def look(*, at: datetime) -> list[Alarm]:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What alarms follow from, as it is now."""
+    """What alarms follow from, as it is now; differences, purchases and subscriptions: those that
+    need a person.
+    """
 
     reconciled_at: datetime | None
     compared_at: datetime | None
@@ -66,6 +68,8 @@ class Facts:
     told_at: datetime | None
     version: str | None
     differences: int
+    purchases: int
+    subscriptions: int
     first_purchase_at: datetime | None
 
 
@@ -93,6 +97,8 @@ SELECT
     (SELECT payload ->> 'api_version' FROM billing_stripeevent
      ORDER BY received_at DESC, id DESC LIMIT 1),
     (SELECT count(*) FROM billing_difference WHERE resolved_at IS NULL),
+    (SELECT count(*) FROM billing_purchase WHERE NOT problem = '' AND resolved_at IS NULL),
+    (SELECT count(*) FROM billing_subscription WHERE NOT problem = '' AND ended_at IS NULL),
     (SELECT created_at FROM billing_purchase ORDER BY created_at, id LIMIT 1)
 """
 

@@ -28,7 +28,7 @@ def of(user: User | AnonymousUser) -> dict[str, Any]:
         has_gate = next(part.is_well is not False for part in parts if part.name == "Valkey")
         told["is_healthy"] = all(part.is_well for part in parts)
     if user.has_perm("billing.view_purchase"):
-        told["alarms"] = open_alarms()
+        told["alarms"] = open_alarms(watched)
         told["sales"] = sales(at=at)
     if user.has_perm("billing.view_difference"):
         told["differences"] = watched.differences

@@ -27,7 +27,9 @@ def plan_order_of(account: Account, user: User, slug: str = "plus") -> PlanOrder
 
 def subscriber_of_plus() -> User:
     """Somebody whose account pays for Plus, which Stripe last said today."""
-    user = User.objects.create_user("subscriber@example.com", "correct horse battery staple")
+    user = User.objects.create_user(
+        "subscriber@example.com", "correct horse battery staple", name="Olga Owner"
+    )
     now = timezone.now()
     plan = Plan.objects.get(slug="plus")
     row = Subscription.objects.create(

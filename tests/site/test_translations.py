@@ -209,6 +209,27 @@ TOLD = {
     "taken_credits": 2,
     "owed_credits": 4,
     "receipt_url": "https://pay.stripe.com/receipts/1",
+    "what": "unpaid",
+    "plan": "Plus",
+    "paid_plan": "Pro",
+    "amount_cents": 1900,
+    "interval": "month",
+    "renews_at": NOW,
+    "plan_ends_at": NOW,
+    "pay_url": "https://invoice.stripe.com/i/1",
+    "subscription": "sub_1",
+    "why": "bank_asks",
+    "card": "Visa",
+}
+# What else there is to say, by the kind of an alert.
+VARIANTS: dict[Kind, list[dict[str, str]]] = {
+    Kind.PLAN: [
+        {"what": what}
+        for what in ("begun", "better", "lesser", "stays", "ending", "goes on", "paid", "over")
+    ],
+    Kind.TOP_UP_STOPPED: [
+        {"why": why} for why in ("card_refused", "no_card", "changed", "not_on_sale", "unknown")
+    ],
 }
 
 
@@ -216,15 +237,17 @@ TOLD = {
 @pytest.mark.parametrize("kind", Kind)
 def test_no_text_of_an_alert_escapes_translation(kind: Kind, account: Account, owner: User) -> None:
     owner.language = "de"
-    alert = Alert(account=account, kind=kind, data=TOLD, occurred_at=timezone.now())
-    mail = mails.write(Delivery(alert=alert, user=owner, next_try_at=timezone.now()))
-    page = mail.alternatives[0][0]
-    escaped = [
-        unmarked(escape(str(mail.subject))),
-        unmarked(escape(mail.body)),
-        unmarked(str(page)),
-    ]
-    assert not any(escaped)
+    for variant in VARIANTS.get(kind, [{}]):
+        data = {**TOLD, **variant}
+        alert = Alert(account=account, kind=kind, data=data, occurred_at=timezone.now())
+        mail = mails.write(Delivery(alert=alert, user=owner, next_try_at=timezone.now()))
+        page = mail.alternatives[0][0]
+        escaped = [
+            unmarked(escape(str(mail.subject))),
+            unmarked(escape(mail.body)),
+            unmarked(str(page)),
+        ]
+        assert not any(escaped)
 
 
 def test_what_looks_for_texts_finds_one() -> None:

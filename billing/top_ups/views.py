@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_page
-from accounts.money import DollarField
+from accounts.money import DollarField, dollars
 from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout
@@ -35,6 +35,13 @@ def _packs() -> Any:
     return Product.objects.filter(is_active=True, kind=Product.Kind.CREDITS, least_cents=0)
 
 
+class PackField(forms.ModelChoiceField[Product]):
+    """Packs with what they cost, in the reader's language."""
+
+    def label_from_instance(self, obj: Product) -> str:
+        return f"{_(obj.name)}, {dollars(obj.price_cents)}"
+
+
 class TopUpForm(forms.Form):
     """Below so many credits buy a pack, for at most so much a month."""
 
@@ -49,9 +56,9 @@ class TopUpForm(forms.Form):
             "max_value": gettext_lazy("It may be at most 1,000,000 credits."),
         },
     )
-    product = forms.ModelChoiceField(
+    product = PackField(
         Product.objects.none(),
-        label=gettext_lazy("buy"),
+        label=gettext_lazy("Buy this"),
         to_field_name="slug",
         empty_label=None,
         error_messages={
@@ -60,7 +67,7 @@ class TopUpForm(forms.Form):
         },
     )
     month_cents = DollarField(
-        label=gettext_lazy("at most, in a month"),
+        label=gettext_lazy("At most, in a month"),
         least=50,
         most=100_000_00,
         help_text=gettext_lazy("In dollars, of a calendar month in UTC."),

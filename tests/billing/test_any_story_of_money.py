@@ -20,6 +20,7 @@ from accounts.models import Account
 from billing import comparing, events, fulfilment, open_orders, reconciling, returning
 from billing.models import BookCheck, Difference, Purchase, StripeEvent
 from billing.stripe_client import payments, sessions
+from quotas import comparing as of_the_gate
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.projection import push_pending_accounts
@@ -259,7 +260,7 @@ def _about(event: dict[str, Any]) -> set[str]:
 def test_whatever_happens_in_the_end_there_is_what_was_paid_for(
     buyer: Buyer, account: Account, volume: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparing.of_the_gate, "_BETWEEN_LOOKS_SECONDS", 0.0)
+    monkeypatch.setattr(of_the_gate, "_BETWEEN_LOOKS_SECONDS", 0.0)
     Money.buyer, Money.account = buyer, account
     tell(Money, volume=volume)
 
@@ -269,7 +270,7 @@ def test_a_story_that_forgets_to_take_back_would_be_noticed(
 ) -> None:
     """That the stories can fail."""
     monkeypatch.setattr(returning, "keep", lambda _returned: "")
-    monkeypatch.setattr(comparing.of_the_gate, "_BETWEEN_LOOKS_SECONDS", 0.0)
+    monkeypatch.setattr(of_the_gate, "_BETWEEN_LOOKS_SECONDS", 0.0)
     Money.buyer, Money.account = buyer, account
     story = Money()
     story.begin()

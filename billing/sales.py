@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 from billing.models import Purchase
 
 # Days that are told, today among them.
-SPANS = (1, 7, 28)
+SPANS = (1, 7, 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Sales:
 
 
 def sales(*, at: datetime) -> Sales:
-    """What was paid today, in 7 and in 28 days of UTC; one query.
+    """What was paid today, in 7 and in 30 days of UTC; one query.
 
     At the prices of the orders, less what codes took off and without taxes, by when they were
     paid; so what went back later is told of the days in which it was paid. No order gives back more

@@ -59,7 +59,8 @@ def look(*, at: datetime) -> list[Alarm]:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What alarms follow from, as it is now; differences, purchases and subscriptions: those that
-    need a person.
+    need a person; paying, month_cents: subscriptions that are paid for, and what they come to a
+    month, a year as twelve.
     """
 
     reconciled_at: datetime | None
@@ -70,6 +71,8 @@ class Facts:
     differences: int
     purchases: int
     subscriptions: int
+    paying: int
+    month_cents: int
     first_purchase_at: datetime | None
 
 
@@ -99,7 +102,15 @@ SELECT
     (SELECT count(*) FROM billing_difference WHERE resolved_at IS NULL),
     (SELECT count(*) FROM billing_purchase WHERE NOT problem = '' AND resolved_at IS NULL),
     (SELECT count(*) FROM billing_subscription WHERE NOT problem = '' AND ended_at IS NULL),
+    paying.number,
+    paying.cents,
     (SELECT created_at FROM billing_purchase ORDER BY created_at, id LIMIT 1)
+FROM (
+    SELECT count(*) AS number, coalesce(sum(
+        CASE "interval" WHEN 'year' THEN amount_cents / 12 ELSE amount_cents END
+    ), 0)::bigint AS cents
+    FROM billing_subscription WHERE ended_at IS NULL AND status IN ('active', 'trialing')
+) AS paying
 """
 
 

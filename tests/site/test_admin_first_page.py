@@ -16,10 +16,12 @@ from alerts import raising
 from alerts.models import Delivery
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
+from billing.subscriptions.models import Subscription
 from config import signs_of_life
 from quotas import grants, projection
 from quotas.models.used import RefusalRollup
 from tests.alerts.webhooks import endpoint_of
+from tests.billing.orders import subscriber_of_plus
 
 
 def told(client: Client) -> str:
@@ -148,8 +150,8 @@ def test_sales_of_today_a_week_and_four_weeks_by_product(
         midnight - timedelta(seconds=1),
         midnight - timedelta(days=6),
         midnight - timedelta(days=6, seconds=1),
-        midnight - timedelta(days=27),
-        midnight - timedelta(days=27, seconds=1),
+        midnight - timedelta(days=29),
+        midnight - timedelta(days=29, seconds=1),
         None,
     ):
         sell(account, "weekly-boost", paid_at)
@@ -159,7 +161,7 @@ def test_sales_of_today_a_week_and_four_weeks_by_product(
 
 
 def test_a_page_without_sales_says_so(admin_client: Client, plans: None) -> None:
-    assert "What was sold? Nothing in the last 28 days." in told(admin_client)
+    assert "What was sold? Nothing in the last 30 days." in told(admin_client)
 
 
 def test_a_purchase_that_waits_for_a_person_comes_first(
@@ -231,3 +233,15 @@ def test_staff_read_the_answers_that_they_have_a_right_to(
     page = told(client)
     questions = ["Are we healthy?", "What was sold?", "Who is blocked, and why?"]
     assert [asked for asked in questions if asked in page] == [question]
+
+
+def test_what_subscriptions_come_to_is_told_by_the_month(admin_client: Client, plans: None) -> None:
+    assert "Besides, " not in told(admin_client)
+    user = subscriber_of_plus()
+    assert "Besides, 1 subscription is paid for: $19 a month." in told(admin_client)
+    Subscription.objects.filter(account=user.personal_account).update(
+        interval="year", amount_cents=19000
+    )
+    assert "Besides, 1 subscription is paid for: $15.83 a month." in told(admin_client)
+    Subscription.objects.update(status="past_due")
+    assert "Besides, " not in told(admin_client)

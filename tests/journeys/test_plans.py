@@ -1,0 +1,88 @@
+"""A plan is bought, bettered, cancelled and taken up again; and credits buy themselves."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.test_paid_chat import chat, new_key, sign_up, use_up
+from tests.patience import until
+from tests.running_site import RunningSite
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.get_by_role("main")).to_contain_text(text)
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_from_a_refusal_to_a_plan_and_through_all_its_changes(
+    chromium: Browser, site: RunningSite, scripts: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    sign_up(page, site)
+    key = new_key(page, site)
+    use_up(site, key, 50)
+    assert chat(site, key).status_code == 429
+
+    page.goto(f"{site.address}/pricing")
+    page.get_by_role("link", name="Choose Core").first.click()
+    page.get_by_role("button", name="Core for $9 a month").click()
+    page.get_by_role("button", name=re.compile("4242")).click()
+    says(page, "You are on Core")
+    says(page, "The very next chat you send is accepted")
+    assert chat(site, key).status_code == 200
+
+    page.goto(f"{site.address}/account/billing/plans/pro")
+    says(page, "You pay $40 now")
+    page.get_by_role("button", name="Pro for $49 a month").click()
+    says(page, "You are on Pro now. It counts for the very next chat.")
+
+    page.goto(f"{site.address}/account/billing/plans/core")
+    says(page, "Nothing is paid now. Pro stays until")
+    page.get_by_role("button", name="Core for $9 a month").click()
+    says(page, "then Core for $9")
+
+    page.get_by_role("link", name="Cancel the subscription").click()
+    page.get_by_role("button", name="Cancel the subscription").click()
+    says(page, "Cancelled: it stays until")
+    page.get_by_role("button", name="Go on after all").click()
+    says(page, "The subscription goes on as before.")
+
+    page.get_by_role("button", name="Cards and invoices").click()
+    says(page, "Visa ending in 4242")
+    context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_card_is_saved_and_credits_buy_themselves(
+    chromium: Browser, site: RunningSite, scripts: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    sign_up(page, site)
+    key = new_key(page, site)
+    use_up(site, key, 50)
+    page.goto(f"{site.address}/account/billing")
+    page.get_by_role("link", name="Auto top-up").click()
+    page.get_by_role("button", name="Save a card").click()
+    page.get_by_role("button", name=re.compile("4242")).click()
+    says(page, "The card is saved.")
+    page.get_by_label("At most, in a month").fill("4")
+    page.get_by_role("button", name="Switch on").click()
+    says(page, "nothing would ever be bought")
+    page.get_by_label("At most, in a month").fill("20")
+    page.get_by_role("button", name="Switch on").click()
+    says(page, "Auto top-up is on.")
+
+    def is_bought() -> bool:
+        page.reload()
+        return page.get_by_role("link", name="500 credits").count() > 0
+
+    until(is_bought)
+    assert chat(site, key).status_code == 200
+    page.get_by_role("button", name="Switch off").click()
+    says(page, "Auto top-up is off.")
+    context.close()

@@ -125,7 +125,7 @@ def test_amounts_of_purchases_read_as_dollars(buyer: Buyer, admin_client: Client
     Purchase.objects.update(received_cents=450, received_currency="eur", problem="other money")
     assert ">$5</td>" in admin_client.get("/admin/billing/purchase/").content.decode()
     page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
-    assert "450 of the smallest unit of EUR" in page
+    assert "4.50 EUR" in page
     Purchase.objects.update(received_currency="usd")
     page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
     assert "$4.50" in page

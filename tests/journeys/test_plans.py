@@ -77,11 +77,11 @@ def test_a_card_is_saved_and_credits_buy_themselves(
     page.get_by_role("button", name="Switch on").click()
     says(page, "Auto top-up is on.")
 
-    def is_bought() -> bool:
+    def is_paid() -> bool:
         page.reload()
-        return page.get_by_role("link", name="500 credits").count() > 0
+        return page.get_by_text("Paid", exact=True).count() > 0
 
-    until(is_bought)
+    until(is_paid)
     assert chat(site, key).status_code == 200
     page.get_by_role("button", name="Switch off").click()
     says(page, "Auto top-up is off.")

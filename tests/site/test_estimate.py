@@ -75,10 +75,10 @@ def test_an_answer_costs_few_queries_however_many_chats_are_asked_for(client: Cl
     assert asked == [4, 4]
 
 
-def test_a_plan_is_asked_for_by_mail_and_the_first_by_signing_up(client: Client) -> None:
+def test_a_plan_is_chosen_asked_for_by_mail_or_had_by_signing_up(client: Client) -> None:
     page = client.get("/pricing").content.decode()
     assert page.count(f'href="{reverse("account_signup")}">Create account</a>') >= 1
-    assert "mailto:account@localhost?subject=Teams%20plan" in page
+    assert f'href="{reverse("plan_choice", args=["teams"])}"' in page
     assert "mailto:account@localhost?subject=Enterprise%20plan" in page
 
 

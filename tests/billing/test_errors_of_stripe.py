@@ -16,6 +16,7 @@ from billing.models import Purchase, StripeEvent
 from billing.stripe_client import asking, payments, sessions
 from billing.stripe_client.errors import (
     AskedOtherwiseBefore,
+    CardRefused,
     StripeRefuses,
     StripeRefusesUs,
     StripeUnavailable,
@@ -61,7 +62,7 @@ def retrieve() -> sessions.CheckoutSession:
         (400, {**INVALID, "code": "email_invalid", "param": "customer_email"}, StripeRefuses),
         (400, INVALID, StripeRefuses),
         (400, {"type": "idempotency_error"}, AskedOtherwiseBefore),
-        (402, {"type": "card_error", "code": "card_declined"}, StripeRefuses),
+        (402, {"type": "card_error", "code": "card_declined"}, CardRefused),
         (429, {"type": "rate_limit_error", "code": "rate_limit"}, StripeUnavailable),
         (409, {"type": "idempotency_error", "code": "in_use"}, StripeUnavailable),
         (500, {"type": "api_error"}, StripeUnavailable),

@@ -27,6 +27,7 @@ def session(**changes: Any) -> dict[str, Any]:
     fields = {
         "id": SESSION_ID,
         "object": "checkout.session",
+        "mode": "payment",
         "url": None,
         "client_reference_id": None,
         "metadata": {"account": "abcdefgh"},
@@ -66,6 +67,8 @@ NOT_A_SESSION = [
     b'{"error": null}',
 ]
 ODD: dict[str, list[Any]] = {
+    "mode": [None, 7, "", "gift", ["payment"]],
+    "subscription": [7, "", "cs_test_1", ["sub_1"], {"id": 7}],
     "id": [None, 7, "", "cs_", "cs_test_2", "../../v1/x", "cs_\x00", [], {}],
     "status": [None, 7, "", "paid", [], {}, True],
     "payment_status": [None, 7, "", "complete", [], {}],
@@ -78,7 +81,7 @@ ODD: dict[str, list[Any]] = {
     "url": [7, "", "x", "javascript:alert(1)", "https://", "https://a\x00", "https://[x", []],
 }
 ODD_FIELDS = [
-    *(without(name) for name in ("id", "status", "payment_status", "livemode", "object")),
+    *(without(name) for name in ("id", "mode", "status", "payment_status", "livemode", "object")),
     *(session(**{name: odd}) for name, values in ODD.items() for odd in values),
 ]
 

@@ -84,6 +84,9 @@ class _Asked:
     returned: Returned | None
 
 
+_NOTHING = _Asked(session=None, subscription=None, intent=None, returned=None)
+
+
 def _ask_about(event: StripeEvent) -> _Asked:
     session = fulfilment.session_of(event)
     return _Asked(
@@ -108,6 +111,8 @@ def _keep(asked: _Asked, event: StripeEvent, *, at: datetime) -> str:
         reason = returning.keep(asked.returned)
     if not (event.type in _KNOWN or event.type.startswith(keeping.SUBSCRIPTION_EVENTS)):
         reason = "nothing here depends on events of this type"
+    elif asked == _NOTHING:
+        reason = "the event names nothing of ours"
     return reason
 
 

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
@@ -24,6 +23,7 @@ from quotas import catalogue, grants
 from quotas.models.ledger import Boost
 from quotas.seed import seed_catalogue
 from tests.api.javascript import packages
+from tests.emptying import let_histories_be_emptied
 
 TESTS = Path(__file__).parent
 # Folders whose tests share something expensive, the longest first: one process runs all of them.
@@ -62,19 +62,9 @@ def openai_modules() -> Path:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The tests' own database may be emptied between tests, which takes a TRUNCATE of ledgers.
-
-    `tests/quotas/test_ledger_truncate.py` has the triggers as they are everywhere else.
-    """
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
-        cursor.execute(
-            "ALTER TABLE quotas_creditentry DISABLE TRIGGER quotas_creditentry_no_truncate;"
-            "ALTER TABLE quotas_plangrant DISABLE TRIGGER quotas_plangrant_no_truncate;"
-            "ALTER TABLE quotas_packswitch DISABLE TRIGGER quotas_packswitch_no_truncate;"
-            "ALTER TABLE quotas_suspension DISABLE TRIGGER quotas_suspension_no_truncate;"
-            "ALTER TABLE quotas_spendingchoice"
-            " DISABLE TRIGGER quotas_spendingchoice_no_truncate"
-        )
+    """The tests' own database may be emptied between tests, which takes a TRUNCATE of ledgers."""
+    with django_db_blocker.unblock():
+        let_histories_be_emptied()
     yield
     # The test database cannot be deleted while what decides is connected to it.
     reading.close_pool()

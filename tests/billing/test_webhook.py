@@ -122,12 +122,22 @@ def test_what_is_handled_is_marked_and_not_handled_again(buyer: Buyer) -> None:
 
 
 def test_an_unknown_kind_of_event_is_kept_and_marked_handled(buyer: Buyer) -> None:
-    stored = delivered(buyer.bought(), "customer.subscription.trial_will_end")
+    stored = delivered(buyer.bought(), "customer.tax_id.created")
     events.handle_pending(at=timezone.now())
     stored.refresh_from_db()
     assert stored.state == "without_effect"
     assert stored.error == "nothing here depends on events of this type"
     assert not Boost.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "kind", ["customer.subscription.trial_will_end", "invoice.paid", "payment_intent.succeeded"]
+)
+def test_an_event_that_names_nothing_of_ours_says_so(buyer: Buyer, kind: str) -> None:
+    stored = delivered(buyer.bought(), kind)
+    events.handle_pending(at=timezone.now())
+    stored.refresh_from_db()
+    assert stored.error == "the event names nothing of ours"
 
 
 @pytest.mark.parametrize("data", [{}, {"object": {}}, {"object": {"id": 7}}])

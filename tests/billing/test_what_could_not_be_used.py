@@ -81,7 +81,8 @@ def test_a_plan_without_a_cap_is_sold_credits_and_no_boost_and_reads_why(
     assert page.count(NOT_SOLD) == 1
     assert page.count(WAIT) == 3
     assert 'value="weekly-boost"' not in page
-    assert page.count('name="submission"') == 3
+    # Three packs, and an amount of one's own.
+    assert page.count('name="submission"') == 4
 
 
 def test_a_boost_that_could_not_be_used_is_refused_when_it_is_ordered_too(

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from partitions.models import Partition
+from tests.emptying import let_histories_be_emptied
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,6 +40,7 @@ def group(plans: None) -> Iterator[Group]:
     group.permissions.add(Permission.objects.get(codename="view_partition"))
     yield group
     call_command("migrate", verbosity=0)
+    let_histories_be_emptied()
 
 
 def test_rows_stay_on_the_way_back_and_forth(group: Group) -> None:

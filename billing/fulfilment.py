@@ -42,9 +42,7 @@ def session_of(event: StripeEvent) -> CheckoutSession | None:
     """
     if event.type not in EVENTS:
         return None
-    data = event.payload.get("data")
-    thing = data.get("object") if isinstance(data, dict) else None
-    session_id = thing.get("id") if isinstance(thing, dict) else None
+    session_id = event.says("id")
     if not isinstance(session_id, str):
         raise NamesNoSession("the event names no session")
     return sessions.retrieve(session_id, within_seconds=asking.WORKER_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -449,6 +449,13 @@ class StripeEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.type} {self.event_id}"
+
+    def says(self, *names: str) -> Any:
+        """What it says of the object that it is about, at a way of names; None where nothing is."""
+        said: Any = self.payload
+        for name in ("data", "object", *names):
+            said = said.get(name) if isinstance(said, dict) else None
+        return said
 
     @property
     def state(self) -> str:

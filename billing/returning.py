@@ -57,9 +57,7 @@ def returned_by(event: StripeEvent) -> Returned | None:
     """
     if event.type not in EVENTS:
         return None
-    data = event.payload.get("data")
-    thing = data.get("object") if isinstance(data, dict) else None
-    intent_id = thing.get("payment_intent") if isinstance(thing, dict) else None
+    intent_id = event.says("payment_intent")
     if not isinstance(intent_id, str):
         # What was paid without Checkout is none of ours.
         raise WithoutEffect("the event names no payment")

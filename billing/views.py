@@ -31,7 +31,7 @@ from billing.coming import coming_of
 from billing.listing import KindAndDays
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
-from billing.subscriptions import changing
+from billing.subscriptions import keeping
 from billing.subscriptions.models import Subscription
 from quotas import catalogue, entitlements, grants, projection, statement
 from quotas.models.plans import Pack
@@ -148,11 +148,11 @@ def _subscription(account: Account, *, at: datetime) -> dict[str, Any]:
     row = Subscription.objects.of(account)
     if row is None:
         return {"subscription": None}
-    held = grants.plans_held(account, row.holder, at=at)
+    held = keeping.held_by(row, at=at)
     return {
         "subscription": row,
-        "paid_plan": changing.paid_plan(row, at=at),
-        "grace_ends_at": max((one.ends_at for one in held), default=None),
+        "paid_plan": held.paid or row.plan,
+        "grace_ends_at": held.ends_at,
     }
 
 

@@ -19,7 +19,7 @@ from billing.stripe_client.subscriptions import StripeSubscription
 from billing.subscriptions import keeping, prices
 from billing.subscriptions.models import Subscription
 from billing.subscriptions.prices import Cost
-from quotas import catalogue, grants
+from quotas import catalogue
 from quotas.models.plans import Plan
 
 _GONE = _("This subscription has ended, or is another one now. Look at it again.")
@@ -62,12 +62,6 @@ class Change:
     shown: str = ""
 
 
-def paid_plan(row: Subscription, *, at: datetime) -> Plan | None:
-    """The plan that the running period was paid for."""
-    held = [one.plan for one in grants.plans_held(row.account, row.holder, at=at)]
-    return max(held, key=catalogue.rank_of, default=row.plan)
-
-
 def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
     """What going to a plan would be, with its price now. Raises CannotCheckout."""
     kind, paid = _kind_of(row, cost, at=at)
@@ -103,7 +97,7 @@ def _as_of(shown: str, row: Subscription, cost: Cost) -> int | None:
 
 
 def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Plan]:
-    paid = paid_plan(row, at=at)
+    paid = keeping.held_by(row, at=at).paid or row.plan
     if paid is None or row.problem:
         raise CannotCheckout(checkout.NOT_SET_UP)
     if row.is_unpaid:

@@ -6,8 +6,8 @@ period that is not paid is not granted, although Stripe has begun it.
 """
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -38,6 +38,26 @@ _LATEST = timedelta(hours=6)
 _SOON = timedelta(minutes=30)
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a subscription gives at a moment: the plan that is paid for, and until when.
+
+    Both are None where it gives nothing.
+    """
+
+    paid: Plan | None
+    ends_at: datetime | None
+
+
+def held_by(row: Subscription, *, at: datetime) -> Held:
+    """What a subscription gives; one query."""
+    held = grants.plans_held(row.account, row.holder, at=at)
+    return Held(
+        paid=max((one.plan for one in held), key=catalogue.rank_of, default=None),
+        ends_at=max((one.ends_at for one in held), default=None),
+    )
+
+
 def subscription_of(
     event: StripeEvent, session: CheckoutSession | None
 ) -> StripeSubscription | None:
@@ -52,21 +72,13 @@ def subscription_of(
 
 
 def _named_by(event: StripeEvent) -> str | None:
-    data = event.payload.get("data")
-    thing: Any = data.get("object") if isinstance(data, dict) else None
     if event.type.startswith(SUBSCRIPTION_EVENTS):
-        found = _inside(thing, "id")
+        found = event.says("id")
     elif event.type in INVOICE_EVENTS:
-        found = _inside(thing, "parent", "subscription_details", "subscription")
+        found = event.says("parent", "subscription_details", "subscription")
     else:
         return None
     return found if isinstance(found, str) and found.startswith("sub_") else None
-
-
-def _inside(thing: Any, *names: str) -> Any:
-    for name in names:
-        thing = thing.get(name) if isinstance(thing, dict) else None
-    return thing
 
 
 def keep(known: StripeSubscription, *, at: datetime) -> str:
@@ -127,14 +139,8 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
             at=at,
             note=known.status,
         )
-        held = grants.plans_held(row.account, row.holder, at=at)
-        telling.of_change(
-            known_before,
-            row,
-            paid=_best_of(held),
-            plan_ends_at=max((one.ends_at for one in held), default=None),
-            at=at,
-        )
+        held = held_by(row, at=at)
+        telling.of_change(known_before, row, paid=held.paid, plan_ends_at=held.ends_at, at=at)
     return ""
 
 
@@ -146,12 +152,8 @@ def _as_known(row: Subscription | None, *, at: datetime) -> Before | None:
         has_ended=row.ended_at is not None,
         is_ending=row.is_ending,
         plan=row.plan,
-        paid=_best_of(grants.plans_held(row.account, row.holder, at=at)),
+        paid=held_by(row, at=at).paid,
     )
-
-
-def _best_of(held: list[PlanUntil]) -> Plan | None:
-    return max((one.plan for one in held), key=catalogue.rank_of, default=None)
 
 
 def _problem_of(known: StripeSubscription, plan: Plan | None, *, customer: Customer) -> str:

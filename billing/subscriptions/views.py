@@ -66,7 +66,7 @@ def plan_choice(request: AccountRequest, slug: str) -> HttpResponse:
     return _show(request, plan, at=timezone.now())
 
 
-def _show(request: AccountRequest, plan: Plan, *, at: datetime, status: int = 200) -> HttpResponse:
+def _show(request: AccountRequest, plan: Plan, *, at: datetime) -> HttpResponse:
     row = Subscription.objects.of(request.account)
     has = entitlements.spans_of([request.account], since=at)[request.account.pk][0]
     context = {
@@ -75,7 +75,7 @@ def _show(request: AccountRequest, plan: Plan, *, at: datetime, status: int = 20
         "choices": choices_of(request.account, row, prices.costs_of(plan), has=has, at=at),
         "now_on": has.plan,
     }
-    return render(request, "billing/plan.html", context, status=status)
+    return render(request, "billing/plan.html", context)
 
 
 def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
@@ -120,7 +120,7 @@ def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
 
 def _say(request: AccountRequest, row: Subscription, cost: Cost, done: changing.Change) -> None:
     row.refresh_from_db()
-    words = {"plan": cost.plan.name, "paid": done.paid.name, "day": row.renews_at}
+    words = {"plan": cost.plan.name, "paid": done.paid.name}
     if row.is_changing:
         said = _(
             "The change to %(plan)s waits for its payment: your bank wants to hear from you, or "

@@ -80,17 +80,13 @@ def intent_of(event: StripeEvent) -> Intent | None:
     """
     if event.type not in EVENTS:
         return None
-    data = event.payload.get("data")
-    thing = data.get("object") if isinstance(data, dict) else None
-    said = thing.get("metadata") if isinstance(thing, dict) else None
-    named = said.get("purchase") if isinstance(said, dict) else None
-    intent_id = thing.get("id") if isinstance(thing, dict) else None
     try:
-        is_ours = Purchase.objects.filter(pk=UUID(str(named)), is_top_up=True).exists()
+        named = UUID(str(event.says("metadata", "purchase")))
+        is_ours = Purchase.objects.filter(pk=named, is_top_up=True).exists()
     except ValueError:
         is_ours = False
     # What comes by a session has events of its own.
-    return intents.retrieve(str(intent_id)) if is_ours else None
+    return intents.retrieve(str(event.says("id"))) if is_ours else None
 
 
 def _begin(wish: AutoTopUp, *, at: datetime) -> Purchase | None:

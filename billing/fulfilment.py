@@ -6,13 +6,12 @@ with nothing held; what it said is written down in a transaction of its own afte
 """
 
 import logging
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
 
-from billing import telling
+from billing import looking, telling
 from billing.models import Product, Purchase, StripeEvent
 from billing.stripe_client import asking, sessions
 from billing.stripe_client.sessions import CheckoutSession
@@ -26,8 +25,6 @@ EVENTS = {
     "checkout.session.async_payment_failed",
     "checkout.session.expired",
 }
-# However many copies of its page are open, Stripe is asked about a purchase no more often.
-_LOOK_EVERY = timedelta(seconds=5)
 
 
 class NamesNoSession(Exception):
@@ -53,17 +50,12 @@ def look(purchase: Purchase, *, at: datetime) -> bool:
 
     Answers whether Stripe was asked and has answered. Raises StripeUnavailable or StripeRefuses.
     """
-    if purchase.is_open and purchase.stripe_session_id and _claim_look(purchase, at=at):
+    if purchase.is_open and purchase.stripe_session_id and looking.claim(purchase, at=at):
         session = sessions.retrieve(purchase.stripe_session_id, within_seconds=asking.PAGE_SECONDS)
         settle(session, at=at)
         purchase.refresh_from_db()
         return True
     return False
-
-
-def _claim_look(purchase: Purchase, *, at: datetime) -> bool:
-    free = Q(looked_at=None) | Q(looked_at__lte=at - _LOOK_EVERY)
-    return bool(Purchase.objects.filter(free, pk=purchase.pk).update(looked_at=at))
 
 
 def settle(session: CheckoutSession, *, at: datetime) -> str:

@@ -7,6 +7,7 @@ that nothing is asked about twice at once and a worker that dies costs one turn.
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
@@ -14,6 +15,7 @@ from billing import fulfilment
 from billing.models import Purchase
 from billing.stripe_client import asking, sessions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
+from billing.turns import ask_in_turn
 
 logger = logging.getLogger(__name__)
 
@@ -21,8 +23,6 @@ _OPEN = (Purchase.Status.PENDING, Purchase.Status.PROCESSING)
 _SOONEST = timedelta(minutes=5)
 _LATEST = timedelta(hours=1)
 _AT_ONCE = 20
-# In a row; then Stripe is taken to be away, and the next turn is soon enough.
-_FAILURES_AT_MOST = 3
 # A page that has not been made by then will not be: its order was never payable.
 _NEVER_OPENED_AFTER = timedelta(hours=1)
 # The slowest bank debits take two weeks.
@@ -36,24 +36,22 @@ def ask_about_due(*, at: datetime) -> int:
     # Those that were bought by themselves have no page: `top_ups` asks about them.
     due = Purchase.objects.filter(status__in=_OPEN, is_top_up=False, ask_at__lte=at)
     due = due.order_by("ask_at")
-    asked = failures = 0
-    for purchase in list(due.select_related("account")[:_AT_ONCE]):
-        if failures == _FAILURES_AT_MOST:
-            break
-        if not _claim(purchase, at=at):
-            continue
-        asked += 1
-        try:
-            _ask_about(purchase, at=at)
-        except StripeUnavailable as error:
-            failures += 1
-            logger.warning("open order %s: Stripe gave no answer: %s", purchase.pk, error)
-            _set_aside_if_undecided(purchase, at=at)
-        except Exception:
-            logger.exception("open order %s could not be brought to an end", purchase.pk)
-        else:
-            failures = 0
-    return asked
+    return ask_in_turn(
+        list(due.select_related("account")[:_AT_ONCE]),
+        partial(_take_turn, at=at),
+        named=lambda purchase: f"open order {purchase.pk}",
+    )
+
+
+def _take_turn(purchase: Purchase, *, at: datetime) -> bool:
+    if not _claim(purchase, at=at):
+        return False
+    try:
+        _ask_about(purchase, at=at)
+    except StripeUnavailable:
+        _set_aside_if_undecided(purchase, at=at)
+        raise
+    return True
 
 
 def _claim(purchase: Purchase, *, at: datetime) -> bool:

@@ -10,6 +10,7 @@ import logging
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -29,12 +30,11 @@ from billing.stripe_client.errors import (
     StripeUnavailable,
 )
 from billing.stripe_client.refunds import MadeRefund
+from billing.turns import ask_in_turn
 
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 20
-# In a row; then Stripe is taken to be away, and the next turn is soon enough.
-_FAILURES_AT_MOST = 3
 _ANOTHER_SESSION = re.compile(r"another session claims it: (cs_[A-Za-z0-9_]+)")
 _REFUSALS = {
     "charge_already_refunded": "all of it was returned already",
@@ -241,21 +241,14 @@ def _look_again(refund: Refund, *, within_seconds: float) -> None:
 def ask_about_due(*, at: datetime) -> int:
     """Ask Stripe about refunds that have no end yet; answers how many were asked about."""
     due = Refund.objects.filter(status=Refund.Status.PENDING, ask_at__lte=at).order_by("ask_at")
-    asked = failures = 0
-    for refund in list(due[:_AT_ONCE]):
-        if failures == _FAILURES_AT_MOST:
-            break
-        asked += 1
-        try:
-            _go_on(refund, at=at)
-        except StripeUnavailable as error:
-            failures += 1
-            logger.warning("refund %s: Stripe gave no answer: %s", refund.pk, error)
-        except Exception:
-            logger.exception("refund %s could not be brought to an end", refund.pk)
-        else:
-            failures = 0
-    return asked
+    return ask_in_turn(
+        list(due[:_AT_ONCE]), partial(_take_turn, at=at), named=lambda row: f"refund {row.pk}"
+    )
+
+
+def _take_turn(refund: Refund, *, at: datetime) -> bool:
+    _go_on(refund, at=at)
+    return True
 
 
 def _go_on(refund: Refund, *, at: datetime) -> None:

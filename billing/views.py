@@ -28,7 +28,9 @@ from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import amounts, checkout, exporting, fulfilment, selling
 from billing.coming import coming_of
+from billing.leading import lead_to, turn_back
 from billing.listing import KindAndDays
+from billing.looking import next_look
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import keeping
@@ -46,8 +48,6 @@ _KINDS = [
     ("boost", gettext_lazy("Boosts")),
     ("credits", gettext_lazy("Credits")),
 ]
-# A page that waits for a payment looks again: so many times after so many seconds, then no more.
-_LOOKS = ((10, 3), (20, 10), (30, 30))
 
 
 class CheckoutForm(forms.Form):
@@ -203,8 +203,7 @@ def begin_checkout(request: AccountRequest) -> HttpResponse:
     except checkout.TermsChanged:
         return _confirm(request, form, amount_cents=amount_cents)
     except checkout.CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("billing")
+        return turn_back(request, error, "billing")
     return _to_payment_page(request, purchase)
 
 
@@ -259,18 +258,9 @@ def _to_payment_page(request: AccountRequest, purchase: Purchase) -> HttpRespons
         )
     except checkout.NotOpen:
         return redirect("purchase", purchase_id=purchase.pk)
-    except checkout.EmailRefused as error:
-        messages.error(request, str(error))
-        return redirect("account_email")
     except checkout.CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("billing")
-    if not checkout.is_where_forms_may_lead(url):
-        logger.error("payment pages are not at STRIPE_CHECKOUT_ORIGIN: set it to their origin")
-        return render(request, "billing/continue.html", {"purchase": purchase, "url": url})
-    response = HttpResponse(status=303)
-    response["Location"] = url
-    return response
+        return turn_back(request, error, "billing")
+    return lead_to(request, url, by_hand="billing/continue.html", purchase=purchase)
 
 
 @require_POST
@@ -286,8 +276,7 @@ def continue_purchase(request: AccountRequest, purchase_id: UUID) -> HttpRespons
         if order.is_open:
             checkout.require_sellable(request.account, order.product, at=timezone.now())
     except checkout.CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("purchase", purchase_id=order.pk)
+        return turn_back(request, error, "purchase", purchase_id=order.pk)
     return _to_payment_page(request, order)
 
 
@@ -313,13 +302,11 @@ def purchase(request: AccountRequest, purchase_id: UUID) -> HttpResponse:
         fulfilment.look(bought, at=timezone.now())
     except (StripeUnavailable, StripeRefuses) as error:
         logger.warning("purchase %s could not be brought up to date: %s", bought.pk, error)
-    looks = _looks(request)
     context: dict[str, Any] = {
         "purchase": bought,
         "is_paid": bought.status == Purchase.Status.PAID,
         "refunds": bought.refunds_that_go_back() if bought.returned_cents else [],
-        "next_look": looks + 1,
-        "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
+        **next_look(request),
     }
     standing, owed = None, 0
     if context["is_paid"]:
@@ -438,12 +425,6 @@ def credit_list(request: AccountRequest) -> HttpResponse:
         "owed": max(0, -statement.balance_of(request.account)),
     }
     return render(request, "billing/credits.html", context)
-
-
-def _looks(request: AccountRequest) -> int:
-    """How often this page has replaced itself, as it says."""
-    said = request.GET.get("looks", "")
-    return int(said) if said.isdecimal() and said.isascii() and len(said) < 4 else 0
 
 
 @require_GET

@@ -84,18 +84,7 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
             "enabled": True,
             "invoice_data": {"metadata": {"purchase": str(purchase.pk)}},
         }
-    sessions = asking.client().v1.checkout.sessions
-    key = f"checkout-{purchase.pk}"
-    answer = asking.ask(
-        lambda: sessions.create(params=params, options={"idempotency_key": key}),
-        line=asking.opening,
-        within_seconds=asking.PAGE_SECONDS,
-        right=rights.OPENING,
-    )
-    session = read_session(answer)
-    if session.client_reference_id != str(purchase.pk):
-        raise answers.unusable("a session of something else")
-    return session
+    return _created(params, key=f"checkout-{purchase.pk}")
 
 
 def create_for_plan(
@@ -115,16 +104,20 @@ def create_for_plan(
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
+    return _created(params, key=f"plan-{order.pk}")
+
+
+def _created(params: dict[str, Any], *, key: str) -> CheckoutSession:
     sessions = asking.client().v1.checkout.sessions
-    key = f"plan-{order.pk}"
+    wanted: Any = params
     answer = asking.ask(
-        lambda: sessions.create(params=params, options={"idempotency_key": key}),
+        lambda: sessions.create(params=wanted, options={"idempotency_key": key}),
         line=asking.opening,
         within_seconds=asking.PAGE_SECONDS,
         right=rights.OPENING,
     )
     session = read_session(answer)
-    if session.client_reference_id != str(order.pk):
+    if session.client_reference_id != params["client_reference_id"]:
         raise answers.unusable("a session of something else")
     return session
 

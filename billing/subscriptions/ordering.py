@@ -1,15 +1,14 @@
 """Ordering a plan: written down before the customer is sent to pay, and never two at once."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account, User
-from billing import checkout
+from billing import checkout, looking
 from billing.checkout import CannotCheckout, NotOpen, TermsChanged
 from billing.stripe_client import asking, sessions, subscriptions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
@@ -26,8 +25,6 @@ _HAS_IT = _("This account has that plan, or a better one, already: it would be p
 _OTHER_OPEN = _(
     "Another order of a plan is being paid this very moment. Finish it, or try again in a minute."
 )
-# However many copies of its page are open, Stripe is asked about an order no more often.
-_LOOK_EVERY = timedelta(seconds=5)
 
 
 def require_sellable(account: Account, cost: Cost, *, at: datetime) -> None:
@@ -134,7 +131,7 @@ def look(order: PlanOrder, *, at: datetime, is_page: bool) -> CheckoutSession | 
 
     Raises StripeUnavailable or StripeRefuses.
     """
-    if not (order.is_open and order.stripe_session_id and _claim_look(order, at=at)):
+    if not (order.is_open and order.stripe_session_id and looking.claim(order, at=at)):
         return None
     within = asking.PAGE_SECONDS if is_page else asking.WORKER_SECONDS
     session = sessions.retrieve(order.stripe_session_id, within_seconds=within)
@@ -152,11 +149,6 @@ def take(session: CheckoutSession, *, within_seconds: float, at: datetime) -> No
         settle(session, at=at)
         if known is not None:
             keeping.keep(known, at=at)
-
-
-def _claim_look(order: PlanOrder, *, at: datetime) -> bool:
-    free = Q(looked_at=None) | Q(looked_at__lte=at - _LOOK_EVERY)
-    return bool(PlanOrder.objects.filter(free, pk=order.pk).update(looked_at=at))
 
 
 def settle(session: CheckoutSession, *, at: datetime) -> str:

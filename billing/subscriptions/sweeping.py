@@ -5,21 +5,21 @@ As with other orders, when it is asked next is written down before it is asked.
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db import transaction
 
 from billing.stripe_client import asking, sessions, subscriptions
-from billing.stripe_client.errors import StripeRefuses, StripeUnavailable, UnknownToStripe
+from billing.stripe_client.errors import StripeRefuses, UnknownToStripe
 from billing.subscriptions import keeping, ordering
 from billing.subscriptions.models import PlanOrder, Subscription
+from billing.turns import ask_in_turn
 
 logger = logging.getLogger(__name__)
 
 _SOONEST = timedelta(minutes=5)
 _LATEST = timedelta(hours=1)
 _AT_ONCE = 20
-# In a row; then Stripe is taken to be away, and the next turn is soon enough.
-_FAILURES_AT_MOST = 3
 # A page that has not been made by then will not be.
 _NEVER_OPENED_AFTER = timedelta(hours=1)
 # A session lasts for a day.
@@ -34,28 +34,24 @@ def ask_about_due(*, at: datetime) -> int:
 
 def _ask_about_orders(*, at: datetime) -> int:
     due = PlanOrder.objects.filter(status=PlanOrder.Status.OPEN, ask_at__lte=at).order_by("ask_at")
-    asked = failures = 0
-    for order in list(due.select_related("account", "plan")[:_AT_ONCE]):
-        if failures == _FAILURES_AT_MOST:
-            break
-        wait = min(max(at - order.created_at, _SOONEST), _LATEST)
-        mine = PlanOrder.objects.filter(pk=order.pk, ask_at=order.ask_at)
-        if not mine.update(ask_at=at + wait):
-            continue
-        asked += 1
-        try:
-            _ask_about_order(order, at=at)
-        except StripeUnavailable as error:
-            failures += 1
-            logger.warning("order %s of a plan: Stripe gave no answer: %s", order.pk, error)
-        except StripeRefuses as error:
-            logger.error("order %s of a plan: %s", order.pk, error)
-            _end(order, PlanOrder.Status.EXPIRED, at=at)
-        except Exception:
-            logger.exception("order %s of a plan could not be brought to an end", order.pk)
-        else:
-            failures = 0
-    return asked
+    return ask_in_turn(
+        list(due.select_related("account", "plan")[:_AT_ONCE]),
+        partial(_take_turn_of_order, at=at),
+        named=lambda order: f"order {order.pk} of a plan",
+    )
+
+
+def _take_turn_of_order(order: PlanOrder, *, at: datetime) -> bool:
+    wait = min(max(at - order.created_at, _SOONEST), _LATEST)
+    mine = PlanOrder.objects.filter(pk=order.pk, ask_at=order.ask_at)
+    if not mine.update(ask_at=at + wait):
+        return False
+    try:
+        _ask_about_order(order, at=at)
+    except StripeRefuses as error:
+        logger.error("order %s of a plan: %s", order.pk, error)
+        _end(order, PlanOrder.Status.EXPIRED, at=at)
+    return True
 
 
 def _ask_about_order(order: PlanOrder, *, at: datetime) -> None:
@@ -89,33 +85,24 @@ def _end(order: PlanOrder, status: PlanOrder.Status, *, at: datetime) -> None:
 
 def _ask_about_subscriptions(*, at: datetime) -> int:
     due = Subscription.objects.filter(ended_at=None, ask_at__lte=at).order_by("ask_at")
-    asked = failures = 0
-    for row in list(due[:_AT_ONCE]):
-        if failures == _FAILURES_AT_MOST:
-            break
-        mine = Subscription.objects.filter(pk=row.pk, ask_at=row.ask_at)
-        if not mine.update(ask_at=at + _LATEST):
-            continue
-        asked += 1
-        try:
-            keeping.keep(
-                subscriptions.retrieve(
-                    row.stripe_subscription_id, within_seconds=asking.WORKER_SECONDS
-                ),
-                at=at,
-            )
-        except UnknownToStripe as error:
-            logger.error("subscription %s: %s", row.stripe_subscription_id, error)
-            Subscription.objects.filter(pk=row.pk).update(problem="Stripe does not know it")
-        except StripeUnavailable as error:
-            failures += 1
-            logger.warning(
-                "subscription %s: Stripe gave no answer: %s", row.stripe_subscription_id, error
-            )
-        except Exception:
-            logger.exception(
-                "subscription %s could not be brought up to date", row.stripe_subscription_id
-            )
-        else:
-            failures = 0
-    return asked
+    return ask_in_turn(
+        list(due[:_AT_ONCE]),
+        partial(_take_turn_of_subscription, at=at),
+        named=lambda row: f"subscription {row.stripe_subscription_id}",
+    )
+
+
+def _take_turn_of_subscription(row: Subscription, *, at: datetime) -> bool:
+    mine = Subscription.objects.filter(pk=row.pk, ask_at=row.ask_at)
+    if not mine.update(ask_at=at + _LATEST):
+        return False
+    try:
+        known = subscriptions.retrieve(
+            row.stripe_subscription_id, within_seconds=asking.WORKER_SECONDS
+        )
+    except UnknownToStripe as error:
+        logger.error("subscription %s: %s", row.stripe_subscription_id, error)
+        Subscription.objects.filter(pk=row.pk).update(problem="Stripe does not know it")
+    else:
+        keeping.keep(known, at=at)
+    return True

@@ -22,7 +22,8 @@ from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout
 from billing.checkout import CannotCheckout
-from billing.leading import lead_to
+from billing.leading import lead_to, turn_back
+from billing.looking import next_look
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import changing, ordering, portal, prices
 from billing.subscriptions.choice import choices_of
@@ -34,8 +35,6 @@ from quotas.standing import Outlook, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
 
-# A page that waits for a payment looks again: so many times after so many seconds, then no more.
-_LOOKS = ((10, 3), (20, 10), (30, 30))
 _INCOMPLETE = gettext_lazy("The form was incomplete. Choose again.")
 _CHANGED = gettext_lazy(
     "This plan was changed since you opened the page. Nothing was ordered and nothing was charged: "
@@ -108,12 +107,8 @@ def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
     except checkout.TermsChanged:
         messages.warning(request, str(_CHANGED))
         return redirect("plan_choice", slug=plan.slug)
-    except checkout.EmailRefused as error:
-        messages.error(request, str(error))
-        return redirect("account_email")
     except CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("plan_choice", slug=plan.slug)
+        return turn_back(request, error, "plan_choice", slug=plan.slug)
     _say(request, row, cost, done)
     return redirect("billing")
 
@@ -170,13 +165,10 @@ def plan_order(request: AccountRequest, order_id: UUID) -> HttpResponse:
     except (StripeUnavailable, StripeRefuses) as error:
         logger.warning("order %s of a plan could not be brought up to date: %s", order.pk, error)
     row = Subscription.objects.of(request.account)
-    said = request.GET.get("looks", "")
-    looks = int(said) if said.isdecimal() and said.isascii() and len(said) < 4 else 0
     context: dict[str, Any] = {
         "order": order,
         "subscription": row,
-        "next_look": looks + 1,
-        "look_again_seconds": next((wait for most, wait in _LOOKS if looks < most), None),
+        **next_look(request),
         # Back from the payment page without having paid.
         "was_left": "session" not in request.GET,
         "order_terms": Cost(order.plan, Interval(order.interval), order.amount_cents).terms,
@@ -239,10 +231,6 @@ def customer_portal(request: AccountRequest) -> HttpResponse:
         url = portal.page_of(
             request.account, email=request.user.email, return_url=site_address(reverse("billing"))
         )
-    except checkout.EmailRefused as error:
-        messages.error(request, str(error))
-        return redirect("account_email")
     except CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("billing")
+        return turn_back(request, error, "billing")
     return lead_to(request, url, name=_("Cards and invoices"))

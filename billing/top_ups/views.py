@@ -18,9 +18,8 @@ from accounts.current import AccountRequest, account_page
 from accounts.money import DollarField, dollars
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import checkout
 from billing.checkout import CannotCheckout
-from billing.leading import lead_to
+from billing.leading import lead_to, turn_back
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.top_ups import choosing
@@ -156,12 +155,8 @@ def top_up_card(request: AccountRequest) -> HttpResponse:
     except forms.ValidationError:
         messages.error(request, _("The form was incomplete. Try again."))
         return redirect("top_up")
-    except checkout.EmailRefused as error:
-        messages.error(request, str(error))
-        return redirect("account_email")
     except CannotCheckout as error:
-        messages.error(request, str(error))
-        return redirect("top_up")
+        return turn_back(request, error, "top_up")
     return lead_to(request, url, name=_("Save a card"))
 
 

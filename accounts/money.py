@@ -54,6 +54,12 @@ def amount(minor: int, currency: str) -> str:
     return f"{thousands(whole)}{parts} {currency.upper()}"
 
 
+def by_period(price: str, interval: str) -> str:
+    """A price that is paid each month or year, as it is written, in words."""
+    words = _("%(price)s a year") if interval == "year" else _("%(price)s a month")
+    return words % {"price": price}
+
+
 class DollarField(forms.Field):
     """An amount typed in dollars, which is a number of cents; None when nothing was typed.
 

@@ -229,7 +229,7 @@ def _plan_sentences(data: dict[str, Any]) -> list[str]:
     words = {
         "plan": data["plan"],
         "paid": data["paid_plan"] or data["plan"],
-        "price": _plan_price(data),
+        "price": money.by_period(_money(data, "amount_cents"), data["interval"]),
         "renews": _moment(data["renews_at"]),
         "ends": _moment(data["plan_ends_at"]) if data["plan_ends_at"] else "",
     }
@@ -258,11 +258,6 @@ def _plan_sentences(data: dict[str, Any]) -> list[str]:
         ],
     }[data["what"]]
     return [sentence % words for sentence in said]
-
-
-def _plan_price(data: dict[str, Any]) -> str:
-    words = _("%(price)s a year") if data["interval"] == "year" else _("%(price)s a month")
-    return words % {"price": _money(data, "amount_cents")}
 
 
 def _top_up_stopped(data: dict[str, Any]) -> list[str]:

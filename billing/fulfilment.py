@@ -175,24 +175,20 @@ def _mismatch(purchase: Purchase, session: CheckoutSession) -> str:
     is_paid = session.payment_status == "paid" or is_free
     if session.status != "complete" and not is_paid:
         return ""
+    if not is_free and session.payment_status == "no_payment_required":
+        return "completed without a payment"
+    if is_paid and _price_of(session) != purchase.amount_cents:
+        return f"paid {session.amount_cents} cents instead of {purchase.amount_cents}"
+    currency = session.currency if is_paid else purchase.currency
+    return unlike(purchase, currency=currency, account=session.account, is_live=session.is_live)
+
+
+def unlike(purchase: Purchase, *, currency: str | None, account: str | None, is_live: bool) -> str:
+    """Why what pays is not meant for this purchase, but for its amount; empty when it is."""
     found = (
-        (
-            is_paid and _price_of(session) != purchase.amount_cents,
-            f"paid {session.amount_cents} cents instead of {purchase.amount_cents}",
-        ),
-        (
-            is_paid and session.currency != purchase.currency,
-            f"paid in {session.currency} instead of {purchase.currency}",
-        ),
-        (
-            not is_free and session.payment_status == "no_payment_required",
-            "completed without a payment",
-        ),
-        (
-            session.account != purchase.account.handle,
-            "the session belongs to another account",
-        ),
-        (session.is_live is not asking.is_live(), "test and live mode do not match"),
+        (currency != purchase.currency, f"paid in {currency} instead of {purchase.currency}"),
+        (account != purchase.account.handle, "the session belongs to another account"),
+        (is_live is not asking.is_live(), "test and live mode do not match"),
     )
     return next((problem for is_so, problem in found if is_so), "")
 

@@ -104,7 +104,6 @@ def page(shown: admin.ModelAdmin[Any], request: HttpRequest, purchase_id: UUID) 
         "title": _("Return money"),
         "purchase": purchase,
         "money": money,
-        "form": form,
         "adminform": AdminForm(cast("Any", form), [(None, {"fields": list(form.fields)})], {}),
         "opts": shown.opts,
     }

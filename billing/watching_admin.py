@@ -194,7 +194,6 @@ class StripeEventAdmin(ReadOnlyAdmin[StripeEvent]):
             **self.admin_site.each_context(request),
             "title": _("Handle again"),
             "events": chosen,
-            "form": form,
             "adminform": AdminForm(cast("Any", form), [(None, {"fields": list(form.fields)})], {}),
             "opts": self.opts,
         }

@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -90,6 +91,20 @@ def currency(fields: Mapping[str, Any]) -> str | None:
     if value is not None and not re.fullmatch(r"[a-z]{3}", value):
         raise unusable("currency")
     return value
+
+
+def moment_number(fields: Mapping[str, Any], name: str) -> int:
+    """A moment as Stripe writes it, in seconds since 1970."""
+    value = fields.get(name)
+    # Until the year 2100.
+    if type(value) is not int or not 0 < value < 4_102_444_800:
+        raise unusable(name)
+    return value
+
+
+def moment(fields: Mapping[str, Any], name: str) -> datetime:
+    """A moment, in UTC."""
+    return datetime.fromtimestamp(moment_number(fields, name), UTC)
 
 
 def metadata(fields: Mapping[str, Any]) -> Mapping[str, str]:

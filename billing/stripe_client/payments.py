@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from billing import rights
@@ -117,7 +117,7 @@ def _read_charge(session_id: str, intent: Mapping[str, Any], charge: Mapping[str
         refunded_cents=answers.amount(charge, "amount_refunded") or 0,
         is_disputed=answers.flag(charge, "disputed"),
         intent_id=_intent_id(intent),
-        paid_at=_moment(charge, "created"),
+        paid_at=None if charge.get("created") is None else answers.moment(charge, "created"),
     )
 
 
@@ -126,15 +126,6 @@ def _intent_id(intent: Mapping[str, Any]) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"(pi_[A-Za-z0-9_]{1,252})?", value):
         raise answers.unusable("payment_intent")
     return value
-
-
-def _moment(fields: Mapping[str, Any], name: str) -> datetime | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if type(value) is not int or not 0 <= value < 2**33:
-        raise answers.unusable(name)
-    return datetime.fromtimestamp(value, UTC)
 
 
 def _read_taken_back(fields: Mapping[str, Any]) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -103,7 +103,7 @@ def preview(known: StripeSubscription, *, price_id: str) -> Preview:
     if type(total) is not int:
         raise answers.unusable("total")
     details = answers.inside(answers.inside(fields, "parent"), "subscription_details")
-    as_of = _moment_number(details, "subscription_proration_date")
+    as_of = answers.moment_number(details, "subscription_proration_date")
     return Preview(total, answers.currency(fields) or "", as_of)
 
 
@@ -194,14 +194,14 @@ def _read(fields: Mapping[str, Any], *, asked_at: datetime) -> StripeSubscriptio
         currency=answers.currency(price) or "",
         quantity=quantity,
         status=answers.one_of(fields, "status", _STATES),
-        starts_at=_moment(item, "current_period_start"),
-        renews_at=_moment(item, "current_period_end"),
+        starts_at=answers.moment(item, "current_period_start"),
+        renews_at=answers.moment(item, "current_period_end"),
         is_ending=answers.flag(fields, "cancel_at_period_end")
         or fields.get("cancel_at") is not None,
         is_changing=fields.get("pending_update") is not None,
         pay_url=_pay_url(fields),
-        created_at=_moment(fields, "created"),
-        ended_at=None if ended is None else _moment(fields, "ended_at"),
+        created_at=answers.moment(fields, "created"),
+        ended_at=None if ended is None else answers.moment(fields, "ended_at"),
         is_live=answers.flag(fields, "livemode"),
         asked_at=asked_at,
     )
@@ -212,15 +212,3 @@ def _pay_url(fields: Mapping[str, Any]) -> str:
     if not isinstance(invoice, dict) or invoice.get("status") != "open":
         return ""
     return answers.web_address(invoice, "hosted_invoice_url") or ""
-
-
-def _moment(fields: Mapping[str, Any], name: str) -> datetime:
-    return datetime.fromtimestamp(_moment_number(fields, name), UTC)
-
-
-def _moment_number(fields: Mapping[str, Any], name: str) -> int:
-    value = fields.get(name)
-    # Until the year 2100.
-    if type(value) is not int or not 0 < value < 4_102_444_800:
-        raise answers.unusable(name)
-    return value

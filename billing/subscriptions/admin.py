@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
-from accounts.money import dollars
+from accounts.money import by_period, dollars
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing.stripe_client import asking, subscriptions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
@@ -61,8 +61,7 @@ class SubscriptionAdmin(ReadOnlyAdmin[Subscription], OfAccountsAdmin[Subscriptio
 
     @admin.display(description=gettext_lazy("price"))
     def price(self, row: Subscription) -> str:
-        words = _("%(price)s a year") if row.interval == "year" else _("%(price)s a month")
-        return words % {"price": dollars(row.amount_cents)}
+        return by_period(dollars(row.amount_cents), row.interval)
 
     @admin.display(description=gettext_lazy("problem"))
     def problem_in_words(self, row: Subscription) -> str:
@@ -111,8 +110,7 @@ class PlanOrderAdmin(ReadOnlyAdmin[PlanOrder], OfAccountsAdmin[PlanOrder]):
 
     @admin.display(description=gettext_lazy("price"))
     def price(self, order: PlanOrder) -> str:
-        words = _("%(price)s a year") if order.interval == "year" else _("%(price)s a month")
-        return words % {"price": dollars(order.amount_cents)}
+        return by_period(dollars(order.amount_cents), order.interval)
 
 
 @admin.register(Customer)

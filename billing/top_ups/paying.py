@@ -13,7 +13,7 @@ from django.db.models import Q, Sum
 
 from billing import fulfilment, selling
 from billing.models import Product, Purchase, StripeEvent
-from billing.stripe_client import asking, intents
+from billing.stripe_client import intents
 from billing.stripe_client.errors import (
     CardRefused,
     StripeRefuses,
@@ -233,19 +233,11 @@ def settle(intent: Intent, *, at: datetime) -> str:
 
 
 def _mismatch(purchase: Purchase, intent: Intent) -> str:
-    found = (
-        (
-            intent.amount_cents != purchase.amount_cents,
-            f"paid {intent.amount_cents} cents instead of {purchase.amount_cents}",
-        ),
-        (
-            intent.currency != purchase.currency,
-            f"paid in {intent.currency} instead of {purchase.currency}",
-        ),
-        (intent.account != purchase.account.handle, "the session belongs to another account"),
-        (intent.is_live is not asking.is_live(), "test and live mode do not match"),
+    if intent.amount_cents != purchase.amount_cents:
+        return f"paid {intent.amount_cents} cents instead of {purchase.amount_cents}"
+    return fulfilment.unlike(
+        purchase, currency=intent.currency, account=intent.account, is_live=intent.is_live
     )
-    return next((problem for is_so, problem in found if is_so), "")
 
 
 def _failed(purchase: Purchase, why: str, *, at: datetime) -> None:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from django.conf import settings as django_settings
@@ -14,6 +15,7 @@ from billing.seed import seed_products
 from billing.stripe_client import asking
 from config.celery import app
 from tests.billing.buyer import SETTLE_AFTER_SECONDS, Buyer
+from tests.billing.subscriber import Subscriber
 from tests.quotas.live_gate import LiveGate, live_gate
 from tests.site.collected import collected_static_files
 from tests.stripe_sandbox.running_sandbox import (
@@ -88,6 +90,27 @@ def buyer(
     """The owner, shopping."""
     stripe_at(shop_sandbox.origin)
     return Buyer(owner_client, shop_sandbox)
+
+
+@pytest.fixture
+def own_sandbox(tmp_path: Path) -> Iterator[Running]:
+    """A Stripe whose clock nobody else looks at."""
+    with ExitStack() as stack:
+        receiver = stack.enter_context(receiving())
+        yield stack.enter_context(running(tmp_path / "stripe.sqlite3", receiver))
+
+
+@pytest.fixture
+def subscriber(
+    products: None,
+    owner: User,
+    owner_client: Client,
+    own_sandbox: Running,
+    stripe_at: Callable[[str], None],
+) -> Subscriber:
+    """The owner, choosing plans at a Stripe of their own."""
+    stripe_at(own_sandbox.origin)
+    return Subscriber(owner_client, own_sandbox, owner)
 
 
 @pytest.fixture

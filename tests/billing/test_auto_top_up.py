@@ -1,9 +1,7 @@
 """Credits that are bought by themselves: when they run low, once, within bounds, and no burst."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,20 +20,12 @@ from billing.top_ups.models import AutoTopUp
 from quotas import grants, statement
 from tests.billing.buyer import deliver
 from tests.billing.subscriber import Subscriber
-from tests.stripe_sandbox.running_sandbox import CARD, Running, receiving, running
+from tests.stripe_sandbox.running_sandbox import CARD, Running
 from tests.stripe_sandbox.subscriber import PAYS
 
 NOW = timezone.now()
 ALWAYS_ASKS, FAILS_LATER = "4000002760003184", "4000000000000341"
 COOLED = paying.COOLDOWN + timedelta(seconds=1)
-
-
-@pytest.fixture
-def own_sandbox(tmp_path: Path) -> Iterator[Running]:
-    """A Stripe of one's own."""
-    with ExitStack() as stack:
-        receiver = stack.enter_context(receiving())
-        yield stack.enter_context(running(tmp_path / "stripe.sqlite3", receiver))
 
 
 class Wisher(Subscriber):

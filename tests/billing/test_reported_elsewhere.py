@@ -1,40 +1,13 @@
 """What people reported of Stripe billing in other projects, tried here; each names its report."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from uuid import uuid4
 
-import pytest
-from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
 from billing.models import StripeEvent
 from billing.subscriptions.models import PlanOrder, Subscription
 from quotas.models.entitlements import PlanGrant
 from tests.billing.subscriber import Subscriber
-from tests.stripe_sandbox.running_sandbox import Running, receiving, running
-
-
-@pytest.fixture
-def own_sandbox(tmp_path: Path) -> Iterator[Running]:
-    """A Stripe whose clock nobody else looks at."""
-    with ExitStack() as stack:
-        receiver = stack.enter_context(receiving())
-        yield stack.enter_context(running(tmp_path / "stripe.sqlite3", receiver))
-
-
-@pytest.fixture
-def subscriber(
-    products: None,
-    owner: User,
-    owner_client: Client,
-    own_sandbox: Running,
-    stripe_at: Callable[[str], None],
-) -> Subscriber:
-    stripe_at(own_sandbox.origin)
-    return Subscriber(owner_client, own_sandbox, owner)
 
 
 def test_created_that_arrives_after_updated_leaves_nobody_incomplete(

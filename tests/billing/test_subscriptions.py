@@ -1,10 +1,8 @@
 """Plans by the month: subscribed, renewed, changed, cancelled, unpaid. Stripe's word is kept."""
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,7 +12,6 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
 from billing import reconciling
 from billing.models import StripeEvent
 from billing.subscriptions import sweeping
@@ -24,31 +21,10 @@ from quotas.models.entitlements import PlanGrant
 from quotas.models.plans import Plan
 from tests.billing.subscriber import Subscriber
 from tests.quotas.live_gate import LiveGate
-from tests.stripe_sandbox.running_sandbox import Running, receiving, running
 from tests.stripe_sandbox.subscriber import put_ahead
 
 DAY = timedelta(days=1)
 GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
-
-
-@pytest.fixture
-def own_sandbox(tmp_path: Path) -> Iterator[Running]:
-    """A Stripe whose clock nobody else looks at."""
-    with ExitStack() as stack:
-        receiver = stack.enter_context(receiving())
-        yield stack.enter_context(running(tmp_path / "stripe.sqlite3", receiver))
-
-
-@pytest.fixture
-def subscriber(
-    products: None,
-    owner: User,
-    owner_client: Client,
-    own_sandbox: Running,
-    stripe_at: Callable[[str], None],
-) -> Subscriber:
-    stripe_at(own_sandbox.origin)
-    return Subscriber(owner_client, own_sandbox, owner)
 
 
 def test_a_paid_plan_is_there_until_its_period_ends_and_some_days_of_grace(

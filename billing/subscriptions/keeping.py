@@ -134,7 +134,9 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
         grants.bring_plans_to(
             account=customer.account,
             holder=row.holder,
-            wanted=_wanted(row, plan, at=at),
+            wanted=_wanted(
+                row, plan, until=known_before.renews_at if known_before else None, at=at
+            ),
             source=PlanSource.SUBSCRIPTION,
             at=at,
             note=known.status,
@@ -152,6 +154,7 @@ def _as_known(row: Subscription | None, *, at: datetime) -> Before | None:
         has_ended=row.ended_at is not None,
         is_ending=row.is_ending,
         plan=row.plan,
+        renews_at=row.renews_at,
         paid=held_by(row, at=at).paid,
     )
 
@@ -171,19 +174,26 @@ def _problem_of(known: StripeSubscription, plan: Plan | None, *, customer: Custo
     return ""
 
 
-def _wanted(row: Subscription, plan: Plan | None, *, at: datetime) -> list[PlanUntil]:
-    """The plans that a subscription pays for, and until when."""
+def _wanted(
+    row: Subscription, plan: Plan | None, *, until: datetime | None, at: datetime
+) -> list[PlanUntil]:
+    """The plans that a subscription pays for, and until when.
+
+    until: when the period was to end that was known before, if any was.
+    """
     is_granted = row.ended_at is None and row.status not in _BEGINNING
     if plan is None or plan.is_default or not is_granted or "mode" in row.problem:
         return []
     # Stripe begins a period before it is paid.
     paid_until = row.renews_at if row.status in _PAID else row.starts_at
     grace = timedelta() if row.is_ending else timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
-    # It went to a lesser plan, which the next period is of: this one was paid as it was.
+    # It went to a lesser plan, which the next period is of: this one was paid as it was. Where a
+    # period began early instead, Stripe has credited what was left of the one before.
+    is_same_period = until == row.renews_at
     still = [
         PlanUntil(held.plan, min(held.ends_at, paid_until))
         for held in grants.plans_held(row.account, row.holder, at=at)
-        if catalogue.is_better(held.plan, plan)
+        if is_same_period and catalogue.is_better(held.plan, plan)
     ]
     return [PlanUntil(plan, paid_until + grace), *still]
 

@@ -27,6 +27,7 @@ class Before:
     has_ended: bool
     is_ending: bool
     plan: Plan | None
+    renews_at: datetime
     paid: Plan | None
 
 

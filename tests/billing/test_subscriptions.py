@@ -219,6 +219,20 @@ def test_a_lesser_plan_begins_when_the_paid_period_is_over(subscriber: Subscribe
     assert latest.total == 900
 
 
+def test_a_lesser_plan_by_the_year_begins_at_once_and_what_was_left_is_credited_not_kept(
+    subscriber: Subscriber,
+) -> None:
+    subscriber.subscribe("pro")
+    put_ahead(subscriber.sandbox, days=1)
+    subscriber.choose("core", "year")
+    (latest, *_rest) = subscriber.sandbox.api.v1.invoices.list(params={"limit": 1}).data
+    assert 4200 <= latest.total <= 4350
+    row = subscriber.subscription
+    held = grants.plans_held(row.account, row.holder, at=timezone.now())
+    assert [one.plan.slug for one in held] == ["core"]
+    assert subscriber.plan() == "core"
+
+
 def test_who_was_to_go_to_a_lesser_plan_may_stay_for_nothing(subscriber: Subscriber) -> None:
     subscriber.subscribe("pro")
     subscriber.choose("core")

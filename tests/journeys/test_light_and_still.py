@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, Route, expect
@@ -54,21 +55,24 @@ class Wire:
     def __init__(self, session: CDPSession) -> None:
         session.send("Network.enable")
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        session.on("Network.requestWillBeSent", lambda told: self._sent(told["request"]["url"]))
-        session.on("Network.loadingFinished", lambda told: self._came(told["encodedDataLength"]))
+        session.on("Network.requestWillBeSent", self._sent)
+        session.on("Network.loadingFinished", self._came)
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Begin anew. What is still under way does not count."""
         self.asked: list[str] = []
         self.size = 0
+        self._counted: set[str] = set()
 
-    def _sent(self, url: str) -> None:
-        if not url.startswith("data:"):
-            self.asked.append(url)
+    def _sent(self, told: dict[str, Any]) -> None:
+        self._counted.add(told["requestId"])
+        if not told["request"]["url"].startswith("data:"):
+            self.asked.append(told["request"]["url"])
 
-    def _came(self, size: float) -> None:
-        self.size += int(size)
+    def _came(self, told: dict[str, Any]) -> None:
+        if told["requestId"] in self._counted:
+            self.size += int(told["encodedDataLength"])
 
 
 @pytest.mark.parametrize("width", [1280])

@@ -60,12 +60,12 @@ def test_refunds_add_up_and_each_is_announced(sandbox: Running) -> None:
     whole = sandbox.api.v1.charges.retrieve(charge.id)
     assert (whole.amount_refunded, whole.refunded) == (500, True)
     until(lambda: sandbox.receiver.types().count("charge.refunded") == 2)
+    until(lambda: sandbox.receiver.types().count("refund.created") == 2)
     sent = [e for e in sandbox.receiver.events if e.type == "charge.refunded"]
     told = {e.data.object["amount_refunded"]: e.data.previous_attributes for e in sent}
     assert set(told) == {120, 500}
     assert told[500] is not None
     assert told[500]["amount_refunded"] == 120
-    assert sandbox.receiver.types().count("refund.created") == 2
     listed = sandbox.api.v1.refunds.list(params={"payment_intent": charge.payment_intent}).data
     assert [one.id for one in listed] == [rest.id, first.id]
     metadata = sandbox.api.v1.refunds.retrieve(first.id).metadata

@@ -17,3 +17,8 @@ def chats(number: int) -> str:
 def credits(number: int) -> str:
     """So many credits in words: “1,500 credits”, “1 credit”."""
     return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
+
+
+def seats(number: int) -> str:
+    """So many places for people in words: “5 seats”, “1 seat”."""
+    return ngettext("%(n)s seat", "%(n)s seats", number) % {"n": thousands(number)}

@@ -222,31 +222,46 @@ def _plan_said(data: dict[str, Any]) -> str:
         "over": _("%(plan)s is over"),
         "unpaid": _("%(plan)s could not be renewed"),
     }[data["what"]]
-    return said % {"plan": data["plan"], "paid": data["paid_plan"] or data["plan"]}
+    return said % _plans_of(data)
+
+
+def _plans_of(data: dict[str, Any]) -> dict[str, str]:
+    """What the next period is of, and what this one is."""
+    plan = _with_seats(data["plan"], data.get("seats", 0))
+    paid = _with_seats(data["paid_plan"], data.get("paid_seats", 0))
+    return {"plan": plan, "paid": paid or plan}
+
+
+def _with_seats(plan: str, seats: int) -> str:
+    return f"{plan}, {numbers.seats(seats)}" if seats else plan
 
 
 def _plan_sentences(data: dict[str, Any]) -> list[str]:
     words = {
-        "plan": data["plan"],
-        "paid": data["paid_plan"] or data["plan"],
+        **_plans_of(data),
         "price": money.by_period(_money(data, "amount_cents"), data["interval"]),
         "renews": _moment(data["renews_at"]),
         "ends": _moment(data["plan_ends_at"]) if data["plan_ends_at"] else "",
     }
-    renews = _("It renews on %(renews)s for %(price)s, until you cancel.")
+    renews = [
+        _("It renews on %(renews)s for %(price)s, until you cancel."),
+        *([_("Your discount is taken off the price.")] if data.get("is_discounted") else []),
+        *([_("Taxes come on top of the price.")] if data.get("is_taxed") else []),
+    ]
+    better = _("The rest of this period is paid. It counts for the very next chat.")
     said = {
-        "begun": [_("It counts for the very next chat."), renews],
-        "better": [_("The rest of this period is paid. It counts for the very next chat."), renews],
+        "begun": [_("It counts for the very next chat."), *renews],
+        "better": [better, *renews],
         "lesser": [
             _("%(paid)s stays until %(renews)s, which is paid. Then it is %(plan)s, %(price)s."),
         ],
-        "stays": [renews],
+        "stays": renews,
         "ending": [
             _("It stays until %(renews)s and is not charged again."),
             _("Until then you can change your mind on the billing page."),
         ],
-        "goes on": [renews],
-        "paid": [_("Thank you. Nothing has changed for your programs."), renews],
+        "goes on": renews,
+        "paid": [_("Thank you. Nothing has changed for your programs."), *renews],
         "over": [
             _("The account has what is free now. Boosts and credits are kept."),
             _("You can choose a plan again at any time."),

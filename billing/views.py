@@ -34,9 +34,10 @@ from billing.looking import next_look
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import keeping
+from billing.subscriptions.booked import seats_needed
 from billing.subscriptions.models import Subscription
 from quotas import catalogue, entitlements, grants, projection, statement
-from quotas.models.plans import Pack
+from quotas.models.plans import Pack, Plan
 from quotas.standing import Outlook, Standing, outlook_of, standing_of
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ def _billing_page(
         "plan_ends_at": in_turn[0].ends_at,
         "next_plan": in_turn[1].plan if len(in_turn) > 1 else None,
         **_subscription(account, at=now),
+        **_seats(account, plan, at=now),
         "packs": packs,
         # What helps at once stands first.
         "offers": sorted(offers, key=lambda offer: offer is not advised),
@@ -151,8 +153,18 @@ def _subscription(account: Account, *, at: datetime) -> dict[str, Any]:
     held = keeping.held_by(row, at=at)
     return {
         "subscription": row,
-        "paid_plan": held.paid or row.plan,
+        "paid": held.paid or row.booked,
         "grace_ends_at": held.ends_at,
+    }
+
+
+def _seats(account: Account, plan: Plan, *, at: datetime) -> dict[str, Any]:
+    """Of a plan that is sold by the seat: how many there are, and how many people need one."""
+    if not plan.is_per_seat:
+        return {}
+    return {
+        "seats": entitlements.seats_of(account, at=at),
+        "seats_needed": seats_needed(account),
     }
 
 

@@ -21,6 +21,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "site_name": "sansxel",
         "has_session": has_session(request),
         "is_development": settings.IS_DEVELOPMENT,
+        "taxes_on_top": settings.STRIPE_AUTOMATIC_TAX,
         # Only pages that show it pay for the query.
         "current_account": SimpleLazyObject(current_account),
     }

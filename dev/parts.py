@@ -44,7 +44,7 @@ class Part:
         *,
         needs: Sequence[str] = (),
         restart: Restart | None = ALWAYS,
-        ready_within_seconds: float = 60.0,
+        ready_within_seconds: float = 180.0,
         hurries: bool = True,
         title: str = "",
         ready_text: str = "",

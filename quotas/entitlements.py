@@ -54,6 +54,18 @@ def plan_of(account: Account, *, at: datetime) -> Plan:
     return spans_of([account], since=at)[account.pk][0].plan
 
 
+def seats_of(account: Account, *, at: datetime) -> int | None:
+    """How many people the plan is for that counts at a moment; None is any number."""
+    granted = PlanGrant.objects.filter(
+        Q(ends_at=None) | Q(ends_at__gt=at),
+        account=account,
+        plan=plan_of(account, at=at),
+        ended_at=None,
+    )
+    seats = [grant.seats for grant in granted if _is_live(grant, at)]
+    return None if None in seats else max((one for one in seats if one), default=None)
+
+
 def packs_on(account: Account) -> QuerySet[Pack]:
     """The packs that the account switched on, whether or not its plan includes them now."""
     return Pack.objects.filter(switches__account=account, switches__ended_at=None)

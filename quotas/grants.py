@@ -40,10 +40,11 @@ _LAST_CHATS_ARE_DRAINED_AFTER = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class PlanUntil:
-    """A plan until a moment."""
+    """A plan until a moment. seats: how many people it is for; None is any number."""
 
     plan: Plan
     ends_at: datetime
+    seats: int | None = None
 
 
 class CannotSwitchPack(Exception):
@@ -117,11 +118,15 @@ def grant_plan(
     source: PlanGrant.Source,
     at: datetime,
     ends_at: datetime | None = None,
+    seats: int | None = None,
     source_ref: str,
     by: User | None = None,
     note: str = "",
 ) -> PlanGrant:
-    """Give a plan from `at` until `ends_at` (None: until it is ended), once per `source_ref`."""
+    """Give a plan from `at` until `ends_at` (None: until it is ended), once per `source_ref`.
+
+    seats: how many people it is for; None is any number.
+    """
     with transaction.atomic():
         _lock(account)
         grant, is_new = PlanGrant.objects.get_or_create(
@@ -132,6 +137,7 @@ def grant_plan(
                 "source": source,
                 "starts_at": at,
                 "ends_at": ends_at,
+                "seats": seats,
                 "by": by,
                 "note": note,
             },
@@ -180,7 +186,7 @@ def bring_plans_to(
         held = PlanGrant.objects.filter(account=account, source_ref__startswith=f"{holder}:")
         has_changed = False
         for grant in held.filter(ended_at=None, ends_at__gt=at).select_related("plan"):
-            one = PlanUntil(grant.plan, cast("datetime", grant.ends_at))
+            one = _as_wanted(grant)
             if one in missing:
                 missing.remove(one)
             else:
@@ -192,6 +198,7 @@ def bring_plans_to(
                 source=source,
                 starts_at=at,
                 ends_at=one.ends_at,
+                seats=one.seats,
                 source_ref=f"{holder}:{number}",
                 note=note[:200],
             )
@@ -206,10 +213,11 @@ def plans_held(account: Account, holder: str, *, at: datetime) -> list[PlanUntil
     held = PlanGrant.objects.filter(
         account=account, source_ref__startswith=f"{holder}:", ended_at=None, ends_at__gt=at
     )
-    return [
-        PlanUntil(grant.plan, cast("datetime", grant.ends_at))
-        for grant in held.select_related("plan")
-    ]
+    return [_as_wanted(grant) for grant in held.select_related("plan")]
+
+
+def _as_wanted(grant: PlanGrant) -> PlanUntil:
+    return PlanUntil(grant.plan, cast("datetime", grant.ends_at), grant.seats)
 
 
 def move_to_plan(

@@ -62,7 +62,7 @@ _PLANS: tuple[tuple[str, str, int | None, int | None, str, list[str]], ...] = (
         "teams",
         "Teams",
         None,
-        9_900,
+        5_900,
         _("No weekly cap, for a team."),
         [_("Everything in Pro"), _("For a team that shares one account"), _("Usage by member")],
     ),
@@ -112,6 +112,7 @@ def seed_catalogue(*, with_demo_prices: bool) -> None:
                 "yearly_price_cents": 10 * price if with_demo_prices and price else None,
                 "summary": summary,
                 "features": features,
+                "is_per_seat": slug == "teams",
                 "position": position,
                 "is_default": is_first and slug == "free",
             }

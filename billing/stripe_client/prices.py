@@ -41,6 +41,8 @@ def price_of(*, plan: str, name: str, interval: str, amount_cents: int, currency
         "unit_amount": amount_cents,
         "currency": currency,
         "recurring": {"interval": interval},
+        # Taxes come on top, whatever the Stripe account has for others.
+        "tax_behavior": "exclusive",
         "lookup_key": lookup_key,
         "transfer_lookup_key": True,
     }

@@ -100,10 +100,17 @@ def create_for_plan(
         "subscription_data": {
             "metadata": {"plan_order": str(order.pk), "account": order.account.handle}
         },
-        "line_items": [{"quantity": 1, "price": price_id}],
+        "line_items": [{"quantity": order.seats, "price": price_id}],
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
+    if settings.STRIPE_PROMOTION_CODES:
+        params["allow_promotion_codes"] = True
+    if settings.STRIPE_AUTOMATIC_TAX:
+        params["automatic_tax"] = {"enabled": True}
+        params["tax_id_collection"] = {"enabled": True}
+        # What taxes depend on is typed there, and counts for all that comes after.
+        params["customer_update"] = {"address": "auto", "name": "auto"}
     return _created(params, key=f"plan-{order.pk}")
 
 

@@ -24,7 +24,8 @@ class StripeSubscription:
 
     plan: the slug of the plan that its price is of, None where it is of none of ours;
     amount_cents: of a period, all seats together; is_ending: it ends with its period;
-    is_changing: a change waits for its payment; pay_url: where its open invoice is paid, or "".
+    is_changing: a change waits for its payment; is_taxed, is_discounted: what is charged is more or
+    less than the amount; pay_url: where its open invoice is paid, or "".
     """
 
     subscription_id: str
@@ -41,6 +42,8 @@ class StripeSubscription:
     renews_at: datetime
     is_ending: bool
     is_changing: bool
+    is_taxed: bool
+    is_discounted: bool
     pay_url: str
     created_at: datetime
     ended_at: datetime | None
@@ -82,13 +85,13 @@ def of_customer(customer_id: str, *, within_seconds: float) -> list[str]:
     return [answers.object_id(row, "sub") for row in rows]
 
 
-def preview(known: StripeSubscription, *, price_id: str) -> Preview:
-    """What it costs at once to go to another price now. Raises StripeUnavailable."""
+def preview(known: StripeSubscription, *, price_id: str, quantity: int) -> Preview:
+    """What it costs at once to go to another price or number now. Raises StripeUnavailable."""
     invoices = asking.client().v1.invoices
     params: Any = {
         "subscription": known.subscription_id,
         "subscription_details": {
-            "items": [{"id": known.item_id, "price": price_id, "quantity": known.quantity}],
+            "items": [{"id": known.item_id, "price": price_id, "quantity": quantity}],
             "proration_behavior": "always_invoice",
         },
     }
@@ -111,18 +114,19 @@ def change_price(
     known: StripeSubscription,
     *,
     price_id: str,
+    quantity: int,
     invoice_now: bool,
     as_of: int | None = None,
     key: str,
 ) -> StripeSubscription:
-    """Go to another price; invoiced at once for the rest of the period, or from the next one on.
+    """Go to another price or number of it; invoiced at once for the rest of the period, or later.
 
-    as_of: the moment of a preview, to be charged what it said. What is invoiced and not paid
-    changes nothing yet (`is_changing`). Raises StripeUnavailable, or
+    Later is with the next period. as_of: the moment of a preview, to be charged what it said. What
+    is invoiced and not paid changes nothing yet (`is_changing`). Raises StripeUnavailable, or
     StripeRefuses also where the card was refused.
     """
     params: Any = {
-        "items": [{"id": known.item_id, "price": price_id, "quantity": known.quantity}],
+        "items": [{"id": known.item_id, "price": price_id, "quantity": quantity}],
         "proration_behavior": "always_invoice" if invoice_now else "none",
         "expand": _EXPANDED,
     }
@@ -199,12 +203,19 @@ def _read(fields: Mapping[str, Any], *, asked_at: datetime) -> StripeSubscriptio
         is_ending=answers.flag(fields, "cancel_at_period_end")
         or fields.get("cancel_at") is not None,
         is_changing=fields.get("pending_update") is not None,
+        is_taxed=_is_taxed(fields),
+        is_discounted=bool(fields.get("discounts")),
         pay_url=_pay_url(fields),
         created_at=answers.moment(fields, "created"),
         ended_at=None if ended is None else answers.moment(fields, "ended_at"),
         is_live=answers.flag(fields, "livemode"),
         asked_at=asked_at,
     )
+
+
+def _is_taxed(fields: Mapping[str, Any]) -> bool:
+    tax = fields.get("automatic_tax")
+    return isinstance(tax, dict) and tax.get("enabled") is True
 
 
 def _pay_url(fields: Mapping[str, Any]) -> str:

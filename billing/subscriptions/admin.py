@@ -55,7 +55,8 @@ class SubscriptionAdmin(ReadOnlyAdmin[Subscription], OfAccountsAdmin[Subscriptio
     actions = ("ask_stripe",)
     fields = (
         *("account", "plan", "interval", "price", "quantity", "status", "problem_in_words"),
-        *("starts_at", "renews_at", "is_ending", "is_changing", "created_at", "ended_at"),
+        *("starts_at", "renews_at", "is_ending", "is_changing", "is_taxed", "is_discounted"),
+        *("created_at", "ended_at"),
         *("asked_at", "ask_at", "stripe_subscription_id"),
     )
 
@@ -104,13 +105,13 @@ class PlanOrderAdmin(ReadOnlyAdmin[PlanOrder], OfAccountsAdmin[PlanOrder]):
         account=HOW_ACCOUNTS_ARE_FOUND,
     )
     fields = (
-        *("id", "account", "user", "plan", "plan_name", "interval", "price", "status"),
+        *("id", "account", "user", "plan", "plan_name", "interval", "price", "seats", "status"),
         *("created_at", "opened_at", "ended_at", "stripe_session_id"),
     )
 
     @admin.display(description=gettext_lazy("price"))
     def price(self, order: PlanOrder) -> str:
-        return by_period(dollars(order.amount_cents), order.interval)
+        return by_period(dollars(order.total_cents), order.interval)
 
 
 @admin.register(Customer)

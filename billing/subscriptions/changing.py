@@ -16,11 +16,10 @@ from billing.checkout import CannotCheckout, TermsChanged
 from billing.stripe_client import asking, subscriptions
 from billing.stripe_client.errors import CardRefused, StripeRefuses, StripeUnavailable
 from billing.stripe_client.subscriptions import StripeSubscription
-from billing.subscriptions import keeping, prices
+from billing.subscriptions import keeping, ordering, prices
+from billing.subscriptions.booked import Booked, is_more
 from billing.subscriptions.models import Subscription
 from billing.subscriptions.prices import Cost
-from quotas import catalogue
-from quotas.models.plans import Plan
 
 _GONE = _("This subscription has ended, or is another one now. Look at it again.")
 _CARD_REFUSED = _(
@@ -51,25 +50,27 @@ class Kind(StrEnum):
 class Change:
     """From what a subscription is to what it would be.
 
-    cents: what is paid at once, None where nothing is or Stripe does not say; paid: the plan that
-    this period is of; shown: what forms carry, so that just that is charged; "" where nothing is.
+    cents: what is paid at once, None where nothing is or Stripe does not say; paid: what this
+    period is of; shown: what forms carry, so that just that is charged; "" where nothing is.
     """
 
     kind: Kind
     cost: Cost
     cents: int | None
-    paid: Plan
+    paid: Booked
     shown: str = ""
 
 
 def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
     """What going to a plan would be, with its price now. Raises CannotCheckout."""
     kind, paid = _kind_of(row, cost, at=at)
-    if kind is not Kind.NOW or row.plan_id != paid.pk:
+    if kind is not Kind.NOW or row.booked != paid:
         return Change(kind, cost, None, paid)
     try:
         known = _as_it_is(row, at=at)
-        foreseen = subscriptions.preview(known, price_id=prices.price_id_of(cost))
+        foreseen = subscriptions.preview(
+            known, price_id=prices.price_id_of(cost), quantity=cost.seats
+        )
     except (StripeUnavailable, StripeRefuses):
         # What it costs is said as soon as Stripe says it: with the invoice, before all else.
         return Change(kind, cost, None, paid)
@@ -79,8 +80,12 @@ def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
 
 def _signed(row: Subscription, cost: Cost, as_of: int) -> str:
     """The moment of a preview, so that nobody chooses one at which less is left to pay."""
-    said = [row.stripe_subscription_id, cost.plan.slug, cost.interval, cost.amount_cents, as_of]
-    return signing.dumps(said, salt=_SALT)
+    return signing.dumps([*_said(row, cost), as_of], salt=_SALT)
+
+
+def _said(row: Subscription, cost: Cost) -> list[str | int]:
+    to = (cost.plan.slug, str(cost.interval), cost.amount_cents, cost.seats)
+    return [row.stripe_subscription_id, *to]
 
 
 def _as_of(shown: str, row: Subscription, cost: Cost) -> int | None:
@@ -91,13 +96,13 @@ def _as_of(shown: str, row: Subscription, cost: Cost) -> int | None:
         *said, as_of = signing.loads(shown, salt=_SALT, max_age=_SHOWN_FOR)
     except (signing.BadSignature, ValueError, TypeError) as error:
         raise TermsChanged from error
-    if said != [row.stripe_subscription_id, cost.plan.slug, cost.interval, cost.amount_cents]:
+    if said != _said(row, cost):
         raise TermsChanged
     return int(as_of)
 
 
-def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Plan]:
-    paid = keeping.held_by(row, at=at).paid or row.plan
+def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Booked]:
+    paid = keeping.held_by(row, at=at).paid or row.booked
     if paid is None or row.problem:
         raise CannotCheckout(checkout.NOT_SET_UP)
     if row.is_unpaid:
@@ -106,9 +111,9 @@ def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Plan
         raise CannotCheckout(_WAITS)
     if row.interval == "year" and cost.interval == "month":
         raise CannotCheckout(_TO_MONTHS)
-    if cost.plan.pk == paid.pk and cost.interval == row.interval:
+    if cost.booked == paid and cost.interval == row.interval:
         return Kind.KEEP, paid
-    if row.interval != cost.interval or catalogue.is_better(cost.plan, paid):
+    if row.interval != cost.interval or is_more(cost.booked, paid):
         return Kind.NOW, paid
     return Kind.LATER, paid
 
@@ -121,6 +126,7 @@ def change(
     Raises CannotCheckout, TermsChanged among it; nothing was changed.
     """
     checkout.require_selling(row.account)
+    ordering.require_seats(row.account, cost)
     if terms != cost.terms:
         raise TermsChanged
     kind, paid = _kind_of(row, cost, at=at)
@@ -128,19 +134,21 @@ def change(
     try:
         price_id = prices.price_id_of(cost)
         known = _as_it_is(row, at=at)
-        if kind is Kind.NOW and row.plan_id != paid.pk:
+        if kind is Kind.NOW and row.booked != paid:
             # A lesser plan was to follow: what was paid for is what the rest of it is worth.
-            own = prices.cost_of(paid, row.interval)
+            own = prices.cost_of(paid.plan, row.interval, seats=paid.seats)
             if own is not None:
                 known = subscriptions.change_price(
                     known,
                     price_id=prices.price_id_of(own),
+                    quantity=own.seats,
                     invoice_now=False,
                     key=f"back-{submission}",
                 )
         known = subscriptions.change_price(
             known,
             price_id=price_id,
+            quantity=cost.seats,
             invoice_now=kind is Kind.NOW,
             as_of=as_of,
             key=f"change-{submission}",

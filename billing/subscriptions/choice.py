@@ -10,11 +10,11 @@ from accounts.models import Account
 from billing import checkout
 from billing.checkout import CannotCheckout
 from billing.subscriptions import changing, ordering
+from billing.subscriptions.booked import Booked
 from billing.subscriptions.changing import Kind
 from billing.subscriptions.models import Subscription
 from billing.subscriptions.prices import Cost
 from quotas.entitlements import Span
-from quotas.models.plans import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +30,21 @@ class Choice:
     kind: str
     refused: StrOrPromise = ""
     cents: int | None = None
-    paid: Plan | None = None
+    paid: Booked | None = None
     shown: str = ""
 
 
 def choices_of(
     account: Account, row: Subscription | None, costs: Sequence[Cost], *, has: Span, at: datetime
 ) -> list[Choice]:
-    """How a plan is offered to who has `has` now; what a change costs is asked of Stripe."""
+    """How a plan is offered to who has `has` now; what a change costs is asked of Stripe.
+
+    costs: of one plan for one number of people.
+    """
     try:
         checkout.require_selling(account)
+        for cost in costs[:1]:
+            ordering.require_seats(account, cost)
     except CannotCheckout as error:
         return [Choice(cost=cost, kind="refused", refused=str(error)) for cost in costs]
     if row is None:
@@ -50,7 +55,7 @@ def choices_of(
 def _new(cost: Cost, has: Span) -> Choice:
     if why := ordering.why_not_sold(cost, has):
         return Choice(cost=cost, kind="refused", refused=why)
-    return Choice(cost=cost, kind="new", cents=cost.amount_cents)
+    return Choice(cost=cost, kind="new", cents=cost.total_cents)
 
 
 def _changed(row: Subscription, cost: Cost, *, at: datetime) -> Choice:
@@ -58,6 +63,6 @@ def _changed(row: Subscription, cost: Cost, *, at: datetime) -> Choice:
         would = changing.change_to(row, cost, at=at)
     except CannotCheckout as error:
         return Choice(cost=cost, kind="refused", refused=str(error))
-    if would.kind is Kind.KEEP and row.plan_id == cost.plan.pk and not row.is_ending:
+    if would.kind is Kind.KEEP and row.booked == cost.booked and not row.is_ending:
         return Choice(cost=cost, kind="current", paid=would.paid)
     return Choice(cost=cost, kind=would.kind, cents=would.cents, paid=would.paid, shown=would.shown)

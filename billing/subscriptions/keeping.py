@@ -17,9 +17,10 @@ from billing.stripe_client import asking, subscriptions
 from billing.stripe_client.sessions import CheckoutSession
 from billing.stripe_client.subscriptions import StripeSubscription
 from billing.subscriptions import telling
+from billing.subscriptions.booked import Booked, is_more
 from billing.subscriptions.models import Customer, Subscription
 from billing.subscriptions.telling import Before
-from quotas import catalogue, grants
+from quotas import grants
 from quotas.grants import PlanSource, PlanUntil
 from quotas.models.plans import Plan
 
@@ -40,12 +41,12 @@ _SOON = timedelta(minutes=30)
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a subscription gives at a moment: the plan that is paid for, and until when.
+    """What a subscription gives at a moment: what is paid for, and until when.
 
     Both are None where it gives nothing.
     """
 
-    paid: Plan | None
+    paid: Booked | None
     ends_at: datetime | None
 
 
@@ -53,7 +54,11 @@ def held_by(row: Subscription, *, at: datetime) -> Held:
     """What a subscription gives; one query."""
     held = grants.plans_held(row.account, row.holder, at=at)
     return Held(
-        paid=max((one.plan for one in held), key=catalogue.rank_of, default=None),
+        paid=max(
+            (Booked(one.plan, one.seats or 1) for one in held),
+            key=lambda one: one.rank,
+            default=None,
+        ),
         ends_at=max((one.ends_at for one in held), default=None),
     )
 
@@ -121,6 +126,8 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
                 "renews_at": known.renews_at,
                 "is_ending": known.is_ending,
                 "is_changing": known.is_changing,
+                "is_taxed": known.is_taxed,
+                "is_discounted": known.is_discounted,
                 "pay_url": known.pay_url,
                 "created_at": known.created_at,
                 "ended_at": known.ended_at or (at if known.status in _ENDED else None),
@@ -153,7 +160,7 @@ def _as_known(row: Subscription | None, *, at: datetime) -> Before | None:
         status=row.status,
         has_ended=row.ended_at is not None,
         is_ending=row.is_ending,
-        plan=row.plan,
+        booked=row.booked,
         renews_at=row.renews_at,
         paid=held_by(row, at=at).paid,
     )
@@ -187,15 +194,16 @@ def _wanted(
     # Stripe begins a period before it is paid.
     paid_until = row.renews_at if row.status in _PAID else row.starts_at
     grace = timedelta() if row.is_ending else timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
-    # It went to a lesser plan, which the next period is of: this one was paid as it was. Where a
-    # period began early instead, Stripe has credited what was left of the one before.
+    # It went to a lesser plan or fewer seats, which the next period is of: this one was paid as it
+    # was. Where a period began early instead, Stripe has credited what was left of the one before.
     is_same_period = until == row.renews_at
     still = [
-        PlanUntil(held.plan, min(held.ends_at, paid_until))
+        PlanUntil(held.plan, min(held.ends_at, paid_until), held.seats)
         for held in grants.plans_held(row.account, row.holder, at=at)
-        if is_same_period and catalogue.is_better(held.plan, plan)
+        if is_same_period and is_more(Booked(held.plan, held.seats or 1), row.booked)
     ]
-    return [PlanUntil(plan, paid_until + grace), *still]
+    seats = row.quantity if plan.is_per_seat else None
+    return [PlanUntil(plan, paid_until + grace, seats), *still]
 
 
 def _ask_again_at(known: StripeSubscription, *, at: datetime) -> datetime:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
 from billing import problems
+from billing.subscriptions.booked import Booked
 from quotas.models.plans import Plan
 
 
@@ -84,8 +85,11 @@ class PlanOrder(models.Model):
     plan = models.ForeignKey(Plan, models.PROTECT, related_name="+")
     plan_name = models.CharField(max_length=80)
     interval = models.CharField(max_length=5, choices=Interval)
-    amount_cents = models.PositiveIntegerField()
+    amount_cents = models.PositiveIntegerField(
+        help_text=_("A period; of one seat where the plan is sold by the seat.")
+    )
     currency = models.CharField(max_length=3, default="usd")
+    seats = models.PositiveIntegerField(default=1, db_default=1)
     submission = models.UUIDField(help_text=_("Of the form: a double click makes one order."))
     status = models.CharField(max_length=10, choices=Status, default=Status.OPEN)
     stripe_session_id = models.CharField(max_length=255, null=True, unique=True)  # noqa: DJ001
@@ -128,6 +132,16 @@ class PlanOrder(models.Model):
     def is_open(self) -> bool:
         """Whether it may still be paid."""
         return self.status == self.Status.OPEN
+
+    @property
+    def booked(self) -> Booked:
+        """What was ordered."""
+        return Booked(self.plan, self.seats)
+
+    @property
+    def total_cents(self) -> int:
+        """What a period costs, of all seats together."""
+        return self.amount_cents * self.seats
 
     def end(self, status: Status, *, at: datetime) -> None:
         """Bring a locked order that is open to its end."""
@@ -175,6 +189,12 @@ class Subscription(models.Model):
     is_changing = models.BooleanField(
         default=False, help_text=_("A change of it waits for its payment.")
     )
+    is_taxed = models.BooleanField(
+        default=False, db_default=False, help_text=_("Taxes are charged on top of the amount.")
+    )
+    is_discounted = models.BooleanField(
+        default=False, db_default=False, help_text=_("A discount is taken off the amount.")
+    )
     pay_url = models.TextField(blank=True, help_text=_("Where the invoice is paid that is open."))
     ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(help_text=_("When it was begun at Stripe."))
@@ -206,6 +226,13 @@ class Subscription(models.Model):
     def problem_in_words(self) -> str:
         """What is wrong with it, in the reader's language; empty where nothing is."""
         return problems.in_words(self.problem)
+
+    @property
+    def booked(self) -> Booked | None:
+        """What its next period is of; None where its price is of no plan of ours."""
+        if self.plan is None:
+            return None
+        return Booked(self.plan, self.quantity if self.plan.is_per_seat else 1)
 
     @property
     def is_unpaid(self) -> bool:

@@ -8,12 +8,14 @@ from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
 from accounts.models import Account, User
+from accounts.numbers import thousands
 from billing import checkout, looking
 from billing.checkout import CannotCheckout, NotOpen, TermsChanged
 from billing.stripe_client import asking, sessions, subscriptions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.stripe_client.sessions import CheckoutSession
 from billing.subscriptions import customers, keeping, prices
+from billing.subscriptions.booked import seats_needed
 from billing.subscriptions.models import Interval, PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
 from quotas import catalogue, entitlements
@@ -22,6 +24,7 @@ from quotas.entitlements import Span
 _ENDED = _("This order was completed or has expired. Choose the plan again.")
 _HAS_ONE = _("This account has a subscription already: change it instead of ordering another.")
 _HAS_IT = _("This account has that plan, or a better one, already: it would be paid for nothing.")
+_TOO_FEW = _("%(count)s people are in this account, and each needs a seat.")
 _OTHER_OPEN = _(
     "Another order of a plan is being paid this very moment. Finish it, or try again in a minute."
 )
@@ -30,10 +33,20 @@ _OTHER_OPEN = _(
 def require_sellable(account: Account, cost: Cost, *, at: datetime) -> None:
     """Raises CannotCheckout where a plan could not be used by the account, or is paid already."""
     checkout.require_selling(account)
+    require_seats(account, cost)
     if Subscription.objects.of(account) is not None:
         raise CannotCheckout(_HAS_ONE)
     if why := why_not_sold(cost, entitlements.spans_of([account], since=at)[account.pk][0]):
         raise CannotCheckout(why)
+
+
+def require_seats(account: Account, cost: Cost) -> None:
+    """Raises CannotCheckout where more people are in the account than there would be seats."""
+    if not cost.plan.is_per_seat:
+        return
+    needed = seats_needed(account)
+    if cost.seats < needed:
+        raise CannotCheckout(_TOO_FEW % {"count": thousands(needed)})
 
 
 def why_not_sold(cost: Cost, has: Span) -> StrOrPromise:
@@ -75,6 +88,7 @@ def begin(
                     "interval": cost.interval,
                     "amount_cents": cost.amount_cents,
                     "currency": prices.CURRENCY,
+                    "seats": cost.seats,
                 },
             )
     except IntegrityError as error:
@@ -87,6 +101,7 @@ def _is_the_same(order: PlanOrder, cost: Cost) -> bool:
         order.plan_id == cost.plan.pk
         and order.interval == cost.interval
         and order.amount_cents == cost.amount_cents
+        and order.seats == cost.seats
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from billing.stripe_client import prices
+from billing.subscriptions.booked import Booked
 from billing.subscriptions.models import Interval, PlanPrice
 from quotas.models.plans import Plan
 
@@ -11,11 +12,22 @@ CURRENCY = "usd"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a plan costs by the month or year."""
+    """What a plan costs by the month or year. amount_cents: of one seat."""
 
     plan: Plan
     interval: Interval
     amount_cents: int
+    seats: int = 1
+
+    @property
+    def booked(self) -> Booked:
+        """What one has for it."""
+        return Booked(self.plan, self.seats)
+
+    @property
+    def total_cents(self) -> int:
+        """What a period costs, of all seats together."""
+        return self.amount_cents * self.seats
 
     @property
     def terms(self) -> str:
@@ -23,24 +35,29 @@ class Cost:
         return f"{self.amount_cents}-{self.plan.weekly_cap or 0}"
 
 
-def costs_of(plan: Plan) -> list[Cost]:
-    """What a plan can be bought for: nothing of one that is free, by agreement or not offered."""
+def costs_of(plan: Plan, *, seats: int = 1) -> list[Cost]:
+    """What a plan can be bought for: nothing of one that is free, by agreement or not offered.
+
+    seats: for how many people, of a plan that is sold by the seat.
+    """
     if not plan.is_public or plan.is_default:
         return []
     amounts = (
         (Interval.MONTH, plan.monthly_price_cents),
         (Interval.YEAR, plan.yearly_price_cents),
     )
-    return [Cost(plan, interval, cents) for interval, cents in amounts if cents]
+    bought = seats if plan.is_per_seat else 1
+    return [Cost(plan, interval, cents, bought) for interval, cents in amounts if cents]
 
 
-def cost_of(plan: Plan, interval: str) -> Cost | None:
+def cost_of(plan: Plan, interval: str, *, seats: int = 1) -> Cost | None:
     """What a plan costs by the month or year; None where it is not sold so."""
-    return next((cost for cost in costs_of(plan) if cost.interval == interval), None)
+    found = costs_of(plan, seats=seats)
+    return next((cost for cost in found if cost.interval == interval), None)
 
 
 def price_id_of(cost: Cost) -> str:
-    """Stripe's price of it, found or made there if it is new; the same however often.
+    """Stripe's price of a seat of it, found or made there if it is new; the same however often.
 
     Raises StripeUnavailable or StripeRefuses.
     """

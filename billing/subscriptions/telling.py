@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 
 from alerts import raising
 from alerts.models import Kind
+from billing.subscriptions.booked import Booked, is_more
 from billing.subscriptions.models import Subscription
 from gate.terms import week
-from quotas import catalogue
-from quotas.models.plans import Plan
 
 _UNPAID = {"past_due", "unpaid"}
 _BEGINNING = {"incomplete", "incomplete_expired"}
@@ -21,25 +20,25 @@ _LAST_CALL = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What was known of a subscription: its state, the next period's plan, and that of this one."""
+    """What was known of a subscription: its state, what the next period is of, and this one."""
 
     status: str
     has_ended: bool
     is_ending: bool
-    plan: Plan | None
+    booked: Booked | None
     renews_at: datetime
-    paid: Plan | None
+    paid: Booked | None
 
 
 def of_change(
     before: Before | None,
     row: Subscription,
     *,
-    paid: Plan | None,
+    paid: Booked | None,
     plan_ends_at: datetime | None,
     at: datetime,
 ) -> None:
-    """Tell of what is different now. paid: the plan of this period; plan_ends_at: by the clock."""
+    """Tell of what is different now. paid: of this period; plan_ends_at: by the clock."""
     what = _what(before, row, paid)
     if what:
         _raise(row, what, occasion=f"{at:%Y%m%dT%H%M%S.%f}", paid=paid, ends_at=plan_ends_at, at=at)
@@ -47,7 +46,7 @@ def of_change(
         _of_grace(row, paid=paid, ends_at=plan_ends_at, at=at)
 
 
-def _what(before: Before | None, row: Subscription, paid: Plan | None) -> str:
+def _what(before: Before | None, row: Subscription, paid: Booked | None) -> str:
     """What happened, in a word; "" where nothing did that anybody has to hear of."""
     if row.status in _BEGINNING or row.plan is None:
         return ""
@@ -62,19 +61,15 @@ def _what(before: Before | None, row: Subscription, paid: Plan | None) -> str:
         (was_unpaid and not is_unpaid, "paid"),
         (row.is_ending and not before.is_ending, "ending"),
         (before.is_ending and not row.is_ending, "goes on"),
-        (_is_better(paid, before.paid), "better"),
-        (row.plan != before.plan and _is_better(paid, row.plan), "lesser"),
-        (row.plan != before.plan, "stays"),
+        (is_more(paid, before.paid), "better"),
+        (row.booked != before.booked and is_more(paid, row.booked), "lesser"),
+        (row.booked != before.booked, "stays"),
     )
     return next((what for is_so, what in found if is_so), "")
 
 
-def _is_better(plan: Plan | None, other: Plan | None) -> bool:
-    return plan is not None and other is not None and catalogue.is_better(plan, other)
-
-
 def _of_grace(
-    row: Subscription, *, paid: Plan | None, ends_at: datetime | None, at: datetime
+    row: Subscription, *, paid: Booked | None, ends_at: datetime | None, at: datetime
 ) -> None:
     period = f"{row.starts_at:%Y%m%d}"
     if ends_at is None:
@@ -88,7 +83,7 @@ def _raise(
     what: str,
     *,
     occasion: str,
-    paid: Plan | None,
+    paid: Booked | None,
     ends_at: datetime | None,
     at: datetime,
 ) -> None:
@@ -96,9 +91,13 @@ def _raise(
     data = {
         "what": what,
         "plan": plan.name if plan else "",
-        "paid_plan": paid.name if paid else "",
+        "seats": row.quantity if plan and plan.is_per_seat else 0,
+        "paid_plan": paid.plan.name if paid else "",
+        "paid_seats": paid.seats if paid and paid.plan.is_per_seat else 0,
         "amount_cents": row.amount_cents,
         "currency": row.currency,
+        "is_taxed": row.is_taxed,
+        "is_discounted": row.is_discounted,
         "interval": row.interval,
         "renews_at": week.utc_text(row.renews_at),
         "plan_ends_at": week.utc_text(ends_at) if ends_at else "",

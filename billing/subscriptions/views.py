@@ -8,7 +8,7 @@ from uuid import UUID
 from django import forms
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_page
+from accounts.models import Account
 from accounts.roles import Act
 from accounts.site_address import site_address
 from billing import checkout
@@ -26,6 +27,7 @@ from billing.leading import lead_to, turn_back
 from billing.looking import next_look
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.subscriptions import changing, ordering, portal, prices
+from billing.subscriptions.booked import SEATS_AT_MOST, seats_needed
 from billing.subscriptions.choice import choices_of
 from billing.subscriptions.models import Interval, PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
@@ -46,9 +48,32 @@ class PlanForm(forms.Form):
     """Which plan by the month or year; `submission` makes a double click one act."""
 
     interval = forms.ChoiceField(choices=Interval.choices)
+    seats = forms.IntegerField(min_value=1, max_value=SEATS_AT_MOST, required=False)
     terms = forms.RegexField(r"\A[0-9]{1,9}-[0-9]{1,10}\Z", error_messages={"invalid": _INCOMPLETE})
     shown = forms.CharField(required=False, max_length=500)
     submission = forms.UUIDField()
+
+
+class SeatsForm(forms.Form):
+    """For how many people a plan is looked at, before it is chosen."""
+
+    seats = forms.IntegerField(
+        label=gettext_lazy("Seats"),
+        min_value=1,
+        max_value=SEATS_AT_MOST,
+        help_text=gettext_lazy(
+            "One for each person in the account. More can be added at any time."
+        ),
+    )
+
+    def __init__(self, data: QueryDict, *, now: int) -> None:
+        super().__init__(data if "seats" in data else None, initial={"seats": now})
+        self._now = now
+
+    @property
+    def chosen(self) -> int:
+        """The number that was asked for, or the one that is needed now."""
+        return self.cleaned_data["seats"] if self.is_valid() else self._now
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -68,20 +93,33 @@ def plan_choice(request: AccountRequest, slug: str) -> HttpResponse:
 def _show(request: AccountRequest, plan: Plan, *, at: datetime) -> HttpResponse:
     row = Subscription.objects.of(request.account)
     has = entitlements.spans_of([request.account], since=at)[request.account.pk][0]
+    asked = SeatsForm(request.GET, now=_seats_now(request.account, row, plan))
+    costs = prices.costs_of(plan, seats=asked.chosen)
     context = {
         "plan": plan,
+        "seats_form": asked if plan.is_per_seat else None,
         "subscription": row,
-        "choices": choices_of(request.account, row, prices.costs_of(plan), has=has, at=at),
+        "choices": choices_of(request.account, row, costs, has=has, at=at),
         "now_on": has.plan,
     }
     return render(request, "billing/plan.html", context)
 
 
+def _seats_now(account: Account, row: Subscription | None, plan: Plan) -> int:
+    if not plan.is_per_seat:
+        return 1
+    needed = seats_needed(account)
+    return max(needed, row.quantity) if row is not None and row.plan_id == plan.pk else needed
+
+
 def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
     now = timezone.now()
     form = PlanForm(request.POST)
-    cost = prices.cost_of(plan, request.POST.get("interval", ""))
-    if not form.is_valid() or cost is None:
+    cost = None
+    if form.is_valid():
+        seats = form.cleaned_data["seats"] or 1
+        cost = prices.cost_of(plan, form.cleaned_data["interval"], seats=seats)
+    if cost is None:
         messages.error(request, _INCOMPLETE)
         return redirect("plan_choice", slug=plan.slug)
     row = Subscription.objects.of(request.account)
@@ -115,7 +153,7 @@ def _choose(request: AccountRequest, plan: Plan) -> HttpResponse:
 
 def _say(request: AccountRequest, row: Subscription, cost: Cost, done: changing.Change) -> None:
     row.refresh_from_db()
-    words = {"plan": cost.plan.name, "paid": done.paid.name}
+    words = {"plan": cost.booked.name, "paid": done.paid.name}
     if row.is_changing:
         said = _(
             "The change to %(plan)s waits for its payment: your bank wants to hear from you, or "

@@ -155,10 +155,13 @@ _OF_FIELDS = (
     gettext_noop("invoice url"),
     gettext_noop("is changing"),
     gettext_noop("is default"),
+    gettext_noop("is discounted"),
     gettext_noop("is ending"),
     gettext_noop("is on"),
     gettext_noop("is passed"),
+    gettext_noop("is per seat"),
     gettext_noop("is public"),
+    gettext_noop("is taxed"),
     gettext_noop("is top up"),
     gettext_noop("key"),
     gettext_noop("key variable"),
@@ -225,6 +228,7 @@ _OF_FIELDS = (
     gettext_noop("revoked by"),
     gettext_noop("role"),
     gettext_noop("scopes"),
+    gettext_noop("seats"),
     gettext_noop("since"),
     gettext_noop("slug"),
     gettext_noop("source"),
@@ -319,6 +323,8 @@ IN_HISTORIES = frozenset(
         gettext_noop("Reason"),
         gettext_noop("Features"),
         gettext_noop("Weekly cap"),
+        gettext_noop("Is per seat"),
+        gettext_noop("Seats"),
     )
 )
 NAMES = frozenset((*_OF_MODELS, *_OF_THE_REST, *_OF_FIELDS))

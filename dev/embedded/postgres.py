@@ -31,7 +31,7 @@ class EmbeddedPostgres(EmbeddedServer):
             data_dir=data_dir,
             socket_name=".s.PGSQL.5432",
             title=f"PostgreSQL {self.version}",
-            ready_within_seconds=60.0,
+            ready_within_seconds=180.0,
             # "Fast" shutdown: sessions are ended, everything acknowledged is kept.
             stop_signal=signal.SIGINT,
         )

@@ -84,7 +84,7 @@ class PlanForm(forms.ModelForm[Plan]):
         model = Plan
         fields = (
             *("slug", "name", "summary", "features", "weekly_cap", "monthly_price_cents"),
-            *("yearly_price_cents", "packs", "position", "is_public", "is_default"),
+            *("yearly_price_cents", "is_per_seat", "packs", "position", "is_public", "is_default"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -113,7 +113,7 @@ class CappedAdmin(CatalogueAdmin):
 @admin.register(Plan)
 class PlanAdmin(ManyAsBoxes, CappedAdmin):
     form = PlanForm
-    list_display = ("name", "cap", "price", "is_public", "is_default")
+    list_display = ("name", "cap", "price", "is_per_seat", "is_public", "is_default")
     list_filter = ("is_public",)
     search_fields = ("name", "slug")
 

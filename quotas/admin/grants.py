@@ -101,7 +101,7 @@ class PlanGrantForm(ReasonedForm):
 
     class Meta:
         model = PlanGrant
-        fields = ("account", "plan", "starts_at", "ends_at", "note", "end_note")
+        fields = ("account", "plan", "starts_at", "ends_at", "seats", "note", "end_note")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -133,9 +133,9 @@ class PlanGrantAdmin(GrantAdmin):
         *(in_period("starts_at"), in_period("ends_at"), in_period("ended_at")),
     )
     list_select_related = ("account", "plan", "by", "ended_by")
-    add_fields = ("account", "plan", "starts_at", "ends_at", "note", "submission")
+    add_fields = ("account", "plan", "starts_at", "ends_at", "seats", "note", "submission")
     shown_fields = (
-        *("account", "plan", "source", "starts_at", "ends_at", "by", "note"),
+        *("account", "plan", "source", "starts_at", "ends_at", "seats", "by", "note"),
         *("ended_at", "ended_by", "end_note"),
     )
 
@@ -165,6 +165,7 @@ class PlanGrantAdmin(GrantAdmin):
                 source=PlanGrant.Source.ADMIN,
                 at=obj.starts_at,
                 ends_at=obj.ends_at,
+                seats=obj.seats,
                 source_ref=f"admin:{data['submission']}",
                 by=person(request),
                 note=obj.note,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
@@ -77,6 +78,12 @@ class PlanGrant(Dated):
     ends_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When it ends by itself; empty is never.")
     )
+    seats = models.IntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("How many people it is for; empty is any number."),
+    )
     source_ref = models.CharField(max_length=120, unique=True, editable=False)
 
     class Meta:
@@ -105,6 +112,9 @@ class PlanGrant(Dated):
             models.CheckConstraint(
                 condition=Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
                 name="plan_grant_ends_after_start",
+            ),
+            models.CheckConstraint(
+                condition=Q(seats=None) | Q(seats__gte=1), name="plan_grant_seats_known"
             ),
             # What remains when everything else has ended.
             models.CheckConstraint(

@@ -78,6 +78,13 @@ class Plan(models.Model):
         blank=True,
         help_text=_("Of a year that is paid at once; empty is not sold by the year."),
     )
+    is_per_seat = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text=_(
+            "The price is that of one seat, and who buys it says how many people it is for."
+        ),
+    )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
     position = models.PositiveSmallIntegerField(
         default=0,

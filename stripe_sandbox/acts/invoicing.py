@@ -1,6 +1,6 @@
 """What becomes of an invoice: made, finalized, paid or not, and tried again."""
 
-from stripe_sandbox.acts import charging
+from stripe_sandbox.acts import charging, pricing
 from stripe_sandbox.acts.charging import Answer
 from stripe_sandbox.books import Books, Json
 from stripe_sandbox.objects import invoices as objects
@@ -22,10 +22,13 @@ def make(
     subscription: Json | None = None,
     period: tuple[int, int] | None = None,
     takes_balance: bool = True,
+    off: int = 0,
+    tax: int | None = None,
 ) -> Json:
     """A finalized invoice, with nothing tried on it yet.
 
     What was paid at checkout takes nothing from the customer's balance, for it is paid in full.
+    tax: None works it out.
     """
     at = int(books.billing_now)
     start, end = period or (at, at)
@@ -38,6 +41,8 @@ def make(
         subscription=subscription,
         period_start=start,
         period_end=end,
+        off=off,
+        tax=pricing.tax_of(subscription, lines) if tax is None else tax,
     )
     books.add(invoice, parent=subscription["id"] if subscription else None)
     announce(books, "invoice.created", invoice)

@@ -1,4 +1,4 @@
-"""What a session for one payment comes to: less what a promotion code takes off, and taxes on top.
+"""What a session comes to that is paid: less what a promotion code takes off, and taxes on top.
 
 The codes are the sandbox's own, as its cards are, and its taxes are as simple as they can be.
 """
@@ -40,8 +40,13 @@ CODES = (
 
 
 def codes_for(session: Json) -> tuple[Code, ...]:
-    """The codes that its page takes."""
-    return CODES if session["mode"] == "payment" and session["allow_promotion_codes"] else ()
+    """The codes that its page takes; of a subscription for its first invoice alone."""
+    if not session["allow_promotion_codes"]:
+        return ()
+    if session["mode"] == "subscription":
+        # Its card is charged at once, so something is left to pay.
+        return tuple(code for code in CODES if code.percent < 100)
+    return CODES if session["mode"] == "payment" else ()
 
 
 def code_of(session: Json) -> Code | None:
@@ -73,9 +78,21 @@ def apply(books: Books, session: Json, typed: str) -> str:
     return ""
 
 
+def tax_on(amount: int) -> int:
+    """What is added as tax; of what is given back, it is given back, too."""
+    return amount * TAX_PERCENT // 100 if amount > 0 else -(-amount * TAX_PERCENT // 100)
+
+
+def tax_of(subscription: Json | None, lines: list[Json]) -> int:
+    """What is added to an invoice of these lines as tax."""
+    if subscription is None or not subscription["automatic_tax"]["enabled"]:
+        return 0
+    return sum(tax_on(line["amount"]) for line in lines)
+
+
 def add_up(books: Books, session: Json) -> None:
     """Bring the lines, the session and its payment to what they come to now."""
-    if session["mode"] != "payment":
+    if session["mode"] == "setup":
         return
     code = code_of(session)
     taxed = session["automatic_tax"]["enabled"]
@@ -90,7 +107,7 @@ def add_up(books: Books, session: Json) -> None:
         else:
             off = min(price, fixed_off_left)
             fixed_off_left -= off
-        tax = (price - off) * TAX_PERCENT // 100 if taxed else 0
+        tax = tax_on(price - off) if taxed else 0
         item.update(amount_discount=off, amount_tax=tax, amount_total=price - off + tax)
         books.save(item)
     total = sum(item["amount_total"] for item in items)

@@ -60,6 +60,9 @@ def begin(books: Books, session: Json, intent: Json, method: Json, *, customer: 
         )
         for item in recurring
     ]
+    subscription["automatic_tax"].update(
+        enabled=session["automatic_tax"]["enabled"], liability=session["automatic_tax"]["liability"]
+    )
     books.add(subscription)
     lines = proration.lines_of_period(
         books, subscription, proration.as_it_is(subscription), period=Period(start=at, end=end)
@@ -77,6 +80,8 @@ def begin(books: Books, session: Json, intent: Json, method: Json, *, customer: 
         subscription=subscription,
         period=(at, at),
         takes_balance=False,
+        off=session["total_details"]["amount_discount"],
+        tax=session["total_details"]["amount_tax"],
     )
     invoicing.paid_with(books, invoice, intent)
     subscription["latest_invoice"] = invoice["id"]

@@ -1,7 +1,7 @@
 """/v1/invoices and /v1/invoice_payments"""
 
 from stripe_sandbox import objects
-from stripe_sandbox.acts import invoicing, proration, subscribing
+from stripe_sandbox.acts import invoicing, pricing, proration, subscribing
 from stripe_sandbox.acts.proration import Wanted
 from stripe_sandbox.books import Json
 from stripe_sandbox.calls import Call, page_of, sliced
@@ -111,6 +111,7 @@ def preview(call: Call) -> Json:
         subscription=subscription,
         period_start=proration.period_of(subscription).start,
         period_end=proration.period_of(subscription).end,
+        tax=pricing.tax_of(subscription, lines),
     )
     invoice["id"] = objects.new_id("upcoming_in_1")
     details = invoice["parent"]["subscription_details"]

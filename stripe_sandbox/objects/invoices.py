@@ -16,10 +16,16 @@ def invoice(
     subscription: Json | None,
     period_start: int,
     period_end: int,
+    off: int = 0,
+    tax: int = 0,
 ) -> Json:
-    """A draft; a negative balance of the customer pays first, a negative total goes to it."""
+    """A draft; a negative balance of the customer pays first, a negative total goes to it.
+
+    off: what a promotion code takes off; tax: what is added.
+    """
     invoice_id = new_id("in_1")
-    total = sum(line["amount"] for line in lines)
+    subtotal = sum(line["amount"] for line in lines)
+    total = subtotal - off + tax
     due = total + customer["balance"]
     due = due if due >= LEAST_AMOUNT[currency] else 0
     for line in lines:
@@ -41,10 +47,10 @@ def invoice(
         "auto_advance": reason != "manual",
         "automatic_tax": {
             "disabled_reason": None,
-            "enabled": False,
-            "liability": None,
-            "provider": None,
-            "status": None,
+            "enabled": _is_taxed(subscription),
+            "liability": {"type": "self"} if _is_taxed(subscription) else None,
+            "provider": "stripe" if _is_taxed(subscription) else None,
+            "status": "complete" if _is_taxed(subscription) else None,
         },
         "automatically_finalizes_at": None,
         "billing_reason": reason,
@@ -105,14 +111,14 @@ def invoice(
             "paid_at": None,
             "voided_at": None,
         },
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
+        "subtotal": subtotal,
+        "subtotal_excluding_tax": subtotal,
         "test_clock": None,
         "total": total,
-        "total_discount_amounts": [],
-        "total_excluding_tax": total,
+        "total_discount_amounts": [{"amount": off, "discount": new_id("di_1")}] if off else [],
+        "total_excluding_tax": total - tax,
         "total_pretax_credit_amounts": [],
-        "total_taxes": [],
+        "total_taxes": [_tax(tax, taxable=subtotal - off)] if tax else [],
         "webhooks_delivered_at": at,
     }
 
@@ -174,6 +180,21 @@ def invoice_payment(*, at: int, invoice: Json, intent: Json) -> Json:
         "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
         "status": "open",
         "status_transitions": {"canceled_at": None, "paid_at": None},
+    }
+
+
+def _is_taxed(subscription: Json | None) -> bool:
+    return bool(subscription and subscription["automatic_tax"]["enabled"])
+
+
+def _tax(amount: int, *, taxable: int) -> Json:
+    return {
+        "amount": amount,
+        "tax_behavior": "exclusive",
+        "tax_rate_details": None,
+        "taxability_reason": "standard_rated",
+        "taxable_amount": taxable,
+        "type": "tax_rate_details",
     }
 
 

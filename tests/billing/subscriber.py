@@ -34,7 +34,7 @@ class Subscriber:
     def choose(self, plan: str, interval: str = "month", **fields: Any) -> HttpResponse:
         """Send the form of a plan's page."""
         row = Plan.objects.get(slug=plan)
-        cost = prices.cost_of(row, interval)
+        cost = prices.cost_of(row, interval, seats=fields.get("seats", 1))
         sent = {
             "interval": interval,
             "terms": cost.terms if cost else "1-1",
@@ -59,9 +59,9 @@ class Subscriber:
         page: HttpResponse = self.client.get(f"/account/billing/plans/orders/{order.pk}{query}")  # type: ignore[assignment]
         return page
 
-    def subscribe(self, plan: str, interval: str = "month") -> Subscription:
+    def subscribe(self, plan: str, interval: str = "month", **fields: Any) -> Subscription:
         """Order, pay and land."""
-        order = self.order(plan, interval)
+        order = self.order(plan, interval, **fields)
         assert self.pay(order).status_code == 303
         assert self.land(order).status_code == 200
         return self.subscription

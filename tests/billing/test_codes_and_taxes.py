@@ -10,12 +10,15 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import Account
 from alerts import delivering
+from alerts.models import Alert, Kind
+from alerts.wording import sentences_of
 from billing import fulfilment
 from billing.models import Purchase
 from billing.sales import sales
 from billing.stripe_client import answers, asking, sessions
 from quotas.models.ledger import Boost, CreditEntry
 from tests.billing.buyer import Buyer
+from tests.billing.subscriber import Subscriber
 from tests.billing.test_returned_money import hear, refund
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -221,3 +224,50 @@ def test_pages_of_stripe_are(settings: Settings) -> None:
     settings.STRIPE_IS_SANDBOX = False
     sandbox = {"receipt_url": f"{settings.STRIPE_CHECKOUT_ORIGIN}/x"}
     assert answers.link_of_stripe(sandbox, "receipt_url") == ""
+
+
+def test_a_code_and_taxes_count_for_a_plan_and_taxes_for_each_renewal(
+    subscriber: Subscriber, with_codes: None, with_taxes: None
+) -> None:
+    assert "Prices are without taxes" in subscriber.client.get("/pricing").content.decode()
+    choice = subscriber.client.get("/account/billing/plans/plus").content.decode()
+    assert "Prices are without taxes" in choice
+    order = subscriber.order("plus")
+    page = subscriber.sandbox.browser.post(order.checkout_url, data={"promotion_code": "SANDBOX20"})
+    assert page.status_code == 303, page.text
+    assert "Subscribe for $16.72" in subscriber.sandbox.browser.get(order.checkout_url).text
+    subscriber.pay(order)
+    subscriber.land(order)
+    assert subscriber.plan() == "plus"
+    row = subscriber.subscription
+    assert (row.amount_cents, row.is_taxed) == (1_900, True)
+    billing = subscriber.client.get("/account/billing").content.decode()
+    assert "Taxes come on top of the price." in billing
+    told = sentences_of(Alert.objects.get(kind=Kind.PLAN))
+    assert told[-1] == "Taxes come on top of the price."
+    subscriber.months_pass()
+    subscriber.hear()
+    totals = [one.total for one in subscriber.sandbox.api.v1.invoices.list().data]
+    assert totals == [2_090, 1_672]
+
+
+def test_what_a_change_costs_is_shown_with_taxes_and_charged_so(
+    subscriber: Subscriber, with_taxes: None
+) -> None:
+    subscriber.subscribe("plus")
+    shown = subscriber.client.get("/account/billing/plans/pro").content.decode()
+    assert "You pay $33 now" in shown
+    subscriber.choose("pro")
+    (latest, *_rest) = subscriber.sandbox.api.v1.invoices.list(params={"limit": 1}).data
+    assert latest.total == 3_300
+    assert subscriber.plan() == "pro"
+
+
+def test_a_plan_asks_for_nothing_of_it_without_the_settings(subscriber: Subscriber) -> None:
+    order = subscriber.order("plus")
+    session = subscriber.sandbox.api.v1.checkout.sessions.retrieve(order.stripe_session_id or "")
+    assert not session.allow_promotion_codes
+    assert not session.automatic_tax.enabled
+    row = subscriber.subscribe("plus")
+    assert (row.is_taxed, row.is_discounted) == (False, False)
+    assert "taxes" not in subscriber.client.get("/account/billing").content.decode()

@@ -46,6 +46,8 @@ def say(account: Account, owner: User) -> Say:
             "renews_at": starts_at + MONTH,
             "is_ending": False,
             "is_changing": False,
+            "is_taxed": False,
+            "is_discounted": False,
             "pay_url": "",
             "created_at": NOW,
             "ended_at": None,

@@ -28,8 +28,9 @@ def words(client: Client, path: str) -> str:
 
 def test_the_first_page_says_what_one_pays_and_where_more_is_said(client: Client) -> None:
     page = words(client, "/")
-    for price in ("$0", "$9", "$19", "$49", "$99"):
+    for price in ("$0", "$9", "$19", "$49"):
         assert f'<span class="prices-price"> {price} <small>a month</small> </span>' in page
+    assert '<span class="prices-price"> $59 <small>a seat and month</small> </span>' in page
     assert "Free: 50 chats a week for $0, without a card. More from $9 a month." in page
     assert 'href="/pricing#estimate"' in page
     assert page.count("<svg") >= 10

@@ -8,7 +8,26 @@ Tree: TypeAlias = "dict[str, Tree | str]"
 
 KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 MOST_PARAMETERS = 1000
-LEAST_AMOUNT = {"usd": 50, "eur": 50, "gbp": 30}
+# Of each currency that the sandbox has, what Stripe takes at the least: all have two decimals.
+LEAST_AMOUNT = {
+    "usd": 50,
+    "eur": 50,
+    "gbp": 30,
+    "chf": 50,
+    "cad": 50,
+    "aud": 50,
+    "nzd": 50,
+    "sgd": 50,
+    "sek": 300,
+    "nok": 300,
+    "dkk": 250,
+    "pln": 200,
+    "czk": 1500,
+    "hkd": 400,
+    "mxn": 1000,
+    "brl": 50,
+    "inr": 50,
+}
 MOST_AMOUNT = 99_999_999
 DEEPEST = 6
 
@@ -150,7 +169,8 @@ class Params:
         """One of the sandbox's currencies in lower case, or None."""
         value = self.text(key)
         if value is not None and value.lower() not in LEAST_AMOUNT:
-            self.refuse(key, f"Invalid currency: {value[:20]}. The sandbox has usd, eur, gbp.")
+            has = ", ".join(LEAST_AMOUNT)
+            self.refuse(key, f"Invalid currency: {value[:20]}. The sandbox has {has}.")
         return None if value is None else value.lower()
 
     def amount(self, key: str) -> int | None:

@@ -10,9 +10,10 @@ SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£"}
 
 
 def money(cents: int, currency: str) -> str:
-    """An amount for people: "$5.00"."""
+    """An amount for people: "$5.00", "CHF 5.00"."""
     sign = "-" if cents < 0 else ""
-    return f"{sign}{SYMBOLS[currency]}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
+    mark = SYMBOLS.get(currency) or f"{currency.upper()}\N{NO-BREAK SPACE}"
+    return f"{sign}{mark}{abs(cents) // 100:,}.{abs(cents) % 100:02d}"
 
 
 _environment = Environment(

@@ -1,5 +1,6 @@
 """/v1/refunds"""
 
+from stripe_sandbox import templates
 from stripe_sandbox.acts import refunding
 from stripe_sandbox.acts.disputing import OPEN
 from stripe_sandbox.books import Json
@@ -109,5 +110,4 @@ def _not_disputed(call: Call, charge: Json) -> None:
 
 
 def _money(cents: int, charge: Json) -> str:
-    symbol = {"usd": "$", "eur": "€", "gbp": "£"}[charge["currency"]]
-    return f"{symbol}{cents / 100:,.2f}"
+    return templates.money(cents, charge["currency"])

@@ -203,7 +203,7 @@ def _whole(form: dict[str, str], name: str) -> int:
 
 
 def _cents(text: str) -> int:
-    """What was typed as dollars, in cents; nothing is 0."""
+    """An amount as it is typed, in hundredths; nothing is 0."""
     whole, _, part = text.strip().partition(".")
     if not text.strip():
         return 0

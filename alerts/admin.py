@@ -3,12 +3,16 @@ from typing import Any, ClassVar
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND, accounts_found
 from accounts.large_lists import OfAccountsAdmin, in_period
+from accounts.money import of_a_credit_when_read
 from accounts.read_only_admin import ReadOnlyAdmin
 from alerts.models import Alert, AlertSettings, Delivery, WebhookEndpoint
+
+_LOW = _("Credits below which they are low. {worth}")
 
 
 @admin.register(Alert)
@@ -68,3 +72,14 @@ class AlertSettingsAdmin(ReadOnlyAdmin[AlertSettings], OfAccountsAdmin[AlertSett
     """What accounts chose to be told of; who never chose is not here."""
 
     list_display = ("account", "kinds", "low_credits")
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: AlertSettings | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """With what a credit is worth here: the text of the field is of US dollars."""
+        told = {"low_credits": format_lazy(_LOW, worth=of_a_credit_when_read())}
+        return super().get_form(request, obj, change, **{"help_texts": told, **kwargs})

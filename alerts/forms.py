@@ -2,8 +2,10 @@ from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts.money import price_when_read
 from alerts.models import CHOSEN_KINDS, MAIL_KINDS
 from alerts.public_addresses import LONGEST_URL
 
@@ -26,7 +28,9 @@ class SettingsForm(forms.Form):
         min_value=0,
         max_value=_LOW_CREDITS_AT_MOST,
         label=_("Credits are low below"),
-        help_text=_("1 credit is 1 US cent. 0: never."),
+        help_text=format_lazy(
+            _("1 credit is worth {amount}. 0: never."), amount=price_when_read(1)
+        ),
         error_messages={
             "required": _("Give a number of credits, or 0."),
             **dict.fromkeys(

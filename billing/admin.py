@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path
 from django.utils import timezone
+from django.utils.functional import lazy
 from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -21,28 +22,33 @@ from accounts.admin_fields import RowForm
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
 from accounts.models import User
-from accounts.money import DollarField, dollars
+from accounts.money import MoneyField
 from accounts.numbers import thousands
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing import refund_page, refunding, resolving, watching_admin
-from billing.models import LEAST_PRICE_CENTS, Product, Purchase
+from billing.models import Product, Purchase, least_price_cents
 from billing.stripe_client.errors import StripeUnavailable
 
 __all__ = ["ProductAdmin", "PurchaseAdmin", "watching_admin"]
 
 
+def _least_price() -> str:
+    return money.price(least_price_cents())
+
+
 class ProductForm(forms.ModelForm[Product]):
-    price_cents = DollarField(
-        least=LEAST_PRICE_CENTS,
+    price_cents = MoneyField(
+        least=least_price_cents,
         most=100_000_00,
         label=gettext_lazy("Price"),
         help_text=format_lazy(
-            gettext_lazy("In dollars. Stripe takes no less than {amount}."),
-            amount=dollars(LEAST_PRICE_CENTS),
+            gettext_lazy("In {currency}. Stripe takes no less than {amount}."),
+            currency=money.code_when_read(),
+            amount=lazy(_least_price, str)(),
         ),
     )
 
-    least_cents = DollarField(
+    least_cents = MoneyField(
         required=False,
         label=gettext_lazy("Least amount"),
         help_text=gettext_lazy(
@@ -50,7 +56,7 @@ class ProductForm(forms.ModelForm[Product]):
             "credits then say how many credits an amount gives."
         ),
     )
-    most_cents = DollarField(required=False, label=gettext_lazy("Most amount"))
+    most_cents = MoneyField(required=False, label=gettext_lazy("Most amount"))
 
     def clean_least_cents(self) -> int:
         """Nothing typed is a fixed price."""
@@ -67,6 +73,7 @@ class ProductForm(forms.ModelForm[Product]):
             *("least_cents", "most_cents"),
             *("position", "is_active"),
         )
+        help_texts: ClassVar = {"credits": money.of_a_credit_when_read()}
 
 
 @admin.register(Product)
@@ -99,7 +106,7 @@ class ProductAdmin(admin.ModelAdmin[Product]):
 
     @admin.display(description=gettext_lazy("price"), ordering="price_cents")
     def price(self, product: Product) -> str:
-        return dollars(product.price_cents)
+        return money.price(product.price_cents)
 
 
 class AlarmFilter(admin.SimpleListFilter):
@@ -174,7 +181,7 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
 
     @admin.display(description=gettext_lazy("amount"))
     def amount(self, purchase: Purchase) -> str:
-        return dollars(purchase.amount_cents)
+        return money.amount(purchase.amount_cents, purchase.currency)
 
     @admin.display(description=gettext_lazy("problem"))
     def what_is_wrong(self, purchase: Purchase) -> str:

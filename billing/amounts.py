@@ -8,7 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.money import DollarField, dollars
+from accounts.money import MoneyField, price
 from billing.models import Product
 
 
@@ -17,12 +17,12 @@ class AmountForm(forms.Form):
 
     def __init__(self, product: Product, data: Mapping[str, Any] | None = None) -> None:
         super().__init__(data, initial={"amount": product.price_cents})
-        self.fields["amount"] = DollarField(
+        self.fields["amount"] = MoneyField(
             least=product.least_cents,
             most=product.most_cents,
             label=gettext_lazy("Another amount"),
-            help_text=_("In dollars, %(least)s to %(most)s.")
-            % {"least": dollars(product.least_cents), "most": dollars(product.most_cents)},
+            help_text=_("From %(least)s to %(most)s.")
+            % {"least": price(product.least_cents), "most": price(product.most_cents)},
             error_messages={"required": gettext_lazy("Give an amount, as 5 or 5.50.")},
         )
 

@@ -110,6 +110,7 @@ def begin(
                     "product_name": product.name,
                     "kind": product.kind,
                     "amount_cents": cents,
+                    "currency": settings.STRIPE_CURRENCY,
                     "chats": product.chats,
                     "valid_days": product.valid_days,
                     "credits": credits,

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -18,16 +19,22 @@ from django.utils.translation import gettext_lazy as _
 # Django finds the models of an app here.
 import billing.subscriptions.models
 import billing.top_ups.models  # noqa: F401
+from accounts import currencies
 from accounts.models import Account, User
 from accounts.names import NameField, name_check
-from billing import problems
+from billing import problems, terms
 from billing.watched import BookCheck, Difference, Refund
 
 __all__ = ["BookCheck", "Difference", "Product", "Purchase", "Refund", "StripeEvent"]
 
-# Stripe takes no less in US dollars.
+# In any currency; of some Stripe takes no less than more (`accounts.currencies`).
 LEAST_PRICE_CENTS = 50
 MOST_PRICE_CENTS = 100_000_00
+
+
+def least_price_cents() -> int:
+    """What a price must come to in the currency that everything is sold in."""
+    return max(LEAST_PRICE_CENTS, currencies.LEAST[settings.STRIPE_CURRENCY])
 
 
 class ProductManager(models.Manager["Product"]):
@@ -128,7 +135,7 @@ class Product(models.Model):
         told = [self.price_cents, self.chats, self.valid_days, self.credits]
         if self.is_open_amount:
             told += [self.least_cents, self.most_cents]
-        return "-".join(map(str, told))
+        return terms.written(told, currency=settings.STRIPE_CURRENCY)
 
     @property
     def is_open_amount(self) -> bool:

@@ -15,8 +15,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import currencies
 from accounts.models import User
-from accounts.money import DollarField, dollars
+from accounts.money import MoneyField
 from billing import refunding, returning
 from billing.models import Purchase, Refund
 from billing.refunding import Money
@@ -32,13 +33,12 @@ STRIPE_IS_SILENT = gettext_lazy(
 
 
 class RefundForm(forms.Form):
-    """How much goes back, and why. Money that is no dollars goes back as a whole."""
+    """How much goes back, in the currency in which it came, and why.
 
-    amount = DollarField(
-        label=gettext_lazy("Amount"),
-        least=1,
-        help_text=gettext_lazy("In dollars: all that is left, or a part of it."),
-    )
+    Of a currency that nothing is sold in, all goes back.
+    """
+
+    amount = MoneyField(label=gettext_lazy("Amount"), least=1)
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         max_length=200,
@@ -51,8 +51,12 @@ class RefundForm(forms.Form):
     def __init__(self, *args: Any, money: Money, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.money = money
-        if money.currency == "usd":
-            self.fields["amount"].initial = money.left_cents
+        if money.currency in currencies.LEAST:
+            amount = cast("MoneyField", self.fields["amount"])
+            amount.currency, amount.initial = money.currency, money.left_cents
+            amount.help_text = _("In %(currency)s: all that is left, or a part of it.") % {
+                "currency": money.currency.upper()
+            }
         else:
             del self.fields["amount"]
 
@@ -62,8 +66,7 @@ class RefundForm(forms.Form):
             return cents
         if cents > self.money.left_cents:
             raise forms.ValidationError(
-                _("Not more than %(left)s is left to return.")
-                % {"left": dollars(self.money.left_cents)}
+                _("Not more than %(left)s is left to return.") % {"left": self.money.left}
             )
         return cents
 

@@ -26,7 +26,7 @@ from accounts.models import Account
 from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import amounts, checkout, exporting, fulfilment, selling
+from billing import amounts, checkout, exporting, fulfilment, selling, terms
 from billing.coming import coming_of
 from billing.leading import lead_to, turn_back
 from billing.listing import KindAndDays
@@ -56,7 +56,7 @@ class CheckoutForm(forms.Form):
 
     product = forms.ModelChoiceField(Product.objects.filter(is_active=True), to_field_name="slug")
     terms = forms.RegexField(
-        r"\A[0-9]{1,9}(-[0-9]{1,9}){3}(?:(-[0-9]{1,9}){2})?\Z",
+        rf"\A[0-9]{{1,9}}(-[0-9]{{1,9}}){{3}}(?:(-[0-9]{{1,9}}){{2}})?{terms.MAY_END}\Z",
         error_messages={"invalid": gettext_lazy("The form was incomplete. Choose again.")},
     )
     submission = forms.UUIDField()
@@ -224,11 +224,11 @@ def _confirm(
 ) -> HttpResponse:
     """Ask whether a product is wanted as it is now; nothing was begun."""
     product = form.cleaned_data["product"]
-    price_cents, chats, valid_days, credits, *_bounds = map(
-        int, form.cleaned_data["terms"].split("-")
-    )
-    now = {
+    seen = form.cleaned_data["terms"]
+    price_cents, chats, valid_days, credits, *_bounds = terms.numbers_of(seen)
+    now: dict[str, Any] = {
         "price_cents": product.price_cents,
+        "currency": settings.STRIPE_CURRENCY,
         "chats": product.chats,
         "valid_days": product.valid_days,
         "credits": product.credits,
@@ -239,6 +239,7 @@ def _confirm(
         now |= {"price_cents": amount_cents, "credits": product.credits_for(amount_cents)}
     shown = {
         "price_cents": price_cents,
+        "currency": terms.currency_of(seen),
         "chats": chats,
         "valid_days": valid_days,
         "credits": credits,

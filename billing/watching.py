@@ -1,5 +1,6 @@
 """What is wrong with how money is watched: in words, and in the log once when it begins or ends."""
 
+import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,10 +58,18 @@ def look(*, at: datetime) -> list[Alarm]:
 
 
 @dataclass(frozen=True, slots=True)
+class Paying:
+    """So many subscriptions in one currency, and what they come to a month, a year as twelve."""
+
+    currency: str
+    number: int
+    month_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What alarms follow from, as it is now; differences, purchases and subscriptions: those that
-    need a person; paying, month_cents: subscriptions that are paid for, and what they come to a
-    month, a year as twelve.
+    need a person; paying: subscriptions that are paid for, by currency.
     """
 
     reconciled_at: datetime | None
@@ -71,9 +80,8 @@ class Facts:
     differences: int
     purchases: int
     subscriptions: int
-    paying: int
-    month_cents: int
     first_purchase_at: datetime | None
+    paying: tuple[Paying, ...]
 
 
 def facts() -> Facts:
@@ -81,7 +89,8 @@ def facts() -> Facts:
     with connection.cursor() as cursor:
         cursor.execute(_FACTS, {"tells": list(reconciling.TELL_OF_PAYMENTS)})
         row: Any = cursor.fetchone()
-    return Facts(*row)
+    paying = tuple(Paying(*one) for one in json.loads(row[-1]))
+    return Facts(*row[:-1], paying)
 
 
 _FACTS = """
@@ -102,15 +111,16 @@ SELECT
     (SELECT count(*) FROM billing_difference WHERE resolved_at IS NULL),
     (SELECT count(*) FROM billing_purchase WHERE NOT problem = '' AND resolved_at IS NULL),
     (SELECT count(*) FROM billing_subscription WHERE NOT problem = '' AND ended_at IS NULL),
-    paying.number,
-    paying.cents,
-    (SELECT created_at FROM billing_purchase ORDER BY created_at, id LIMIT 1)
-FROM (
-    SELECT count(*) AS number, coalesce(sum(
-        CASE "interval" WHEN 'year' THEN amount_cents / 12 ELSE amount_cents END
-    ), 0)::bigint AS cents
-    FROM billing_subscription WHERE ended_at IS NULL AND status IN ('active', 'trialing')
-) AS paying
+    (SELECT created_at FROM billing_purchase ORDER BY created_at, id LIMIT 1),
+    (SELECT coalesce(
+        jsonb_agg(jsonb_build_array(currency, number, cents) ORDER BY number DESC, currency), '[]'
+     )::text FROM (
+        SELECT currency, count(*) AS number, sum(
+            CASE "interval" WHEN 'year' THEN amount_cents / 12 ELSE amount_cents END
+        )::bigint AS cents
+        FROM billing_subscription WHERE ended_at IS NULL AND status IN ('active', 'trialing')
+        GROUP BY currency
+     ) AS of_one_currency)
 """
 
 

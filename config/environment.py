@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts import currencies
+
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
@@ -55,6 +57,17 @@ def integer(name: str, default: int, *, low: int, high: int) -> int:
     if not low <= number <= high:
         raise ImproperlyConfigured(f"{name} is {number}; it must be from {low} to {high}.")
     return number
+
+
+def currency(name: str, default: str) -> str:
+    """What everything is sold in, as Stripe spells it. An empty one is refused, not guessed."""
+    value = os.environ.get(name, default).strip().lower()
+    if value not in currencies.LEAST:
+        raise ImproperlyConfigured(
+            f"{name} is “{value}”; it must be one of {', '.join(sorted(currencies.LEAST))}: prices "
+            "are stored in hundredths, and these are taken by Stripe with two decimals."
+        )
+    return value
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -297,6 +297,8 @@ STRIPE_API_BASE = (
     if STRIPE_IS_SANDBOX
     else None
 )
+# What everything is sold in from now on; what was sold before stays in its own.
+STRIPE_CURRENCY = environment.currency("STRIPE_CURRENCY", "usd")
 # What Checkout asks and offers besides; each needs the same to be set up at Stripe.
 STRIPE_PROMOTION_CODES = environment.boolean("STRIPE_PROMOTION_CODES", False)
 STRIPE_AUTOMATIC_TAX = environment.boolean("STRIPE_AUTOMATIC_TAX", False)

@@ -93,7 +93,7 @@ def grant_credits(
     source_ref: str,
     note: str = "",
 ) -> CreditEntry:
-    """Add credits (1 credit is 1 US cent), once per `source_ref`."""
+    """Add credits (1 credit is a hundredth of what is sold in), once per `source_ref`."""
     with transaction.atomic():
         _lock(account)
         entry, is_new = CreditEntry.objects.get_or_create(

@@ -89,7 +89,7 @@ _EXPORTED_AT_ONCE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the ledger, or the use of a day in one. 1 credit is 1 US cent; negative is used.
+    """One line of the ledger, or the use of a day in one. Negative is used.
 
     day: in UTC, of use that several lines may say. balance: after it; None is not known.
     """

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.finding import HOW_ACCOUNTS_ARE_FOUND
 from accounts.large_lists import OfAccountsAdmin, in_period
-from accounts.money import by_period, dollars
+from accounts.money import amount, by_period
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing.stripe_client import asking, subscriptions
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
@@ -62,7 +62,7 @@ class SubscriptionAdmin(ReadOnlyAdmin[Subscription], OfAccountsAdmin[Subscriptio
 
     @admin.display(description=gettext_lazy("price"))
     def price(self, row: Subscription) -> str:
-        return by_period(dollars(row.amount_cents), row.interval)
+        return by_period(amount(row.amount_cents, row.currency), row.interval)
 
     @admin.display(description=gettext_lazy("problem"))
     def problem_in_words(self, row: Subscription) -> str:
@@ -111,7 +111,7 @@ class PlanOrderAdmin(ReadOnlyAdmin[PlanOrder], OfAccountsAdmin[PlanOrder]):
 
     @admin.display(description=gettext_lazy("price"))
     def price(self, order: PlanOrder) -> str:
-        return by_period(dollars(order.total_cents), order.interval)
+        return by_period(amount(order.total_cents, order.currency), order.interval)
 
 
 @admin.register(Customer)
@@ -138,4 +138,4 @@ class PlanPriceAdmin(ReadOnlyAdmin[PlanPrice]):
 
     @admin.display(description=gettext_lazy("amount"))
     def amount(self, price: PlanPrice) -> str:
-        return dollars(price.amount_cents)
+        return amount(price.amount_cents, price.currency)

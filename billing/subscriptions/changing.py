@@ -30,6 +30,10 @@ _TO_MONTHS = _(
     "A plan that is paid by the year goes to months when the year is over: cancel it, and choose "
     "the plan by the month when it has ended."
 )
+_OTHER_CURRENCY = _(
+    "This subscription is paid in %(paid)s, and plans are sold in %(sold)s now: it stays as it is, "
+    "or you cancel it and choose a plan again when it has ended."
+)
 _UNPAID = _("The last period is not paid yet. Pay its invoice first, then change the plan.")
 _WAITS = _("A change waits for its payment already. Pay its invoice, or let it run out.")
 
@@ -109,6 +113,10 @@ def _kind_of(row: Subscription, cost: Cost, *, at: datetime) -> tuple[Kind, Book
         raise CannotCheckout(_UNPAID)
     if row.is_changing:
         raise CannotCheckout(_WAITS)
+    if row.currency != cost.currency:
+        # Stripe has one subscription, and one customer while it lives, in one currency.
+        words = {"paid": row.currency.upper(), "sold": cost.currency.upper()}
+        raise CannotCheckout(_OTHER_CURRENCY % words)
     if row.interval == "year" and cost.interval == "month":
         raise CannotCheckout(_TO_MONTHS)
     if cost.booked == paid and cost.interval == row.interval:

@@ -87,7 +87,7 @@ def begin(
                     "plan_name": cost.plan.name,
                     "interval": cost.interval,
                     "amount_cents": cost.amount_cents,
-                    "currency": prices.CURRENCY,
+                    "currency": cost.currency,
                     "seats": cost.seats,
                 },
             )
@@ -101,6 +101,7 @@ def _is_the_same(order: PlanOrder, cost: Cost) -> bool:
         order.plan_id == cost.plan.pk
         and order.interval == cost.interval
         and order.amount_cents == cost.amount_cents
+        and order.currency == cost.currency
         and order.seats == cost.seats
     )
 
@@ -117,7 +118,7 @@ def payment_page(
             return (session and session.url) or order.checkout_url
         customer = customers.customer_of(order.account, email=email, at=at)
         price_id = prices.price_id_of(
-            Cost(order.plan, Interval(order.interval), order.amount_cents)
+            Cost(order.plan, Interval(order.interval), order.amount_cents, order.currency)
         )
         waiting = PlanOrder.objects.filter(pk=order.pk, status=PlanOrder.Status.OPEN)
         # Written down before the call: should its answer be lost, the sweep knows where to look.

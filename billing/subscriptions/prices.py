@@ -1,13 +1,14 @@
 """What plans cost now, and which price of Stripe's that is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from django.conf import settings
+
+from billing import terms
 from billing.stripe_client import prices
 from billing.subscriptions.booked import Booked
 from billing.subscriptions.models import Interval, PlanPrice
 from quotas.models.plans import Plan
-
-CURRENCY = "usd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,7 @@ class Cost:
     interval: Interval
     amount_cents: int
     seats: int = 1
+    currency: str = field(default_factory=lambda: settings.STRIPE_CURRENCY)
 
     @property
     def booked(self) -> Booked:
@@ -32,7 +34,8 @@ class Cost:
     @property
     def terms(self) -> str:
         """What it costs and gives, as forms carry it: whoever buys means what they were shown."""
-        return f"{self.amount_cents}-{self.plan.weekly_cap or 0}"
+        told = (self.amount_cents, self.plan.weekly_cap or 0)
+        return terms.written(told, currency=self.currency)
 
 
 def costs_of(plan: Plan, *, seats: int = 1) -> list[Cost]:
@@ -65,7 +68,7 @@ def price_id_of(cost: Cost) -> str:
         plan=cost.plan,
         interval=cost.interval,
         amount_cents=cost.amount_cents,
-        currency=CURRENCY,
+        currency=cost.currency,
     ).first()
     if known is not None:
         return known.stripe_price_id
@@ -74,13 +77,13 @@ def price_id_of(cost: Cost) -> str:
         name=cost.plan.name,
         interval=cost.interval,
         amount_cents=cost.amount_cents,
-        currency=CURRENCY,
+        currency=cost.currency,
     )
     PlanPrice.objects.get_or_create(
         plan=cost.plan,
         interval=cost.interval,
         amount_cents=cost.amount_cents,
-        currency=CURRENCY,
+        currency=cost.currency,
         defaults={"stripe_price_id": found},
     )
     return found

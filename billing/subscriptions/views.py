@@ -21,7 +21,7 @@ from accounts.current import AccountRequest, account_page
 from accounts.models import Account
 from accounts.roles import Act
 from accounts.site_address import site_address
-from billing import checkout
+from billing import checkout, terms
 from billing.checkout import CannotCheckout
 from billing.leading import lead_to, turn_back
 from billing.looking import next_look
@@ -49,7 +49,9 @@ class PlanForm(forms.Form):
 
     interval = forms.ChoiceField(choices=Interval.choices)
     seats = forms.IntegerField(min_value=1, max_value=SEATS_AT_MOST, required=False)
-    terms = forms.RegexField(r"\A[0-9]{1,9}-[0-9]{1,10}\Z", error_messages={"invalid": _INCOMPLETE})
+    terms = forms.RegexField(
+        rf"\A[0-9]{{1,9}}-[0-9]{{1,10}}{terms.MAY_END}\Z", error_messages={"invalid": _INCOMPLETE}
+    )
     shown = forms.CharField(required=False, max_length=500)
     submission = forms.UUIDField()
 
@@ -209,7 +211,9 @@ def plan_order(request: AccountRequest, order_id: UUID) -> HttpResponse:
         **next_look(request),
         # Back from the payment page without having paid.
         "was_left": "session" not in request.GET,
-        "order_terms": Cost(order.plan, Interval(order.interval), order.amount_cents).terms,
+        "order_terms": Cost(
+            order.plan, Interval(order.interval), order.amount_cents, order.currency
+        ).terms,
     }
     if order.status == PlanOrder.Status.SUBSCRIBED:
         projection.push_if_behind(request.account)

@@ -2,7 +2,7 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy
 
 from accounts.large_lists import OfAccountsAdmin
-from accounts.money import dollars
+from accounts.money import amount
 from accounts.read_only_admin import ReadOnlyAdmin
 from billing.top_ups.models import AutoTopUp
 
@@ -28,4 +28,4 @@ class AutoTopUpAdmin(ReadOnlyAdmin[AutoTopUp], OfAccountsAdmin[AutoTopUp]):
 
     @admin.display(description=gettext_lazy("at most a month"))
     def month(self, wish: AutoTopUp) -> str:
-        return dollars(wish.month_cents)
+        return amount(wish.month_cents, wish.currency)

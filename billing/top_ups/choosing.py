@@ -3,6 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -31,13 +32,17 @@ def want(
     by: User,
     product: Product,
     terms: str,
+    currency: str,
     below_credits: int,
     month_cents: int,
     at: datetime,
 ) -> None:
-    """Switch it on, or change what is wanted. Raises CannotCheckout."""
+    """Switch it on, or change what is wanted. Raises CannotCheckout.
+
+    currency: in which it was asked for; "" of a form from before it was said, in US dollars.
+    """
     checkout.require_selling(account)
-    if terms != product.terms:
+    if terms != product.terms or (currency or "usd") != settings.STRIPE_CURRENCY:
         raise CannotCheckout(_CHANGED)
     if month_cents < product.price_cents:
         raise CannotCheckout(_TOO_LITTLE)
@@ -82,7 +87,7 @@ def saving_page(
         customer = customers.customer_of(account, email=email, at=at)
         return intents.saving_page(
             customer_id=customer.stripe_customer_id or "",
-            currency="usd",
+            currency=settings.STRIPE_CURRENCY,
             success_url=success_url,
             cancel_url=cancel_url,
             key=f"card-{submission}",

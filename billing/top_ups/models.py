@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -12,6 +13,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
+from billing import terms
 
 
 class AutoTopUp(models.Model):
@@ -75,6 +77,11 @@ class AutoTopUp(models.Model):
 
     def __str__(self) -> str:
         return str(self.account)
+
+    @property
+    def currency(self) -> str:
+        """In which the month's bound was chosen, with the pack."""
+        return terms.currency_of(self.terms) if self.terms else settings.STRIPE_CURRENCY
 
     def stop(self, why: str, *, at: datetime) -> None:
         """Switch it off by itself; a person has to want it again."""

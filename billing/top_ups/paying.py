@@ -125,7 +125,10 @@ def _may(wish: AutoTopUp, product: Product, *, at: datetime) -> bool:
     bought = Purchase.objects.filter(account=wish.account, is_top_up=True, status__in=_COUNTS)
     if bought.filter(status__in=_OPEN).exists():
         return False
-    spent = bought.filter(created_at__gte=month).aggregate(cents=Sum("amount_cents", default=0))
+    # A bound in another currency was another one.
+    spent = bought.filter(created_at__gte=month, currency=wish.currency).aggregate(
+        cents=Sum("amount_cents", default=0)
+    )
     return bool(spent["cents"] + product.price_cents <= wish.month_cents)
 
 
@@ -137,6 +140,7 @@ def _ordered(wish: AutoTopUp, product: Product, *, at: datetime) -> Purchase:
         product_name=product.name,
         kind=product.kind,
         amount_cents=product.price_cents,
+        currency=wish.currency,
         credits=product.credits,
         submission=uuid4(),
         is_top_up=True,

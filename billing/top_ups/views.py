@@ -4,23 +4,25 @@ import logging
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_page
-from accounts.money import DollarField, dollars
+from accounts.money import MoneyField, code_when_read, price
 from accounts.roles import Act
 from accounts.site_address import site_address
 from billing.checkout import CannotCheckout
 from billing.leading import lead_to, turn_back
-from billing.models import Product, Purchase
+from billing.models import Product, Purchase, least_price_cents
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.top_ups import choosing
 from billing.top_ups.models import AutoTopUp
@@ -38,7 +40,7 @@ class PackField(forms.ModelChoiceField[Product]):
     """Packs with what they cost, in the reader's language."""
 
     def label_from_instance(self, obj: Product) -> str:
-        return f"{_(obj.name)}, {dollars(obj.price_cents)}"
+        return f"{_(obj.name)}, {price(obj.price_cents)}"
 
 
 class TopUpForm(forms.Form):
@@ -65,12 +67,17 @@ class TopUpForm(forms.Form):
             "required": gettext_lazy("Choose a pack."),
         },
     )
-    month_cents = DollarField(
+    month_cents = MoneyField(
         label=gettext_lazy("At most, in a month"),
-        least=50,
+        least=least_price_cents,
         most=100_000_00,
-        help_text=gettext_lazy("In dollars, of a calendar month in UTC."),
+        help_text=format_lazy(
+            gettext_lazy("In {currency}, of a calendar month in UTC."), currency=code_when_read()
+        ),
     )
+
+    # Of the page: what is asked for was meant in that.
+    currency = forms.CharField(required=False, max_length=3)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -90,15 +97,21 @@ def top_up(request: AccountRequest) -> HttpResponse:
             return redirect("top_up")
         status = 422
     bought = Purchase.objects.filter(account=request.account, is_top_up=True)
-    context = {"wish": wish, "form": form, "purchases": list(bought[:_LINES])}
+    context = {
+        "wish": wish,
+        "form": form,
+        "purchases": list(bought[:_LINES]),
+        "currency": settings.STRIPE_CURRENCY,
+    }
     return render(request, "billing/top_up.html", context, status=status)
 
 
 def _initial(wish: AutoTopUp | None) -> dict[str, Any]:
     shown = wish or AutoTopUp()
+    is_same = shown.currency == settings.STRIPE_CURRENCY
     return {
         "below_credits": shown.below_credits,
-        "month_cents": shown.month_cents,
+        "month_cents": shown.month_cents if is_same else None,
         "product": shown.product.slug if shown.product else None,
     }
 
@@ -111,6 +124,7 @@ def _wanted(request: AccountRequest, form: TopUpForm) -> bool:
             by=request.user,
             product=product,
             terms=product.terms,
+            currency=form.cleaned_data["currency"],
             below_credits=form.cleaned_data["below_credits"],
             month_cents=form.cleaned_data["month_cents"],
             at=timezone.now(),

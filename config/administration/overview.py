@@ -30,7 +30,7 @@ def of(user: User | AnonymousUser) -> dict[str, Any]:
     if user.has_perm("billing.view_purchase"):
         told["alarms"] = open_alarms(watched)
         told["sales"] = sales(at=at)
-        told["paying"], told["month_cents"] = watched.paying, watched.month_cents
+        told["paying"] = watched.paying
     if user.has_perm("billing.view_difference"):
         told["differences"] = watched.differences
     if user.has_perm("accounts.view_account"):

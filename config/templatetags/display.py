@@ -10,12 +10,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
-from accounts import numbers
-from accounts.money import dollars
+from accounts import money, numbers
 from accounts.numbers import thousands
 
 register = template.Library()
-register.filter(dollars)
+register.filter(money.price)
+register.filter(money.amount)
+register.simple_tag(money.code, name="currency_code")
 register.filter(thousands)
 register.filter(numbers.chats)
 register.filter(numbers.credits)

@@ -22,12 +22,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django_stubs_ext import StrOrPromise
 
+from accounts import money
 from accounts.models import Account, User
-from accounts.money import dollars
 from accounts.numbers import thousands
 from quotas import entitlements, grants
 from quotas.admin.forms import SplitMoment, person
@@ -101,8 +102,12 @@ class CreditsForm(ActForm):
         label=gettext_lazy("Credits"),
         min_value=-_CREDITS_AT_MOST,
         max_value=_CREDITS_AT_MOST,
-        help_text=gettext_lazy(
-            "1 credit is 1 US cent: 500 are worth $5. A number below zero takes credits."
+        help_text=format_lazy(
+            gettext_lazy(
+                "1 credit is worth {one}: 500 are worth {many}. A number below zero takes credits."
+            ),
+            one=money.price_when_read(1),
+            many=money.price_when_read(500),
         ),
     )
 
@@ -190,7 +195,7 @@ def _grant_credits(form: CreditsForm, by: User | None, at: datetime) -> str:
             "%(count)s credits (%(worth)s) are granted.",
             credits,
         )
-    return words % {"count": thousands(abs(credits)), "worth": dollars(abs(credits))}
+    return words % {"count": thousands(abs(credits)), "worth": money.price(abs(credits))}
 
 
 def _move(form: MoveForm, by: User | None, at: datetime) -> str:

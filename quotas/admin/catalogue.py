@@ -6,11 +6,13 @@ from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import money
 from accounts.admin_fields import ManyAsBoxes
-from accounts.money import DollarField, dollars
+from accounts.money import MoneyField, code_when_read, price_when_read
 from accounts.numbers import thousands
 from quotas import catalogue, grants
 from quotas.admin.forms import LinesField
@@ -62,15 +64,21 @@ def say_unlimited(form: forms.BaseForm) -> None:
 class PlanForm(forms.ModelForm[Plan]):
     """Choosing another plan as the default moves the mark; it cannot be taken away."""
 
-    monthly_price_cents = DollarField(
+    monthly_price_cents = MoneyField(
         required=False,
         label=gettext_lazy("Price a month"),
-        help_text=gettext_lazy("In dollars, as 20 or 19.50. Empty shows “Contact us”."),
+        help_text=format_lazy(
+            gettext_lazy("In {currency}, as 20 or 19.50. Empty shows “Contact us”."),
+            currency=code_when_read(),
+        ),
     )
-    yearly_price_cents = DollarField(
+    yearly_price_cents = MoneyField(
         required=False,
         label=gettext_lazy("Price a year"),
-        help_text=gettext_lazy("In dollars, of a year paid at once. Empty: only by the month."),
+        help_text=format_lazy(
+            gettext_lazy("In {currency}, of a year paid at once. Empty: only by the month."),
+            currency=code_when_read(),
+        ),
     )
     features = LinesField(
         label=gettext_lazy("Features"),
@@ -120,7 +128,7 @@ class PlanAdmin(ManyAsBoxes, CappedAdmin):
     @admin.display(description=gettext_lazy("price a month"), ordering="monthly_price_cents")
     def price(self, plan: Plan) -> str:
         price = plan.monthly_price_cents
-        return _("Contact us") if price is None else dollars(price)
+        return _("Contact us") if price is None else money.price(price)
 
 
 class PackForm(forms.ModelForm[Pack]):
@@ -149,13 +157,17 @@ class MeterAdmin(CatalogueAdmin):
 class PriceForm(forms.ModelForm[QuotaPolicy]):
     """What a chat costs that neither allowance nor boosts pay."""
 
-    credits_per_chat = DollarField(
+    credits_per_chat = MoneyField(
         least=1,
         most=1_000_000,
         label=gettext_lazy("Price of a chat"),
-        help_text=gettext_lazy(
-            "Of each chat past allowance and boosts, in dollars. It is paid from credits, and a "
-            "credit is one US cent: 0.02 takes 2 credits."
+        help_text=format_lazy(
+            gettext_lazy(
+                "Of each chat past allowance and boosts, in {currency}. It is paid from credits, "
+                "and a credit is worth {credit}: 0.02 takes 2 credits."
+            ),
+            currency=code_when_read(),
+            credit=price_when_read(1),
         ),
     )
 
@@ -171,7 +183,7 @@ class QuotaPolicyAdmin(CatalogueAdmin):
 
     @admin.display(description=gettext_lazy("price of a chat past allowance and boosts"))
     def price(self, policy: QuotaPolicy) -> str:
-        return dollars(policy.credits_per_chat)
+        return money.price(policy.credits_per_chat)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

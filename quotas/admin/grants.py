@@ -8,9 +8,11 @@ from django.contrib import admin
 from django.db.models import DateTimeField, Model
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import money
 from accounts.large_lists import OfAccountsAdmin, in_period
 from quotas import grants
 from quotas.admin.forms import ReasonedForm, SplitMoment, person
@@ -188,6 +190,14 @@ class CreditEntryAdmin(GrantAdmin):
     list_display = ("account", "credits", "kind", "created_at", "note")
     list_filter = ("kind", in_period("created_at"))
     fields = ("account", "credits", "note", "submission")
+
+    def get_form(
+        self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """With what a credit is worth here: the text of the field is of US dollars."""
+        worth = money.of_a_credit_when_read()
+        told = {"credits": format_lazy(gettext_lazy("{worth} Negative when used."), worth=worth)}
+        return super().get_form(request, obj, change, **{"help_texts": told, **kwargs})
 
     def save_model(self, request: HttpRequest, obj: CreditEntry, form: Any, change: bool) -> None:
         entry = grants.grant_credits(

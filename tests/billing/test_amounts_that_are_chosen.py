@@ -41,13 +41,13 @@ def test_whole_dollars_and_cents_are_taken(
     ("typed", "said"),
     [
         ("", "Give an amount, as 5 or 5.50."),
-        ("five", "Write an amount in dollars, as 5 or 5.50."),
-        ("5.001", "Write an amount in dollars, as 5 or 5.50."),
-        ("5,50", "Write an amount in dollars, as 5 or 5.50."),
-        ("-7", "Write an amount in dollars, as 5 or 5.50."),
+        ("five", "Write an amount in USD, as 5 or 5.50."),
+        ("5.001", "Write an amount in USD, as 5 or 5.50."),
+        ("5,50", "Write an amount in USD, as 5 or 5.50."),
+        ("-7", "Write an amount in USD, as 5 or 5.50."),
         ("4.99", "It must be at least $5."),
         ("500.01", "It may be at most $500."),
-        ("9" * 30, "Write an amount in dollars, as 5 or 5.50."),
+        ("9" * 30, "Write an amount in USD, as 5 or 5.50."),
     ],
 )
 def test_what_is_wrong_is_said_at_the_field(buyer: Buyer, typed: str, said: str) -> None:
@@ -116,7 +116,7 @@ def test_the_page_says_what_an_amount_gives_before_and_while_it_is_typed(
 
     assert ask("5") == "$5 = 500 credits = 250 chats, no end date"
     assert ask("4") == "It must be at least $5."
-    assert ask("<b>") == "Write an amount in dollars, as 5 or 5.50."
+    assert ask("<b>") == "Write an amount in USD, as 5 or 5.50."
     grants.grant_credits(
         account=account,
         credits=-100,

@@ -65,7 +65,7 @@ def test_a_new_price_holds_for_the_next_order(buyer: Buyer, admin_client: Client
     ("changes", "words"),
     [
         ({"price_cents": "0.49"}, "It must be at least $0.50."),
-        ({"price_cents": "5,50"}, "Write an amount in dollars, as 5 or 5.50."),
+        ({"price_cents": "5,50"}, "Write an amount in USD, as 5 or 5.50."),
         ({"price_cents": ""}, "Fill this in."),
         ({"price_cents": "100000.01"}, "It may be at most $100,000."),
         ({"chats": 0}, "A boost needs chats and days"),
@@ -120,12 +120,14 @@ def test_the_page_of_an_account_has_its_purchases_with_the_way_to_all(
     )
 
 
-def test_amounts_of_purchases_read_as_dollars(buyer: Buyer, admin_client: Client) -> None:
+def test_amounts_of_purchases_read_in_the_currency_of_each(
+    buyer: Buyer, admin_client: Client
+) -> None:
     purchase = buyer.order()
     Purchase.objects.update(received_cents=450, received_currency="eur", problem="other money")
     assert ">$5</td>" in admin_client.get("/admin/billing/purchase/").content.decode()
     page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
-    assert "4.50 EUR" in page
+    assert "€4.50" in page
     Purchase.objects.update(received_currency="usd")
     page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/").content.decode()
     assert "$4.50" in page

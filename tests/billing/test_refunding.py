@@ -153,7 +153,7 @@ def test_what_went_back_in_stripes_dashboard_is_told_to_the_customer_as_well(buy
         ("5.01", "Not more than $5 is left to return."),
         ("0", "It must be at least $0.01."),
         ("", "Fill this in."),
-        ("-1", "Write an amount in dollars"),
+        ("-1", "Write an amount in USD"),
     ],
 )
 def test_more_than_was_paid_is_not_even_written_down(

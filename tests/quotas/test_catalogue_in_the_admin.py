@@ -24,7 +24,7 @@ def test_a_monthly_price_is_typed_in_dollars(free: Plan, admin_client: Client) -
         saved(admin_client, page_of(free), monthly_price_cents=typed)
         free.refresh_from_db()
         assert free.monthly_price_cents == cents
-    assert "Write an amount in dollars" in refused(
+    assert "Write an amount in USD" in refused(
         admin_client, page_of(free), monthly_price_cents="5,50"
     )
 

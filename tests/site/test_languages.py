@@ -12,7 +12,7 @@ from django.utils import timezone, translation
 
 from accounts.language import spoken_to
 from accounts.models import Account, User
-from accounts.money import dollars
+from accounts.money import amount
 from accounts.numbers import thousands
 from alerts import mails
 from alerts.models import Alert, Delivery, Kind
@@ -23,6 +23,7 @@ from tests.conftest import PASSWORD
 from tests.site.answer import Answer
 from tests.site.every_page import Pages
 
+_NBSP = "\N{NO-BREAK SPACE}"
 GERMAN = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
 
 
@@ -210,17 +211,14 @@ def test_pictures_are_the_same_in_every_language(pages: Pages) -> None:
 
 
 def test_amounts_are_written_as_each_language_does() -> None:
-    assert (thousands(1_234_567), dollars(123_456), dollars(-500)) == (
-        "1,234,567",
-        "$1,234.56",
-        "-$5",
-    )
+    shown = [1234_56, "usd"], [-5_00, "usd"], [5_00, "eur"], [5_50, "chf"]
+    assert thousands(1_234_567) == "1,234,567"
+    assert [amount(*one) for one in shown] == ["$1,234.56", "-$5", "€5", f"CHF{_NBSP}5.50"]
     with translation.override("de"):
-        assert (thousands(1_234_567), dollars(123_456), dollars(-500)) == (
-            "1.234.567",
-            "1.234,56\N{NO-BREAK SPACE}$",
-            "-5\N{NO-BREAK SPACE}$",
-        )
+        assert thousands(1_234_567) == "1.234.567"
+        assert [amount(*one) for one in shown] == [
+            *(f"1.234,56{_NBSP}$", f"-5{_NBSP}$", f"5{_NBSP}€", f"5,50{_NBSP}CHF")
+        ]
 
 
 def test_texts_of_a_first_start_are_translated_until_an_admin_writes_others(plans: None) -> None:

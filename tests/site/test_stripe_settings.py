@@ -95,3 +95,23 @@ def test_stripe_is_somewhere_else_in_development_only(tmp_path: Path) -> None:
     assert read(tmp_path, elsewhere, "STRIPE_API_BASE") == {**elsewhere, "inbox": True}
     found = read(tmp_path, {**PRODUCTION, **elsewhere}, "STRIPE_API_BASE")
     assert found["STRIPE_API_BASE"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "currency"),
+    [({}, "usd"), ({"STRIPE_CURRENCY": "eur"}, "eur"), ({"STRIPE_CURRENCY": " CHF "}, "chf")],
+)
+def test_everything_is_sold_in_one_currency(
+    tmp_path: Path, given: dict[str, str], currency: str
+) -> None:
+    assert read(tmp_path, {**PRODUCTION, **given}, "STRIPE_CURRENCY")["STRIPE_CURRENCY"] == currency
+
+
+@pytest.mark.parametrize("value", ["jpy", "kwd", "xxx", "euro", "€", "", " "])
+def test_a_currency_that_has_no_hundredths_or_is_none_is_refused_by_name_with_the_reason(
+    tmp_path: Path, value: str
+) -> None:
+    said = complaint(tmp_path, {**PRODUCTION, "STRIPE_CURRENCY": value})
+    assert "STRIPE_CURRENCY is" in said
+    assert "prices are stored in hundredths" in said
+    assert "eur" in said

@@ -89,8 +89,9 @@ def facts() -> Facts:
     with connection.cursor() as cursor:
         cursor.execute(_FACTS, {"tells": list(reconciling.TELL_OF_PAYMENTS)})
         row: Any = cursor.fetchone()
-    paying = tuple(Paying(*one) for one in json.loads(row[-1]))
-    return Facts(*row[:-1], paying)
+    *told, paying = row
+    told.append(tuple(Paying(*one) for one in json.loads(paying)))
+    return Facts(*told)
 
 
 _FACTS = """

@@ -211,12 +211,17 @@ def test_pictures_are_the_same_in_every_language(pages: Pages) -> None:
 
 
 def test_amounts_are_written_as_each_language_does() -> None:
-    shown = [1234_56, "usd"], [-5_00, "usd"], [5_00, "eur"], [5_50, "chf"]
+    shown = [(1234_56, "usd"), (-5_00, "usd"), (5_00, "eur"), (5_50, "chf")]
     assert thousands(1_234_567) == "1,234,567"
-    assert [amount(*one) for one in shown] == ["$1,234.56", "-$5", "€5", f"CHF{_NBSP}5.50"]
+    assert [amount(minor, currency) for minor, currency in shown] == [
+        "$1,234.56",
+        "-$5",
+        "€5",
+        f"CHF{_NBSP}5.50",
+    ]
     with translation.override("de"):
         assert thousands(1_234_567) == "1.234.567"
-        assert [amount(*one) for one in shown] == [
+        assert [amount(minor, currency) for minor, currency in shown] == [
             *(f"1.234,56{_NBSP}$", f"-5{_NBSP}$", f"5{_NBSP}€", f"5,50{_NBSP}CHF")
         ]
 

@@ -16,7 +16,7 @@ from billing.stripe_client.errors import StripeRefuses, StripeUnavailable
 from billing.stripe_client.sessions import CheckoutSession
 from billing.subscriptions import customers, keeping, prices
 from billing.subscriptions.booked import seats_needed
-from billing.subscriptions.models import Interval, PlanOrder, Subscription
+from billing.subscriptions.models import PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
 from quotas import catalogue, entitlements
 from quotas.entitlements import Span
@@ -117,9 +117,7 @@ def payment_page(
                 raise NotOpen(_ENDED)
             return (session and session.url) or order.checkout_url
         customer = customers.customer_of(order.account, email=email, at=at)
-        price_id = prices.price_id_of(
-            Cost(order.plan, Interval(order.interval), order.amount_cents, order.currency)
-        )
+        price_id = prices.price_id_of(prices.cost_as_ordered(order))
         waiting = PlanOrder.objects.filter(pk=order.pk, status=PlanOrder.Status.OPEN)
         # Written down before the call: should its answer be lost, the sweep knows where to look.
         if not waiting.update(opened_at=at):

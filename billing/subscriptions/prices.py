@@ -7,7 +7,7 @@ from django.conf import settings
 from billing import terms
 from billing.stripe_client import prices
 from billing.subscriptions.booked import Booked
-from billing.subscriptions.models import Interval, PlanPrice
+from billing.subscriptions.models import Interval, PlanOrder, PlanPrice
 from quotas.models.plans import Plan
 
 
@@ -57,6 +57,17 @@ def cost_of(plan: Plan, interval: str, *, seats: int = 1) -> Cost | None:
     """What a plan costs by the month or year; None where it is not sold so."""
     found = costs_of(plan, seats=seats)
     return next((cost for cost in found if cost.interval == interval), None)
+
+
+def cost_as_ordered(order: PlanOrder) -> Cost:
+    """What an order is for, whatever the plan costs now."""
+    return Cost(
+        order.plan,
+        Interval(order.interval),
+        order.amount_cents,
+        seats=order.seats,
+        currency=order.currency,
+    )
 
 
 def price_id_of(cost: Cost) -> str:

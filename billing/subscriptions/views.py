@@ -211,9 +211,7 @@ def plan_order(request: AccountRequest, order_id: UUID) -> HttpResponse:
         **next_look(request),
         # Back from the payment page without having paid.
         "was_left": "session" not in request.GET,
-        "order_terms": Cost(
-            order.plan, Interval(order.interval), order.amount_cents, order.currency
-        ).terms,
+        "order_terms": prices.cost_as_ordered(order).terms,
     }
     if order.status == PlanOrder.Status.SUBSCRIBED:
         projection.push_if_behind(request.account)

@@ -189,17 +189,17 @@ class PurchaseAdmin(ReadOnlyAdmin[Purchase], OfAccountsAdmin[Purchase]):
         return purchase.problem_in_words
 
     @admin.display(description=gettext_lazy("received"))
-    def received(self, purchase: Purchase) -> str | None:
-        """What arrived, where it is not what was ordered; other currencies count as they do."""
-        if purchase.received_cents is None:
-            return None
-        return money.amount(purchase.received_cents, purchase.received_currency)
+    def received(self, purchase: Purchase) -> str:
+        """What arrived; other currencies count as they do."""
+        if not purchase.has_come:
+            return str(self.get_empty_value_display())
+        return money.amount(purchase.came_cents, purchase.currency_of_payment)
 
     @admin.display(description=gettext_lazy("returned"))
-    def returned(self, purchase: Purchase) -> str | None:
+    def returned(self, purchase: Purchase) -> str:
         """What went back, in the currency in which it came."""
         if not purchase.returned_cents:
-            return None
+            return str(self.get_empty_value_display())
         return money.amount(purchase.returned_cents, purchase.currency_of_payment)
 
     def get_urls(self) -> list[Any]:

@@ -126,14 +126,13 @@ class StripeEventAdmin(ReadOnlyAdmin[StripeEvent]):
         return Q(about_id=words)
 
     @admin.display(description=gettext_lazy("about"))
-    def object_id(self, event: StripeEvent) -> str | None:
-        return getattr(event, "about_id", None)
+    def object_id(self, event: StripeEvent) -> str:
+        return getattr(event, "about_id", None) or str(self.get_empty_value_display())
 
     @admin.display(description=gettext_lazy("about"))
-    def object_id_in_short(self, event: StripeEvent) -> str | None:
+    def object_id_in_short(self, event: StripeEvent) -> str:
         """Those of sessions are longer than a column."""
-        whole = self.object_id(event)
-        return whole if whole is None else Truncator(whole).chars(_ID_IN_SHORT)
+        return Truncator(self.object_id(event)).chars(_ID_IN_SHORT)
 
     @admin.display(description=gettext_lazy("payload"))
     def what_came(self, event: StripeEvent) -> str:

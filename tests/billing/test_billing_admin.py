@@ -138,3 +138,20 @@ def test_a_product_says_in_words_what_it_gives(products: None, admin_client: Cli
     assert "500 chats for 7 days" in page
     assert "2,000 credits" in page
     assert ">$20</td>" in page
+
+
+def test_a_purchase_says_what_came_and_went_and_a_line_where_nothing_did(
+    buyer: Buyer, admin_client: Client
+) -> None:
+    def rows(purchase: Purchase) -> str:
+        page = admin_client.get(f"/admin/billing/purchase/{purchase.pk}/change/")
+        return " ".join(strip_tags(page.content.decode()).split())
+
+    open_one, paid = buyer.order(), buyer.order("credits-5")
+    buyer.pay(paid)
+    buyer.land(paid)
+    assert "Received: – Returned: –" in rows(open_one)
+    assert "Received: $5 Returned: –" in rows(paid)
+    event = StripeEvent.objects.create(event_id="evt_odd", type="odd", payload={})
+    shown = admin_client.get(f"/admin/billing/stripeevent/{event.pk}/change/").content.decode()
+    assert "None" not in strip_tags(shown)

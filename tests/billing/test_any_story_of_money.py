@@ -5,11 +5,8 @@ dies between any two steps. What there is to be follows from what Stripe says of
 """
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -24,7 +21,8 @@ from quotas import comparing as of_the_gate
 from quotas import grants
 from quotas.models.ledger import Boost, CreditEntry
 from quotas.projection import push_pending_accounts
-from tests.billing.buyer import Buyer, deliver
+from tests.billing.buyer import Buyer
+from tests.billing.mishaps import Steps, all_arrives, arrives, deaths, dying, picks
 from tests.quotas.stories import Acts, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +31,7 @@ DISPUTED = "4000000000000259"
 PRODUCTS = ("weekly-boost", "credits-5", "credits-20")
 ORDERS_AT_MOST = 4
 # What may be the last that a process does: before it, or right after it.
-STEPS: tuple[tuple[Any, str], ...] = (
+STEPS: Steps = (
     (sessions, "retrieve"),
     (payments, "payment_of"),
     (fulfilment, "grant"),
@@ -47,36 +45,6 @@ STEPS: tuple[tuple[Any, str], ...] = (
 
 act = Acts()
 which_order = st.integers(0, ORDERS_AT_MOST - 1)
-# The step at which the process dies, of those that it comes to; 0 is that it lives.
-deaths = st.sampled_from([0, 0, 0, 1, 2, 3, 4, 5, 7, 9])
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-@contextmanager
-def dying(step: int) -> Iterator[None]:
-    """A process that dies at its nth step: an odd one before it is done, an even one after."""
-    with pytest.MonkeyPatch.context() as patch:
-        left = [step]
-
-        def mortal(real: Callable[..., Any]) -> Callable[..., Any]:
-            def do(*args: Any, **kwargs: Any) -> Any:
-                left[0] -= 1
-                if left[0] == 0 and step % 2:
-                    raise Killed
-                answer = real(*args, **kwargs)
-                if left[0] == 0:
-                    raise Killed
-                return answer
-
-            return do
-
-        for place, name in STEPS if step else ():
-            patch.setattr(place, name, mortal(getattr(place, name)))
-        with suppress(Killed):
-            yield
 
 
 class Money(RuleBasedStateMachine):
@@ -129,7 +97,7 @@ class Money(RuleBasedStateMachine):
         order = self.order_of(which)
         if order:
             self.buyer.wait(order)
-            with dying(death):
+            with dying(death, steps=STEPS):
                 self.buyer.land(order)
 
     @act(times=2, which=which_order, tenths=st.integers(1, 10))
@@ -153,30 +121,26 @@ class Money(RuleBasedStateMachine):
                 evidence: Any = {"evidence": {"uncategorized_text": text}}
                 self.buyer.sandbox.api.v1.disputes.update(dispute.id, params=evidence)
 
-    @act(times=5, picks=st.lists(st.integers(0, 40), max_size=6), death=deaths, again=st.booleans())
+    @act(times=5, picks=picks, death=deaths, again=st.booleans())
     def hear(self, picks: list[int], death: int, again: bool) -> None:
         """Some of what Stripe says arrives, in an order of its own, perhaps a second time."""
         said = self.said()
         for pick in picks if said else ():
-            event = said[pick % len(said)]
-            if again:
-                event = {**event, "id": f"evt_{uuid4().hex}"}
-            assert deliver(event).status_code == 200
-            with dying(death):
-                stored = StripeEvent.objects.get(event_id=event["id"])
+            stored = arrives(said[pick % len(said)], again=again)
+            with dying(death, steps=STEPS):
                 events.handle(stored.pk, at=self.now)
 
     @act(death=deaths)
     def sweep(self, death: int) -> None:
         self.clock += timedelta(minutes=6)
-        with dying(death):
+        with dying(death, steps=STEPS):
             events.handle_pending(at=self.now)
             open_orders.ask_about_due(at=self.now)
 
     @act(death=deaths)
     def reconcile(self, death: int) -> None:
         self.clock += timedelta(minutes=61)
-        with dying(death):
+        with dying(death, steps=STEPS):
             reconciling.reconcile_if_due(at=self.now)
 
     @rule(what=act.next)
@@ -195,13 +159,9 @@ class Money(RuleBasedStateMachine):
         """In the end everything is heard of, or found: what there is, is what Stripe says."""
         if not getattr(self, "orders", None):
             return
-        self.clock += timedelta(hours=1)
-        for event in self.said():
-            deliver(event)
         # Who died held what they were at for a while.
-        self.clock += timedelta(minutes=40)
-        while events.handle_pending(at=self.now):
-            pass
+        self.clock += timedelta(minutes=100)
+        all_arrives(self.said(), at=self.now)
         BookCheck.objects.all().delete()
         reconciling.reconcile(at=self.now)
         for order in self.orders:

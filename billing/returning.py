@@ -8,6 +8,7 @@ that is won gives it again.
 import logging
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,6 +17,7 @@ from django.utils import timezone
 from billing import fulfilment, telling
 from billing.models import Purchase, Refund, StripeEvent
 from billing.stripe_client import asking, payments, refunds
+from billing.stripe_client.errors import UnknownToStripe
 from billing.stripe_client.payments import Payment
 from billing.stripe_client.refunds import MadeRefund
 
@@ -38,8 +40,8 @@ class WithoutEffect(Exception):
 class Returned:
     """What went back of what a session or a saved card paid, all of it together.
 
-    session_id: as that of a Payment; refunds: as Stripe knows them, where some were made here;
-    by_bank_cents: what a bank holds of it.
+    session_id, purchase: as those of a Payment; refunds: as Stripe knows them, where some were made
+    here; by_bank_cents: what a bank holds of it.
     """
 
     session_id: str
@@ -47,6 +49,7 @@ class Returned:
     asked_at: datetime
     refunds: tuple[MadeRefund, ...] = ()
     by_bank_cents: int | None = None
+    purchase: str | None = None
 
 
 def returned_by(event: StripeEvent) -> Returned | None:
@@ -72,11 +75,23 @@ def returned_of(intent_id: str, *, within_seconds: float) -> Returned | None:
     # The clock, not the moment of the task: what was asked for later knows more.
     asked_at = timezone.now()
     payment = payments.payment_of(intent_id, within_seconds=within_seconds)
-    if payment is None and Purchase.objects.filter(stripe_payment_intent_id=intent_id).exists():
-        payment = payments.payment_by(intent_id, within_seconds=within_seconds)
+    if payment is None:
+        payment = _payment_by_saved_card(intent_id, within_seconds=within_seconds)
     if payment is None:
         return None
     return _returned(payment, intent_id, asked_at=asked_at, within_seconds=within_seconds)
+
+
+def _payment_by_saved_card(intent_id: str, *, within_seconds: float) -> Payment | None:
+    """A payment without a session, where it is of a purchase of ours."""
+    try:
+        payment = payments.payment_by(intent_id, within_seconds=within_seconds)
+    except UnknownToStripe:
+        return None
+    if payment is None:
+        return None
+    ours = paid_by(intent_id) | _names(payment.purchase)
+    return payment if Purchase.objects.filter(ours).exists() else None
 
 
 def returned_by_session(session_id: str, *, within_seconds: float) -> Returned | None:
@@ -111,7 +126,9 @@ def _returned(
     if Refund.objects.filter(stripe_session_id=payment.session_id).exists():
         made = refunds.of_payment(intent_id, within_seconds=within_seconds)
     cents = payment.refunded_cents + taken_back
-    return Returned(payment.session_id, cents, asked_at, tuple(made), taken_back)
+    return Returned(
+        payment.session_id, cents, asked_at, tuple(made), taken_back, purchase=payment.purchase
+    )
 
 
 def keep(returned: Returned) -> str:
@@ -124,12 +141,16 @@ def keep(returned: Returned) -> str:
         purchase = (
             Purchase.objects.select_for_update(of=("self",))
             .select_related("account")
-            .filter(paid_by(returned.session_id))
+            .filter(_returned_to(returned))
             .first()
         )
         if purchase is None:
             logger.warning("what went back of %s is of no purchase", returned.session_id)
             return "the session is of no purchase of ours"
+        if purchase.paid_through != returned.session_id:
+            # It comes before the answer to what paid for it, and says as well what that was.
+            purchase.stripe_payment_intent_id = returned.session_id
+            purchase.save(update_fields=["stripe_payment_intent_id"])
         before_cents = purchase.returned_cents
         if not purchase.note_returned(returned.cents, asked_at=returned.asked_at):
             return ""
@@ -151,6 +172,24 @@ def paid_by(session_id: str) -> Q:
     if payments.is_of_saved_card(session_id):
         return Q(stripe_payment_intent_id=session_id)
     return Q(stripe_session_id=session_id)
+
+
+def _returned_to(returned: Returned) -> Q:
+    if payments.is_of_saved_card(returned.session_id):
+        return paid_by(returned.session_id) | _names(returned.purchase)
+    return paid_by(returned.session_id)
+
+
+def _names(purchase: str | None) -> Q:
+    """A condition for what a payment by a saved card names, of which we do not know that it paid.
+
+    No answer and no event may have told of it yet.
+    """
+    try:
+        named = UUID(purchase or "")
+    except ValueError:
+        return Q(pk__in=())
+    return Q(pk=named, is_top_up=True, stripe_payment_intent_id=None)
 
 
 def _learn(returned: Returned) -> None:

@@ -19,7 +19,7 @@ class Payment:
     """What became of money that was paid.
 
     session_id: of the Checkout session that took it in; of the payment itself, where a saved card
-    paid and there was no session.
+    paid and there was no session. purchase: as we wrote it to that; None where nothing was written.
     """
 
     session_id: str
@@ -27,6 +27,7 @@ class Payment:
     is_disputed: bool
     intent_id: str = ""
     paid_at: datetime | None = None
+    purchase: str | None = None
 
 
 def payment_of(intent_id: str, *, within_seconds: float) -> Payment | None:
@@ -118,6 +119,7 @@ def _read_charge(session_id: str, intent: Mapping[str, Any], charge: Mapping[str
         is_disputed=answers.flag(charge, "disputed"),
         intent_id=_intent_id(intent),
         paid_at=None if charge.get("created") is None else answers.moment(charge, "created"),
+        purchase=answers.metadata(intent).get("purchase"),
     )
 
 

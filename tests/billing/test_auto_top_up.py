@@ -17,58 +17,15 @@ from billing.stripe_client import intents
 from billing.subscriptions.models import Customer
 from billing.top_ups import paying
 from billing.top_ups.models import AutoTopUp
-from quotas import grants, statement
+from quotas import grants
 from tests.billing.buyer import deliver
-from tests.billing.subscriber import Subscriber
+from tests.billing.mishaps import answers_lost
+from tests.billing.wisher import Wisher
 from tests.stripe_sandbox.running_sandbox import CARD, Running
-from tests.stripe_sandbox.subscriber import PAYS
 
 NOW = timezone.now()
 ALWAYS_ASKS, FAILS_LATER = "4000002760003184", "4000000000000341"
 COOLED = paying.COOLDOWN + timedelta(seconds=1)
-
-
-class Wisher(Subscriber):
-    """An owner who wants credits to be bought by themselves."""
-
-    def save_card(self, number: str = PAYS) -> None:
-        answer = self.client.post("/account/billing/top-up/card", {"submission": uuid4()})
-        page = self.sandbox.browser.post(answer["Location"], data={**CARD, "number": number})
-        if "/authenticate/" in page.headers["location"]:
-            bank = self.sandbox.origin + page.headers["location"]
-            page = self.sandbox.browser.post(bank, data={"result": "complete"})
-        back = page.headers["location"]
-        assert "/account/billing/top-up/saved" in back
-        self.client.get("/account/billing/top-up/saved?" + back.partition("?")[2])
-
-    def want(self, **fields: Any) -> int:
-        sent = {"below_credits": 200, "product": "credits-5", "month_cents": "20", **fields}
-        return self.client.post("/account/billing/top-up", sent).status_code
-
-    def wish(self) -> AutoTopUp:
-        return AutoTopUp.objects.get(account=self.account)
-
-    def runs(self, at: datetime) -> int:
-        """The task, at a moment."""
-        return paying.ask_about_open(at=at) + paying.buy_what_is_due(at=at)
-
-    def spend(self, credits: int) -> None:
-        grants.grant_credits(
-            account=self.account,
-            credits=-credits,
-            kind=grants.CreditKind.GRANT,
-            at=timezone.now(),
-            source_ref=f"test:{uuid4()}",
-        )
-
-    @property
-    def balance(self) -> int:
-        return statement.balance_of(self.account)
-
-    def charged(self) -> int:
-        """What Stripe took in by saved cards, in cents."""
-        listed = self.sandbox.api.v1.payment_intents.list(params={"limit": 100}).data
-        return sum(intent.amount for intent in listed if intent.status == "succeeded")
 
 
 @pytest.fixture
@@ -241,6 +198,18 @@ def test_its_refund_takes_back_what_it_gave(wanted: Wisher) -> None:
     )
     wanted.hear()
     assert wanted.balance == 300
+
+
+def test_a_refund_that_is_heard_of_before_its_payment_takes_back_what_it_gave(
+    wanted: Wisher,
+) -> None:
+    with answers_lost(wanted.sandbox, only=["POST /v1/payment_intents"]):
+        wanted.runs(timezone.now())
+    (intent,) = wanted.sandbox.api.v1.payment_intents.list().data
+    wanted.sandbox.api.v1.refunds.create(params={"payment_intent": intent.id, "amount": 200})
+    wanted.hear(wanted.said()[::-1])
+    (purchase,) = Purchase.objects.all()
+    assert (purchase.returned_cents, wanted.balance) == (200, 300)
 
 
 def test_it_can_neither_be_paid_a_second_time_nor_discarded(

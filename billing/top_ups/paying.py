@@ -15,6 +15,7 @@ from billing import fulfilment, selling
 from billing.models import Product, Purchase, StripeEvent
 from billing.stripe_client import intents
 from billing.stripe_client.errors import (
+    AskedOtherwiseBefore,
     CardRefused,
     StripeRefuses,
     StripeRefusesUs,
@@ -179,7 +180,16 @@ def _answer(purchase: Purchase, wish: AutoTopUp, customer_id: str, *, at: dateti
         if found is None:
             raise CardRefused("it was never begun")
         return intents.retrieve(found)
-    return intents.pay(purchase, customer_id=customer_id, method_id=wish.stripe_payment_method_id)
+    try:
+        return intents.pay(
+            purchase, customer_id=customer_id, method_id=wish.stripe_payment_method_id
+        )
+    except AskedOtherwiseBefore:
+        # It was heard, and the card was exchanged or forgotten since.
+        found = intents.made_for(purchase, customer_id=customer_id)
+        if found is None:
+            raise
+        return intents.retrieve(found)
 
 
 def settle(intent: Intent, *, at: datetime) -> str:

@@ -131,6 +131,22 @@ def test_an_answer_that_was_lost_for_days_is_found_and_charges_once(wanted: Wish
     assert (wanted.balance, wanted.charged()) == (500, 500)
 
 
+@pytest.mark.parametrize("is_forgotten", [False, True])
+def test_a_payment_whose_answer_was_lost_is_granted_although_the_card_is_another_by_then(
+    wanted: Wisher, is_forgotten: bool
+) -> None:
+    at = timezone.now()
+    with answers_lost(wanted.sandbox, only=["POST /v1/payment_intents"]):
+        wanted.runs(at)
+    if is_forgotten:
+        wanted.client.post("/account/billing/top-up/off", {"card": "forget"})
+    else:
+        wanted.save_card("5555555555554444")
+    wanted.runs(at + timedelta(minutes=2))
+    assert Purchase.objects.get().status == "paid"
+    assert (wanted.balance, wanted.charged()) == (500, 500)
+
+
 def test_what_stripe_never_heard_of_ends_unpaid_after_days(
     wanted: Wisher, stripe_away: Callable[[bool], None], stripe_at: Callable[[str], None]
 ) -> None:

@@ -72,6 +72,9 @@ def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
         return Change(kind, cost, None, paid)
     try:
         known = _as_it_is(row, at=at)
+        if _kind_of(row, cost, at=at) != (kind, paid):
+            # Something was changed of which nobody has told us yet.
+            return change_to(row, cost, at=at)
         foreseen = subscriptions.preview(
             known, price_id=prices.price_id_of(cost), quantity=cost.seats
         )
@@ -142,6 +145,9 @@ def change(
     try:
         price_id = prices.price_id_of(cost)
         known = _as_it_is(row, at=at)
+        if _kind_of(row, cost, at=at) != (kind, paid):
+            # The answer to an earlier change was lost, or the portal was quicker.
+            raise TermsChanged
         if kind is Kind.NOW and row.booked != paid:
             # A lesser plan was to follow: what was paid for is what the rest of it is worth.
             own = prices.cost_of(paid.plan, row.interval, seats=paid.seats)

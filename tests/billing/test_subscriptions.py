@@ -19,6 +19,7 @@ from billing.subscriptions.models import Customer, PlanOrder, PlanPrice, Subscri
 from quotas import grants
 from quotas.models.entitlements import PlanGrant
 from quotas.models.plans import Plan
+from tests.billing.mishaps import answers_lost
 from tests.billing.subscriber import Subscriber
 from tests.quotas.live_gate import LiveGate
 from tests.stripe_sandbox.subscriber import put_ahead
@@ -189,6 +190,26 @@ def test_what_a_change_costs_is_charged_as_it_was_shown_and_not_at_a_chosen_mome
     assert subscriber.plan() == "pro"
     (latest, *_rest) = subscriber.sandbox.api.v1.invoices.list(params={"limit": 1}).data
     assert latest.total == month.cents
+
+
+def test_a_change_whose_answer_was_lost_is_known_before_another_one_is_made(
+    subscriber: Subscriber,
+) -> None:
+    row = subscriber.subscribe("core")
+    with answers_lost(subscriber.sandbox, only=["POST /v1/subscriptions/*"]):
+        subscriber.choose("pro")
+    assert subscriber.plan() == "core"
+    # On the page it was a better one that is paid now; it is a lesser one by now.
+    answer = subscriber.choose("plus")
+    assert answer["Location"] == "/account/billing/plans/plus"
+    page = subscriber.client.get("/account/billing/plans/plus").content.decode()
+    assert "was changed since you opened the page" in page
+    assert subscriber.plan() == "pro"
+    (item,) = subscriber.at_stripe()["items"].data
+    assert item.price.unit_amount == 4900
+    subscriber.choose("plus")
+    assert subscriber.plan() == "pro"
+    assert subscriber.plan(row.renews_at + DAY) == "plus"
 
 
 def test_a_better_plan_whose_payment_fails_changes_nothing_yet(subscriber: Subscriber) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar, cast
 
 from django.db import transaction
-from django.db.models import Count, F, QuerySet, Sum
+from django.db.models import Count, F, Max, QuerySet, Sum
 
 from accounts.models import Account, User
 from accounts.spending import fields_of
@@ -218,6 +218,13 @@ def plans_held(account: Account, holder: str, *, at: datetime) -> list[PlanUntil
 
 def _as_wanted(grant: PlanGrant) -> PlanUntil:
     return PlanUntil(grant.plan, cast("datetime", grant.ends_at), grant.seats)
+
+
+def promised_until(account: Account, holder: str) -> datetime | None:
+    """Until when any plan ever came from a holder, also one that was ended; None without one."""
+    held = PlanGrant.objects.filter(account=account, source_ref__startswith=f"{holder}:")
+    last: datetime | None = held.aggregate(last=Max("ends_at"))["last"]
+    return last
 
 
 def move_to_plan(

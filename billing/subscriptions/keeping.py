@@ -141,9 +141,7 @@ def keep(known: StripeSubscription, *, at: datetime) -> str:
         grants.bring_plans_to(
             account=customer.account,
             holder=row.holder,
-            wanted=_wanted(
-                row, plan, until=known_before.renews_at if known_before else None, at=at
-            ),
+            wanted=_wanted(row, plan, before=known_before, at=at),
             source=PlanSource.SUBSCRIPTION,
             at=at,
             note=known.status,
@@ -182,28 +180,30 @@ def _problem_of(known: StripeSubscription, plan: Plan | None, *, customer: Custo
 
 
 def _wanted(
-    row: Subscription, plan: Plan | None, *, until: datetime | None, at: datetime
+    row: Subscription, plan: Plan | None, *, before: Before | None, at: datetime
 ) -> list[PlanUntil]:
-    """The plans that a subscription pays for, and until when.
-
-    until: when the period was to end that was known before, if any was.
-    """
+    """The plans that a subscription pays for, and until when."""
     is_granted = row.ended_at is None and row.status not in _BEGINNING
     if plan is None or plan.is_default or not is_granted or "mode" in row.problem:
         return []
     # Stripe begins a period before it is paid.
     paid_until = row.renews_at if row.status in _PAID else row.starts_at
     grace = timedelta() if row.is_ending else timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
+    ends_at = paid_until + grace
+    if row.is_unpaid and before is not None and before.is_unpaid:
+        # Stripe may let one period after another begin unpaid; each would have a grace of its own.
+        promised = grants.promised_until(row.account, row.holder)
+        ends_at = ends_at if promised is None else min(ends_at, promised)
     # It went to a lesser plan or fewer seats, which the next period is of: this one was paid as it
     # was. Where a period began early instead, Stripe has credited what was left of the one before.
-    is_same_period = until == row.renews_at
+    is_same_period = before is not None and before.renews_at == row.renews_at
     still = [
         PlanUntil(held.plan, min(held.ends_at, paid_until), held.seats)
         for held in grants.plans_held(row.account, row.holder, at=at)
         if is_same_period and is_more(Booked(held.plan, held.seats or 1), row.booked)
     ]
     seats = row.quantity if plan.is_per_seat else None
-    return [PlanUntil(plan, paid_until + grace, seats), *still]
+    return [PlanUntil(plan, ends_at, seats), *still]
 
 
 def _ask_again_at(known: StripeSubscription, *, at: datetime) -> datetime:

@@ -29,6 +29,11 @@ class Before:
     renews_at: datetime
     paid: Booked | None
 
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether its period waited for its payment."""
+        return self.status in _UNPAID
+
 
 def of_change(
     before: Before | None,
@@ -42,7 +47,7 @@ def of_change(
     what = _what(before, row, paid)
     if what:
         _raise(row, what, occasion=f"{at:%Y%m%dT%H%M%S.%f}", paid=paid, ends_at=plan_ends_at, at=at)
-    elif row.status in _UNPAID and row.ended_at is None:
+    elif row.is_unpaid and row.ended_at is None:
         _of_grace(row, paid=paid, ends_at=plan_ends_at, at=at)
 
 
@@ -53,7 +58,7 @@ def _what(before: Before | None, row: Subscription, paid: Booked | None) -> str:
     has_ended = row.ended_at is not None
     if before is None or before.status in _BEGINNING:
         return "" if has_ended else "begun"
-    is_unpaid, was_unpaid = row.status in _UNPAID, before.status in _UNPAID
+    is_unpaid, was_unpaid = row.is_unpaid, before.is_unpaid
     found = (
         (has_ended and before.has_ended, ""),
         (has_ended, "over"),

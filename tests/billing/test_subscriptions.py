@@ -22,7 +22,7 @@ from quotas.models.plans import Plan
 from tests.billing.mishaps import answers_lost
 from tests.billing.subscriber import Subscriber
 from tests.quotas.live_gate import LiveGate
-from tests.stripe_sandbox.subscriber import put_ahead
+from tests.stripe_sandbox.subscriber import put_ahead, switch
 
 DAY = timedelta(days=1)
 GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
@@ -376,6 +376,20 @@ def test_a_changed_price_is_said_before_anything_is_paid(subscriber: Subscriber)
     assert not PlanOrder.objects.exists()
     page = subscriber.client.get("/account/billing/plans/plus").content.decode()
     assert "was changed since you opened the page" in page
+
+
+def test_a_period_that_begins_unpaid_after_another_brings_no_second_grace(
+    subscriber: Subscriber,
+) -> None:
+    switch(subscriber.sandbox, when_retries_end="unpaid")
+    paid_until = subscriber.subscribe("plus").renews_at
+    subscriber.card_fails()
+    for _ in range(3):
+        subscriber.months_pass()
+        subscriber.hear()
+    assert subscriber.subscription.status == "unpaid"
+    assert subscriber.subscription.starts_at > paid_until + GRACE
+    assert subscriber.plan(subscriber.subscription.starts_at + DAY) == "free"
 
 
 @pytest.mark.parametrize("plan", ["free", "enterprise"])

@@ -1,27 +1,23 @@
 """The one customer that an account is at Stripe."""
 
-from datetime import datetime, timedelta
-
 from accounts.models import Account
 from billing.stripe_client import customers
 from billing.stripe_client.errors import StripeRefuses
 from billing.subscriptions.models import Customer
 
-# Stripe repeats its answer to a key for a day.
-_KEYS_ARE_KNOWN_FOR = timedelta(hours=23)
 
-
-def customer_of(account: Account, *, email: str, at: datetime) -> Customer:
+def customer_of(account: Account, *, email: str) -> Customer:
     """The account's customer, made at Stripe if there is none; the same whoever asks at once.
 
     What is sent is what the row says, so that a repeated call is the same call. Raises
     StripeUnavailable or StripeRefuses.
     """
-    customer, _is_new = Customer.objects.get_or_create(account=account, defaults={"email": email})
+    customer, is_new = Customer.objects.get_or_create(account=account, defaults={"email": email})
     if customer.stripe_customer_id:
         return customer
     found = None
-    if customer.created_at < at - _KEYS_ARE_KNOWN_FOR:
+    if not is_new:
+        # Somebody asked before and got no answer, which Stripe may repeat under the same key.
         found = customers.made_for(account=account.handle, email=customer.email)
     if found is None:
         try:

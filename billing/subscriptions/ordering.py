@@ -116,7 +116,7 @@ def payment_page(
             if not order.is_open:
                 raise NotOpen(_ENDED)
             return (session and session.url) or order.checkout_url
-        customer = customers.customer_of(order.account, email=email, at=at)
+        customer = customers.customer_of(order.account, email=email)
         price_id = prices.price_id_of(prices.cost_as_ordered(order))
         waiting = PlanOrder.objects.filter(pk=order.pk, status=PlanOrder.Status.OPEN)
         # Written down before the call: should its answer be lost, the sweep knows where to look.

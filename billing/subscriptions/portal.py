@@ -1,7 +1,5 @@
 """Stripe's portal, where a customer keeps cards, billing address, tax id and invoices."""
 
-from django.utils import timezone
-
 from accounts.models import Account
 from billing import checkout
 from billing.stripe_client import customers as at_stripe
@@ -12,7 +10,7 @@ from billing.subscriptions import customers
 def page_of(account: Account, *, email: str, return_url: str) -> str:
     """Where the account's portal is, for a few minutes. Raises CannotCheckout."""
     try:
-        customer = customers.customer_of(account, email=email, at=timezone.now())
+        customer = customers.customer_of(account, email=email)
         return at_stripe.portal_url(customer.stripe_customer_id or "", return_url=return_url)
     except (StripeUnavailable, StripeRefuses) as error:
         checkout.raise_in_words(error)

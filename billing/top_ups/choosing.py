@@ -79,12 +79,11 @@ def saving_page(
     submission: UUID,
     success_url: str,
     cancel_url: str,
-    at: datetime,
 ) -> str:
     """Where a card is saved. Raises CannotCheckout."""
     checkout.require_selling(account)
     try:
-        customer = customers.customer_of(account, email=email, at=at)
+        customer = customers.customer_of(account, email=email)
         return intents.saving_page(
             customer_id=customer.stripe_customer_id or "",
             currency=settings.STRIPE_CURRENCY,
@@ -96,12 +95,12 @@ def saving_page(
         checkout.raise_in_words(error)
 
 
-def keep_card(*, account: Account, email: str, session_id: str, at: datetime) -> bool:
+def keep_card(*, account: Account, email: str, session_id: str) -> bool:
     """Take the card that a session saved; False where it saved none of this account.
 
     Raises StripeUnavailable or StripeRefuses.
     """
-    customer = customers.customer_of(account, email=email, at=at)
+    customer = customers.customer_of(account, email=email)
     card = intents.saved_by(session_id, customer_id=customer.stripe_customer_id or "")
     if card is None:
         return False

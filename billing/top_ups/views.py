@@ -164,7 +164,6 @@ def top_up_card(request: AccountRequest) -> HttpResponse:
             submission=submission,
             success_url=f"{landing}?session={{CHECKOUT_SESSION_ID}}",
             cancel_url=here,
-            at=timezone.now(),
         )
     except forms.ValidationError:
         messages.error(request, _("The form was incomplete. Try again."))
@@ -183,7 +182,6 @@ def top_up_saved(request: AccountRequest) -> HttpResponse:
             account=request.account,
             email=request.user.email,
             session_id=request.GET.get("session", "")[:255],
-            at=timezone.now(),
         )
     except (StripeUnavailable, StripeRefuses) as error:
         logger.warning("a saved card could not be read: %s", error)

@@ -361,6 +361,15 @@ def test_a_customer_whose_answer_was_lost_is_found_days_later(subscriber: Subscr
     assert Customer.objects.get().stripe_customer_id == known.stripe_customer_id
 
 
+def test_a_customer_whose_answer_was_lost_is_found_at_the_next_try(
+    subscriber: Subscriber,
+) -> None:
+    with answers_lost(subscriber.sandbox, only=["POST /v1/customers"]):
+        subscriber.choose("core")
+    subscriber.order("core")
+    assert len(subscriber.sandbox.api.v1.customers.list().data) == 1
+
+
 def test_prices_are_made_once_and_found_again(subscriber: Subscriber) -> None:
     subscriber.order("plus")
     PlanPrice.objects.all().delete()

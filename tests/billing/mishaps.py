@@ -70,9 +70,9 @@ def arrives(event: dict[str, Any], *, again: bool) -> StripeEvent:
     return StripeEvent.objects.get(event_id=event["id"])
 
 
-def all_arrives(said: Sequence[dict[str, Any]], *, at: datetime) -> None:
+def all_arrives(said: Sequence[dict[str, Any]], *, now: Callable[[], datetime]) -> None:
     """Everything that was said is delivered, and handled by the sweep."""
     for event in said:
         deliver(event)
-    while events.handle_pending(at=at):
+    while events.handle_pending(at=now()):
         pass

@@ -161,7 +161,7 @@ class Money(RuleBasedStateMachine):
             return
         # Who died held what they were at for a while.
         self.clock += timedelta(minutes=100)
-        all_arrives(self.said(), at=self.now)
+        all_arrives(self.said(), now=lambda: self.now)
         BookCheck.objects.all().delete()
         reconciling.reconcile(at=self.now)
         for order in self.orders:

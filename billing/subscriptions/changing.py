@@ -65,16 +65,19 @@ class Change:
     shown: str = ""
 
 
-def change_to(row: Subscription, cost: Cost, *, at: datetime) -> Change:
-    """What going to a plan would be, with its price now. Raises CannotCheckout."""
+def change_to(row: Subscription, cost: Cost, *, asks: bool = True, at: datetime) -> Change:
+    """What going to a plan would be, with its price now; asks: unless Stripe is not to be asked.
+
+    Raises CannotCheckout.
+    """
     kind, paid = _kind_of(row, cost, at=at)
-    if kind is not Kind.NOW or row.booked != paid:
+    if kind is not Kind.NOW or row.booked != paid or not asks:
         return Change(kind, cost, None, paid)
     try:
         known = _as_it_is(row, at=at)
         if _kind_of(row, cost, at=at) != (kind, paid):
             # Something was changed of which nobody has told us yet.
-            return change_to(row, cost, at=at)
+            return change_to(row, cost, asks=asks, at=at)
         foreseen = subscriptions.preview(
             known, price_id=prices.price_id_of(cost), quantity=cost.seats
         )

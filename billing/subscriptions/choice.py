@@ -49,7 +49,12 @@ def choices_of(
         return [Choice(cost=cost, kind="refused", refused=str(error)) for cost in costs]
     if row is None:
         return [_new(cost, has) for cost in costs]
-    return [_changed(row, cost, at=at) for cost in costs]
+    choices: list[Choice] = []
+    for cost in costs:
+        # Who waited for Stripe once in vain does not wait again for the next price.
+        is_away = any(choice.kind == Kind.NOW and choice.cents is None for choice in choices)
+        choices.append(_changed(row, cost, asks=not is_away, at=at))
+    return choices
 
 
 def _new(cost: Cost, has: Span) -> Choice:
@@ -58,9 +63,9 @@ def _new(cost: Cost, has: Span) -> Choice:
     return Choice(cost=cost, kind="new", cents=cost.total_cents)
 
 
-def _changed(row: Subscription, cost: Cost, *, at: datetime) -> Choice:
+def _changed(row: Subscription, cost: Cost, *, asks: bool, at: datetime) -> Choice:
     try:
-        would = changing.change_to(row, cost, at=at)
+        would = changing.change_to(row, cost, asks=asks, at=at)
     except CannotCheckout as error:
         return Choice(cost=cost, kind="refused", refused=str(error))
     if would.kind is Kind.KEEP and row.booked == cost.booked and not row.is_ending:

@@ -30,11 +30,17 @@ def subscriber_of_plus() -> User:
     user = User.objects.create_user(
         "subscriber@example.com", "correct horse battery staple", name="Olga Owner"
     )
+    subscription_of_plus(user.personal_account, subscription_id="sub_1")
+    return user
+
+
+def subscription_of_plus(account: Account, *, subscription_id: str = "") -> Subscription:
+    """That an account pays for Plus, which Stripe last said today."""
     now = timezone.now()
     plan = Plan.objects.get(slug="plus")
     row = Subscription.objects.create(
-        account=user.personal_account,
-        stripe_subscription_id="sub_1",
+        account=account,
+        stripe_subscription_id=subscription_id or f"sub_{uuid4().hex}",
         plan=plan,
         interval=Interval.MONTH,
         amount_cents=plan.monthly_price_cents or 0,
@@ -52,4 +58,4 @@ def subscriber_of_plus() -> User:
         source=grants.PlanSource.SUBSCRIPTION,
         at=now,
     )
-    return user
+    return row

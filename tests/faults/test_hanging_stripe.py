@@ -12,20 +12,30 @@ from uuid import uuid4
 import httpx
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection, transaction
+from django.db.models import TextField, Value
+from django.db.models.functions import Cast, Concat
 from django.test import Client
 from django.utils import timezone
 
 from billing import tasks as billing_tasks
 from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
+from billing.subscriptions import prices
+from billing.subscriptions.models import Customer as AtStripe
+from billing.subscriptions.models import PlanOrder, Subscription
+from billing.top_ups.models import AutoTopUp
 from config.celery import app
 from dev.conditions import REPOSITORY
 from dev.processes import Child
 from gate.terms import key_text
 from keys.models import ApiKey, ServiceToken
 from quotas import tasks as quota_tasks
+from quotas.models.entitlements import Entitlement
+from quotas.models.plans import Plan
 from quotas.models.used import UsageRollup
 from tests.billing.buyer import event_of
+from tests.billing.orders import plan_order_of, subscription_of_plus
 from tests.faults.conftest import Service, database_url, peppers
 from tests.faults.customers import Customer, customer
 from tests.faults.servers import Gate, Pages, Valkey
@@ -39,6 +49,7 @@ pytestmark = pytest.mark.slow
 
 COPIES = 9
 EVENTS = 12
+WISHES = 3
 PATIENCE = 90.0
 
 
@@ -129,6 +140,11 @@ class Browser:
             sent = {**fields, "csrfmiddlewaretoken": tab.cookies["csrftoken"]}
             answer = tab.post(path, data=sent, headers={"Referer": str(tab.base_url)})
             return answer.status_code, time.monotonic() - began
+
+    def text(self, path: str) -> str:
+        """What a page says."""
+        with self._tab() as tab:
+            return tab.get(path).text
 
     def _tab(self) -> httpx.Client:
         cookies = {django_settings.SESSION_COOKIE_NAME: self._session}
@@ -269,6 +285,145 @@ def workers(shared: dict[str, str], tmp_path: Path) -> Iterator[list[Child]]:
             child.ask_to_stop()
         for child in children:
             child.stop(patience=20.0)
+
+
+def subscribed(to: Customer) -> Subscription:
+    """A customer whose account pays for Plus, and would have credits bought by themselves."""
+    AtStripe.objects.create(
+        account=to.account, stripe_customer_id=f"cus_{uuid4().hex}", email="ada@example.com"
+    )
+    seed_products()
+    product = Product.objects.get(slug="credits-5")
+    AutoTopUp.objects.create(
+        account=to.account,
+        is_on=True,
+        product=product,
+        terms=product.terms,
+        below_credits=200,
+        month_cents=2000,
+        stripe_payment_method_id="pm_1",
+        card="Visa ···· 4242",
+    )
+    return subscription_of_plus(to.account)
+
+
+def plan_forms(plan: str) -> dict[str, dict[str, str]]:
+    """What is asked about plans, by where it is sent."""
+    cost = prices.cost_of(Plan.objects.get(slug=plan), "month")
+    assert cost
+    return {
+        f"/account/billing/plans/{plan}": {"interval": "month", "terms": cost.terms},
+        "/account/billing/plans/end": {},
+        "/account/billing/portal": {},
+        "/account/billing/top-up/card": {},
+    }
+
+
+def test_plan_pages_answer_in_time_and_say_that_nothing_was_charged(
+    site: Pages, service: Service, stripe: Hanging, figures: Callable[[str], None]
+) -> None:
+    changing, ordering, calling = customer(), customer(), customer()
+    row = subscribed(changing)
+    has, other = Browser(site, changing), Browser(site, calling)
+    for browser in (has, other):
+        assert browser.get("/account/billing")[0] == 200
+    # Each in a session of its own, where the answer is said.
+    asked = [
+        (Browser(site, buyer), path, fields)
+        for buyer, plan in ((changing, "pro"), (ordering, "plus"))
+        for path, fields in plan_forms(plan).items()
+        # Who has no plan has nothing to end.
+        if buyer is changing or "/end" not in path
+    ]
+    asyncio.run(_check(service, calling.key))
+    calls_before = stripe.calls
+    choice = "/account/billing/plans/pro"
+    with ThreadPoolExecutor(16) as pool:
+        pages = [pool.submit(has.get, choice) for _ in range(2)]
+        forms = [
+            pool.submit(browser.post, path, **fields, submission=str(uuid4()))
+            for browser, path, fields in asked
+        ]
+        until(lambda: stripe.calls - calls_before >= 6)
+        ready, page = other.get("/readyz"), other.get("/account/usage")
+        check = asyncio.run(_check(service, calling.key))
+        under_way = sum(not one.done() for one in (*pages, *forms))
+        shown = [one.result(PATIENCE) for one in pages]
+        answers = [one.result(PATIENCE) for one in forms]
+
+    assert under_way > 0, "Stripe was waited for no longer"
+    assert (ready[0], page[0], check[0]) == (200, 200, "allowed")
+    assert max(ready[1], page[1], check[1]) < 2
+    assert {status for status, _ in shown} == {200}
+    assert {status for status, _ in answers} == {302}
+    slowest = max(seconds for _, seconds in (*shown, *answers))
+    figures(f"{len(answers)} forms and {len(shown)} pages of plans waited at most {slowest:.1f} s")
+    # A page waits once, although a plan has a price by the month and one by the year.
+    assert slowest < 9
+    # Each was told, and nothing was changed or granted.
+    for browser, path, _fields in asked:
+        assert "Nothing was charged" in browser.text("/account/billing"), path
+    before = row.asked_at
+    row.refresh_from_db()
+    assert (row.asked_at, row.is_ending, row.plan and row.plan.slug) == (before, False, "plus")
+    assert not Subscription.objects.filter(account=ordering.account).exists()
+
+
+def test_the_drain_goes_on_while_plans_and_top_ups_wait_for_stripe(
+    service: Service,
+    stripe: Hanging,
+    workers: list[Child],
+    broker_of_the_workers: None,
+    figures: Callable[[str], None],
+) -> None:
+    user, waiting = customer(), [customer() for _ in range(WISHES)]
+    for one in waiting:
+        subscribed(one)
+        plan_order_of(one.account, one.account.members.get())
+    Subscription.objects.update(ask_at=timezone.now())
+    PlanOrder.objects.update(stripe_session_id=Concat(Value("cs_test_"), Cast("pk", TextField())))
+    # Both workers are at work.
+    quota_tasks.drain_all.delay()
+    calls_before = stripe.calls
+    billing_tasks.look_after_plans.delay()
+    billing_tasks.top_up.delay()
+    until(lambda: stripe.calls - calls_before >= 2)
+    asyncio.run(_check(service, user.key))
+    began = time.monotonic()
+    quota_tasks.drain_all.delay()
+    until(lambda: UsageRollup.objects.filter(account=user.account).exists())
+    seconds = time.monotonic() - began
+    check = asyncio.run(_check(service, user.key))
+    # Whoever waits for Stripe holds no row and no transaction.
+    with transaction.atomic():
+        for rows in (AutoTopUp, Subscription, PlanOrder, Purchase, Entitlement):
+            list(rows._default_manager.select_for_update(nowait=True))
+    idle = idle_in_transaction()
+    begun = Purchase.objects.filter(is_top_up=True)
+    figures(
+        f"{begun.count()} top-ups and plans waited for a Stripe that hangs; the drain took "
+        f"{seconds:.2f} s, a check {check[1] * 1000:.0f} ms"
+    )
+    assert begun.exists()
+    assert idle == 0
+    assert seconds < 3
+    assert (check[0], check[1] < 0.5) == ("allowed", True)
+    # All are tried in the end; each waits, and what was wanted is wanted still.
+    until(lambda: begun.count() == WISHES)
+    assert not begun.exclude(status=Purchase.Status.PENDING).exists()
+    assert AutoTopUp.objects.filter(is_on=True).count() == WISHES
+    assert PlanOrder.objects.filter(status=PlanOrder.Status.OPEN).count() == WISHES
+
+
+def idle_in_transaction() -> int:
+    """How many connections hold a transaction open and do nothing with it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND state LIKE 'idle in transaction%'"
+        )
+        (count,) = cursor.fetchone()
+    return int(count)
 
 
 def test_the_drain_goes_on_while_events_wait_for_stripe(

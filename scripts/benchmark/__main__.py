@@ -42,8 +42,9 @@ def main() -> int:
             more = environment_of(free_port()) if asked.only_chat else {}
             with running_site(Path(folder) / "data", more) as site:
                 # A process of its own, because Django's settings look for running servers.
+                what = "benchmark.bought" if asked.only_bought else "benchmark.rounds"
                 return subprocess.run(
-                    [sys.executable, "-m", "benchmark.rounds", *sys.argv[1:]],
+                    [sys.executable, "-m", what, *sys.argv[1:]],
                     cwd=REPOSITORY,
                     env=site.environment,
                     check=False,

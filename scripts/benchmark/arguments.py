@@ -24,6 +24,7 @@ class Asked:
     beside: int  # rounds of checks beside pages; 0 leaves them out
     only_beside: bool
     only_chat: bool
+    only_bought: bool
 
 
 def read_arguments() -> Asked:
@@ -39,6 +40,7 @@ def read_arguments() -> Asked:
     parser.add_argument("--clients", action="store_true", help="connections to Valkey instead")
     parser.add_argument("--beside", action="store_true", help="checks beside pages instead")
     parser.add_argument("--chat", action="store_true", help="chats beside the model instead")
+    parser.add_argument("--bought", action="store_true", help="from a payment to a chat, instead")
     parser.add_argument("--rounds", type=int, choices=range(1, 100), metavar="N")
     parser.add_argument("--seconds", type=float, help="of each measurement, 0.1 to 60")
     given = parser.parse_args()
@@ -62,6 +64,7 @@ def read_arguments() -> Asked:
         beside=_rounds_beside(given),
         only_beside=given.beside,
         only_chat=given.chat,
+        only_bought=given.bought,
     )
 
 

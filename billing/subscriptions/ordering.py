@@ -1,6 +1,6 @@
 """Ordering a plan: written down before the customer is sent to pay, and never two at once."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -20,6 +20,9 @@ from billing.subscriptions.models import PlanOrder, Subscription
 from billing.subscriptions.prices import Cost
 from quotas import catalogue, entitlements
 from quotas.entitlements import Span
+
+# Longer than a page waits for Stripe.
+_OPENING = timedelta(seconds=2 * asking.PAGE_SECONDS)
 
 _ENDED = _("This order was completed or has expired. Choose the plan again.")
 _HAS_ONE = _("This account has a subscription already: change it instead of ordering another.")
@@ -73,7 +76,7 @@ def begin(
         raise TermsChanged
     earlier = PlanOrder.objects.filter(account=account, status=PlanOrder.Status.OPEN).first()
     if earlier is not None:
-        if _is_the_same(earlier, cost):
+        if _is_the_same(earlier, cost) and not _was_not_opened(earlier, at=at):
             return earlier
         discard(earlier, at=at)
     try:
@@ -94,6 +97,15 @@ def begin(
     except IntegrityError as error:
         raise CannotCheckout(_OTHER_OPEN) from error
     return order
+
+
+def _was_not_opened(order: PlanOrder, *, at: datetime) -> bool:
+    """Whether Stripe gave no payment page for it: it may say the same of this order for a day.
+
+    Should there be one all the same, nobody knows its address.
+    """
+    asked = order.opened_at is not None and order.opened_at + _OPENING < at
+    return asked and not order.checkout_url
 
 
 def _is_the_same(order: PlanOrder, cost: Cost) -> bool:

@@ -28,9 +28,9 @@ from stripe_sandbox.params import LEAST_AMOUNT
 from tests.billing.buyer import Buyer
 from tests.billing.orders import subscriber_of_plus
 from tests.billing.subscriber import Subscriber
-from tests.billing.test_auto_top_up import Wisher
 from tests.billing.test_exports_of_money import PURCHASES, exported
 from tests.billing.test_refunding import give_back, page_of
+from tests.billing.wisher import Wisher
 from tests.stripe_sandbox.running_sandbox import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -89,6 +89,21 @@ def test_with_every_event_lost_and_the_page_closed_the_sweep_finds_the_plan(
     assert subscriber.plan() == "plus"
 
 
+def test_an_order_that_stripe_failed_to_open_is_none_that_bars_the_next(
+    subscriber: Subscriber,
+) -> None:
+    with answers_lost(subscriber.sandbox, only=["POST /v1/checkout/sessions"]):
+        subscriber.choose("plus")
+    stuck = PlanOrder.objects.get()
+    assert (stuck.status, stuck.checkout_url) == (PlanOrder.Status.OPEN, "")
+    PlanOrder.objects.update(opened_at=timezone.now() - timedelta(seconds=11))
+    row = subscriber.subscribe("plus")
+    assert row.status == "active"
+    stuck.refresh_from_db()
+    assert stuck.status == PlanOrder.Status.DISCARDED
+    assert subscriber.plan() == "plus"
+
+
 def test_a_session_whose_answer_was_lost_is_found_by_the_sweep(subscriber: Subscriber) -> None:
     order = subscriber.order("plus")
     subscriber.pay(order)

@@ -4,6 +4,8 @@ A better plan is paid for the rest of the period and counts at once; a lesser on
 next period, and until then the plan stays that was paid for.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,7 +38,11 @@ _OTHER_CURRENCY = _(
 )
 _UNPAID = _("The last period is not paid yet. Pay its invoice first, then change the plan.")
 _WAITS = _("A change waits for its payment already. Pay its invoice, or let it run out.")
-
+_NOT_KNOWN = _(
+    "Stripe did not answer in time, so nobody knows yet whether this was done. The billing page "
+    "says it within minutes: look there before you try again."
+)
+_ASKED_SOON = timedelta(minutes=1)
 
 _SALT = "billing.subscriptions.changing"
 _SHOWN_FOR = timedelta(minutes=30)
@@ -137,7 +143,7 @@ def change(
 ) -> Change:
     """Go to a plan, as it was shown. What Stripe says then is kept at once.
 
-    Raises CannotCheckout, TermsChanged among it; nothing was changed.
+    Raises CannotCheckout, TermsChanged among it; nothing was changed, unless it says otherwise.
     """
     checkout.require_selling(row.account)
     ordering.require_seats(row.account, cost)
@@ -148,20 +154,21 @@ def change(
     try:
         price_id = prices.price_id_of(cost)
         known = _as_it_is(row, at=at)
-        if _kind_of(row, cost, at=at) != (kind, paid):
-            # The answer to an earlier change was lost, or the portal was quicker.
-            raise TermsChanged
-        if kind is Kind.NOW and row.booked != paid:
-            # A lesser plan was to follow: what was paid for is what the rest of it is worth.
-            own = prices.cost_of(paid.plan, row.interval, seats=paid.seats)
-            if own is not None:
-                known = subscriptions.change_price(
-                    known,
-                    price_id=prices.price_id_of(own),
-                    quantity=own.seats,
-                    invoice_now=False,
-                    key=f"back-{submission}",
-                )
+        back_to = _what_was_paid(row, kind, paid)
+    except (StripeUnavailable, StripeRefuses) as error:
+        checkout.raise_in_words(error)
+    if _kind_of(row, cost, at=at) != (kind, paid):
+        # The answer to an earlier change was lost, or the portal was quicker.
+        raise TermsChanged
+    with _done_or_not_known(row, at=at):
+        if back_to is not None:
+            known = subscriptions.change_price(
+                known,
+                price_id=back_to,
+                quantity=paid.seats,
+                invoice_now=False,
+                key=f"back-{submission}",
+            )
         known = subscriptions.change_price(
             known,
             price_id=price_id,
@@ -174,25 +181,44 @@ def change(
             known = subscriptions.set_ending(
                 known.subscription_id, is_ending=False, key=f"goes-on-{submission}"
             )
-    except CardRefused as error:
-        raise CannotCheckout(_CARD_REFUSED) from error
-    except (StripeUnavailable, StripeRefuses) as error:
-        checkout.raise_in_words(error)
     keeping.keep(known, at=at)
     return Change(kind, cost, None, paid)
 
 
+def _what_was_paid(row: Subscription, kind: Kind, paid: Booked) -> str | None:
+    """Where a lesser plan was to follow, the price to go back to before a better one is paid for.
+
+    What was paid for is what the rest of the period is worth.
+    """
+    if kind is not Kind.NOW or row.booked == paid:
+        return None
+    own = prices.cost_of(paid.plan, row.interval, seats=paid.seats)
+    return None if own is None else prices.price_id_of(own)
+
+
 def set_ending(row: Subscription, *, is_ending: bool, submission: str, at: datetime) -> None:
     """End a subscription with its period, or let it go on after all. Raises CannotCheckout."""
-    try:
+    with _done_or_not_known(row, at=at):
         known = subscriptions.set_ending(
             row.stripe_subscription_id,
             is_ending=is_ending,
             key=f"{'ends' if is_ending else 'goes-on'}-{submission}",
         )
-    except (StripeUnavailable, StripeRefuses) as error:
-        checkout.raise_in_words(error)
     keeping.keep(known, at=at)
+
+
+@contextmanager
+def _done_or_not_known(row: Subscription, *, at: datetime) -> Iterator[None]:
+    """What Stripe was told to do, and did not answer, it may have done. Raises CannotCheckout."""
+    try:
+        yield
+    except CardRefused as error:
+        raise CannotCheckout(_CARD_REFUSED) from error
+    except StripeRefuses as error:
+        checkout.raise_in_words(error)
+    except StripeUnavailable as error:
+        Subscription.objects.filter(pk=row.pk).update(ask_at=at + _ASKED_SOON)
+        raise CannotCheckout(_NOT_KNOWN) from error
 
 
 def _as_it_is(row: Subscription, *, at: datetime) -> StripeSubscription:

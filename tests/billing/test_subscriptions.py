@@ -213,6 +213,10 @@ def test_a_change_whose_answer_was_lost_is_known_before_another_one_is_made(
     row = subscriber.subscribe("core")
     with answers_lost(subscriber.sandbox, only=["POST /v1/subscriptions/*"]):
         subscriber.choose("pro")
+    told = subscriber.client.get("/account/billing").content.decode()
+    assert "nobody knows yet whether this was done" in told
+    assert "othing was charged" not in told
+    assert subscriber.subscription.ask_at <= timezone.now() + timedelta(minutes=1)
     assert subscriber.plan() == "core"
     # On the page it was a better one that is paid now; it is a lesser one by now.
     answer = subscriber.choose("plus")

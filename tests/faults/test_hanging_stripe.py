@@ -319,7 +319,7 @@ def plan_forms(plan: str) -> dict[str, dict[str, str]]:
     }
 
 
-def test_plan_pages_answer_in_time_and_say_that_nothing_was_charged(
+def test_plan_pages_answer_in_time_and_say_what_is_known(
     site: Pages, service: Service, stripe: Hanging, figures: Callable[[str], None]
 ) -> None:
     changing, ordering, calling = customer(), customer(), customer()
@@ -362,7 +362,9 @@ def test_plan_pages_answer_in_time_and_say_that_nothing_was_charged(
     assert slowest < 9
     # Each was told, and nothing was changed or granted.
     for browser, path, _fields in asked:
-        assert "Nothing was charged" in browser.text("/account/billing"), path
+        # What Stripe was told to do it may have done.
+        said = "nobody knows yet" if "/end" in path else "Nothing was charged"
+        assert said in browser.text("/account/billing"), path
     before = row.asked_at
     row.refresh_from_db()
     assert (row.asked_at, row.is_ending, row.plan and row.plan.slug) == (before, False, "plus")

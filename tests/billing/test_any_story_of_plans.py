@@ -34,8 +34,8 @@ from billing.subscriptions.models import PlanOrder, Subscription
 from billing.top_ups import paying
 from billing.top_ups.models import AutoTopUp
 from gate.terms.spending import NO_LIMITS, PastAllowance, Spending
-from quotas import catalogue, entitlements, grants
 from quotas import comparing as of_the_gate
+from quotas import entitlements, grants
 from quotas.models.entitlements import SpendingChoice
 from quotas.models.ledger import CreditEntry
 from quotas.models.plans import Plan
@@ -510,7 +510,7 @@ def test_a_story_in_which_a_lesser_plan_begins_too_early_would_be_noticed(
 ) -> None:
     """That the stories can fail."""
     story = subscribed_to_pro()
-    monkeypatch.setattr(catalogue, "is_better", lambda _one, _other: False)
+    monkeypatch.setattr(keeping, "is_more", lambda _one, _other: False)
     story.choose("core", "month", pays=False, death=0, loses=False)
     with pytest.raises(AssertionError):
         story.teardown()

@@ -86,3 +86,73 @@ def test_a_card_is_saved_and_credits_buy_themselves(
     page.get_by_role("button", name="Switch off").click()
     says(page, "Auto top-up is off.")
     context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_a_plan_for_some_people_gets_more_seats_and_fewer(
+    chromium: Browser, site: RunningSite, scripts: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    sign_up(page, site)
+    page.goto(f"{site.address}/pricing")
+    page.get_by_role("link", name="Choose Teams").first.click()
+    page.get_by_label("Seats").fill("3")
+    page.get_by_role("button", name="Show the price").click()
+    page.get_by_role("button", name="Teams, 3 seats for $177 a month").click()
+    page.get_by_role("button", name=re.compile("4242")).click()
+    says(page, "You are on Teams")
+    says(page, "Teams, 3 seats")
+
+    page.get_by_role("link", name="Back to billing").click()
+    says(page, "1 of 3 seats are taken.")
+    page.get_by_role("link", name="Change seats").click()
+    page.get_by_label("Seats").fill("4")
+    page.get_by_role("button", name="Show the price").click()
+    says(page, "You pay $59 now")
+    page.get_by_role("button", name="Teams, 4 seats for $236 a month").click()
+    says(page, "1 of 4 seats are taken.")
+
+    page.get_by_role("link", name="Change seats").click()
+    page.get_by_label("Seats").fill("2")
+    page.get_by_role("button", name="Show the price").click()
+    says(page, "Nothing is paid now. Teams, 4 seats stays until")
+    page.get_by_role("button", name="Teams, 2 seats for $118 a month").click()
+    says(page, "then Teams, 2 seats for $118")
+    context.close()
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+def test_who_wants_to_spend_nothing_more_spends_nothing_and_says_when_they_do(
+    chromium: Browser, site: RunningSite, scripts: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=scripts)
+    page = context.new_page()
+    sign_up(page, site)
+    key = new_key(page, site)
+    page.goto(f"{site.address}/account/billing")
+    page.get_by_role("button", name="Buy for $5").nth(1).click()
+    page.get_by_role("button", name=re.compile("4242")).click()
+    says(page, "Payment received")
+    use_up(site, key, 50)
+    assert chat(site, key).status_code == 200
+
+    page.goto(f"{site.address}/account/billing")
+    page.get_by_role("link", name="Change spending").click()
+    page.get_by_label("Stop: neither boosts nor credits pay").check()
+    page.get_by_role("button", name="Save").click()
+    says(page, "Saved. It counts for the very next request.")
+    refused = chat(site, key)
+    assert refused.status_code == 429
+    assert refused.json()["code"] != "quota_exhausted"
+
+    page.get_by_label("Boosts pay, then credits").check()
+    page.get_by_role("button", name="Save").click()
+    says(page, "Saved. It counts for the very next request.")
+    assert chat(site, key).status_code == 200
+
+    page.goto(f"{site.address}/account/billing/credits")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Export as CSV").click()
+    assert "500" in download.value.path().read_text()
+    context.close()

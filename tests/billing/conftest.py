@@ -16,6 +16,7 @@ from billing.stripe_client import asking
 from config.celery import app
 from tests.billing.buyer import SETTLE_AFTER_SECONDS, Buyer
 from tests.billing.subscriber import Subscriber
+from tests.billing.wisher import Wisher
 from tests.quotas.live_gate import LiveGate, live_gate
 from tests.site.collected import collected_static_files
 from tests.stripe_sandbox.running_sandbox import (
@@ -111,6 +112,19 @@ def subscriber(
     """The owner, choosing plans at a Stripe of their own."""
     stripe_at(own_sandbox.origin)
     return Subscriber(owner_client, own_sandbox, owner)
+
+
+@pytest.fixture
+def wisher(
+    products: None,
+    owner: User,
+    owner_client: Client,
+    own_sandbox: Running,
+    stripe_at: Callable[[str], None],
+) -> Wisher:
+    """The owner, having credits bought by themselves at a Stripe of their own."""
+    stripe_at(own_sandbox.origin)
+    return Wisher(owner_client, own_sandbox, owner)
 
 
 @pytest.fixture

@@ -21,23 +21,11 @@ from quotas import grants
 from tests.billing.buyer import deliver
 from tests.billing.mishaps import answers_lost
 from tests.billing.wisher import Wisher
-from tests.stripe_sandbox.running_sandbox import CARD, Running
+from tests.stripe_sandbox.running_sandbox import CARD
 
 NOW = timezone.now()
 ALWAYS_ASKS, FAILS_LATER = "4000002760003184", "4000000000000341"
 COOLED = paying.COOLDOWN + timedelta(seconds=1)
-
-
-@pytest.fixture
-def wisher(
-    products: None,
-    owner: User,
-    owner_client: Client,
-    own_sandbox: Running,
-    stripe_at: Callable[[str], None],
-) -> Wisher:
-    stripe_at(own_sandbox.origin)
-    return Wisher(owner_client, own_sandbox, owner)
 
 
 @pytest.fixture

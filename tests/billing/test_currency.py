@@ -16,7 +16,7 @@ from django.utils.html import strip_tags
 from pytest_django.fixtures import Settings
 
 from accounts.currencies import LEAST
-from accounts.models import Account, User
+from accounts.models import Account
 from alerts import delivering
 from billing import sales
 from billing.models import Product, Purchase
@@ -31,7 +31,6 @@ from tests.billing.subscriber import Subscriber
 from tests.billing.test_exports_of_money import PURCHASES, exported
 from tests.billing.test_refunding import give_back, page_of
 from tests.billing.wisher import Wisher
-from tests.stripe_sandbox.running_sandbox import Running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -50,18 +49,6 @@ def sold_in(settings: Settings) -> Callable[[str], None]:
 def euros(sold_in: Callable[[str], None]) -> None:
     """Everything is sold in euros."""
     sold_in("eur")
-
-
-@pytest.fixture
-def wisher(
-    products: None,
-    owner: User,
-    owner_client: Client,
-    own_sandbox: Running,
-    stripe_at: Callable[[str], None],
-) -> Wisher:
-    stripe_at(own_sandbox.origin)
-    return Wisher(owner_client, own_sandbox, owner)
 
 
 DOLLARS = re.compile(r"\$[0-9]|[Dd]ollar|US cent")

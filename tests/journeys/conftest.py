@@ -43,10 +43,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+# For journeys that people must be able to make either way.
+with_and_without_scripts = pytest.mark.parametrize(
+    "scripts", [True, False], ids=["scripts", "no scripts"]
+)
+
+
 @pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
+def scripts() -> bool:
+    """Whether the browser runs scripts."""
+    return True
+
+
+@pytest.fixture
+def page(chromium: Browser, scripts: bool) -> Iterator[Page]:
     """A fresh browser window that complains about errors of scripts and policies."""
-    context = chromium.new_context()
+    context = chromium.new_context(java_script_enabled=scripts)
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -3,8 +3,9 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
+from tests.journeys.conftest import with_and_without_scripts
 from tests.journeys.test_paid_chat import chat, new_key, sign_up, use_up
 from tests.patience import until
 from tests.running_site import RunningSite
@@ -16,12 +17,10 @@ def says(page: Page, text: str) -> None:
     expect(page.get_by_role("main")).to_contain_text(text)
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@with_and_without_scripts
 def test_from_a_refusal_to_a_plan_and_through_all_its_changes(
-    chromium: Browser, site: RunningSite, scripts: bool
+    page: Page, site: RunningSite
 ) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
     sign_up(page, site)
     key = new_key(page, site)
     use_up(site, key, 50)
@@ -53,15 +52,10 @@ def test_from_a_refusal_to_a_plan_and_through_all_its_changes(
 
     page.get_by_role("button", name="Cards and invoices").click()
     says(page, "Visa ending in 4242")
-    context.close()
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_a_card_is_saved_and_credits_buy_themselves(
-    chromium: Browser, site: RunningSite, scripts: bool
-) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
+@with_and_without_scripts
+def test_a_card_is_saved_and_credits_buy_themselves(page: Page, site: RunningSite) -> None:
     sign_up(page, site)
     key = new_key(page, site)
     use_up(site, key, 50)
@@ -85,15 +79,10 @@ def test_a_card_is_saved_and_credits_buy_themselves(
     assert chat(site, key).status_code == 200
     page.get_by_role("button", name="Switch off").click()
     says(page, "Auto top-up is off.")
-    context.close()
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_a_plan_for_some_people_gets_more_seats_and_fewer(
-    chromium: Browser, site: RunningSite, scripts: bool
-) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
+@with_and_without_scripts
+def test_a_plan_for_some_people_gets_more_seats_and_fewer(page: Page, site: RunningSite) -> None:
     sign_up(page, site)
     page.goto(f"{site.address}/pricing")
     page.get_by_role("link", name="Choose Teams").first.click()
@@ -119,15 +108,12 @@ def test_a_plan_for_some_people_gets_more_seats_and_fewer(
     says(page, "Nothing is paid now. Teams, 4 seats stays until")
     page.get_by_role("button", name="Teams, 2 seats for $118 a month").click()
     says(page, "then Teams, 2 seats for $118")
-    context.close()
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@with_and_without_scripts
 def test_who_wants_to_spend_nothing_more_spends_nothing_and_says_when_they_do(
-    chromium: Browser, site: RunningSite, scripts: bool
+    page: Page, site: RunningSite
 ) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
     sign_up(page, site)
     key = new_key(page, site)
     page.goto(f"{site.address}/account/billing")
@@ -155,4 +141,3 @@ def test_who_wants_to_spend_nothing_more_spends_nothing_and_says_when_they_do(
     with page.expect_download() as download:
         page.get_by_role("link", name="Export as CSV").click()
     assert "500" in download.value.path().read_text()
-    context.close()

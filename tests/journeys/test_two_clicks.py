@@ -3,21 +3,20 @@
 import re
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
+from tests.journeys.conftest import with_and_without_scripts
 from tests.journeys.test_paid_chat import chat, new_key, sign_up, use_up
 from tests.running_site import RunningSite
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
+@with_and_without_scripts
 @pytest.mark.parametrize("begins", ["the refusal", "the usage page"])
 def test_who_is_used_up_buys_what_helps_in_two_clicks(
-    chromium: Browser, site: RunningSite, begins: str, scripts: bool
+    page: Page, site: RunningSite, begins: str
 ) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
     sign_up(page, site)
     key = new_key(page, site)
     use_up(site, key, 50)
@@ -37,15 +36,10 @@ def test_who_is_used_up_buys_what_helps_in_two_clicks(
     expect(page).to_have_url(re.compile(r"/account/billing/purchases/"))
     expect(page.get_by_role("main")).to_contain_text("Your next chat is paid by your boost.")
     assert chat(site, key).status_code == 200
-    context.close()
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no scripts"])
-def test_an_amount_of_ones_own_is_bought(
-    chromium: Browser, site: RunningSite, scripts: bool
-) -> None:
-    context = chromium.new_context(java_script_enabled=scripts)
-    page = context.new_page()
+@with_and_without_scripts
+def test_an_amount_of_ones_own_is_bought(page: Page, site: RunningSite, scripts: bool) -> None:
     sign_up(page, site)
     page.goto(f"{site.address}/account/billing")
     field = page.get_by_label("Another amount")
@@ -61,4 +55,3 @@ def test_an_amount_of_ones_own_is_bought(
     page.get_by_role("button", name=re.compile("4242")).click()
     expect(page.get_by_role("main")).to_contain_text("+375 chats")
     expect(page.get_by_role("link", name="Receipt")).to_be_visible()
-    context.close()

@@ -6,6 +6,7 @@ The codes are the sandbox's own, as its cards are, and its taxes are as simple a
 from dataclasses import dataclass
 
 from stripe_sandbox.books import Books, Json
+from stripe_sandbox.objects.invoices import is_taxed
 from stripe_sandbox.params import LEAST_AMOUNT
 
 TAX_PERCENT = 10
@@ -85,9 +86,7 @@ def tax_on(amount: int) -> int:
 
 def tax_of(subscription: Json | None, lines: list[Json]) -> int:
     """What is added to an invoice of these lines as tax."""
-    if subscription is None or not subscription["automatic_tax"]["enabled"]:
-        return 0
-    return sum(tax_on(line["amount"]) for line in lines)
+    return sum(tax_on(line["amount"]) for line in lines) if is_taxed(subscription) else 0
 
 
 def add_up(books: Books, session: Json) -> None:

@@ -1,6 +1,7 @@
 """The life of a subscription: begun at checkout, changed, cancelled, resumed, ended."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from stripe_sandbox.acts import invoicing, periods, proration, saving
 from stripe_sandbox.acts.charging import Answer
@@ -60,9 +61,8 @@ def begin(books: Books, session: Json, intent: Json, method: Json, *, customer: 
         )
         for item in recurring
     ]
-    subscription["automatic_tax"].update(
-        enabled=session["automatic_tax"]["enabled"], liability=session["automatic_tax"]["liability"]
-    )
+    taxes = session["automatic_tax"]
+    subscription["automatic_tax"].update(enabled=taxes["enabled"], liability=taxes["liability"])
     books.add(subscription)
     lines = proration.lines_of_period(
         books, subscription, proration.as_it_is(subscription), period=Period(start=at, end=end)
@@ -80,8 +80,7 @@ def begin(books: Books, session: Json, intent: Json, method: Json, *, customer: 
         subscription=subscription,
         period=(at, at),
         takes_balance=False,
-        off=session["total_details"]["amount_discount"],
-        tax=session["total_details"]["amount_tax"],
+        **_off_and_tax(session),
     )
     invoicing.paid_with(books, invoice, intent)
     subscription["latest_invoice"] = invoice["id"]
@@ -101,13 +100,11 @@ def invoice_of_purchase(books: Books, session: Json, intent: Json, *, customer: 
         reason="manual",
         currency=session["currency"],
         takes_balance=False,
+        **_off_and_tax(session),
     )
     wanted = session["invoice_creation"]["invoice_data"]
     invoice.update(metadata=wanted["metadata"] or {}, description=wanted["description"])
     invoice.update(footer=wanted["footer"])
-    details = session["total_details"]
-    invoice["subtotal"] = session["amount_subtotal"]
-    invoice["total_excluding_tax"] = invoice["total"] - details["amount_tax"]
     invoicing.paid_with(books, invoice, intent)
     session["invoice"] = invoice["id"]
 
@@ -302,10 +299,16 @@ def _put_items(
     subscription["items"]["data"] = items
 
 
+def _off_and_tax(session: Json) -> dict[str, Any]:
+    """What a session came to besides the prices of its lines."""
+    details = session["total_details"]
+    return {"off": details["amount_discount"], "tax": details["amount_tax"]}
+
+
 def _once_only(items: list[Json], *, at: int) -> list[Json]:
     return [
         invoice_shapes.line(
-            amount=item["amount_total"],
+            amount=item["amount_subtotal"],
             price=item["price"],
             quantity=item["quantity"],
             description=item["description"],

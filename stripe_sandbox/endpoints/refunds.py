@@ -1,5 +1,7 @@
 """/v1/refunds"""
 
+from functools import partial
+
 from stripe_sandbox import templates
 from stripe_sandbox.acts import refunding
 from stripe_sandbox.acts.disputing import OPEN
@@ -36,12 +38,13 @@ def create(call: Call) -> Json:
         )
     _not_disputed(call, charge)
     if amount is not None and amount > left:
+        said = partial(templates.money, currency=charge["currency"])
         raise CannotDo(
-            f"Refund amount ({_money(amount, charge)}) is greater than "
+            f"Refund amount ({said(amount)}) is greater than "
             + (
-                f"charge amount ({_money(left, charge)})"
+                f"charge amount ({said(left)})"
                 if left == charge["amount"]
-                else f"unrefunded amount on charge ({_money(left, charge)})"
+                else f"unrefunded amount on charge ({said(left)})"
             ),
             param="amount",
         )
@@ -107,7 +110,3 @@ def _not_disputed(call: Call, charge: Json) -> None:
                 f"Charge {charge['id']} has been charged back; cannot issue a refund.",
                 code="charge_disputed",
             )
-
-
-def _money(cents: int, charge: Json) -> str:
-    return templates.money(cents, charge["currency"])

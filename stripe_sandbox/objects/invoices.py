@@ -24,6 +24,7 @@ def invoice(
     off: what a promotion code takes off; tax: what is added.
     """
     invoice_id = new_id("in_1")
+    taxed = is_taxed(subscription)
     subtotal = sum(line["amount"] for line in lines)
     total = subtotal - off + tax
     due = total + customer["balance"]
@@ -47,10 +48,10 @@ def invoice(
         "auto_advance": reason != "manual",
         "automatic_tax": {
             "disabled_reason": None,
-            "enabled": _is_taxed(subscription),
-            "liability": {"type": "self"} if _is_taxed(subscription) else None,
-            "provider": "stripe" if _is_taxed(subscription) else None,
-            "status": "complete" if _is_taxed(subscription) else None,
+            "enabled": taxed,
+            "liability": {"type": "self"} if taxed else None,
+            "provider": "stripe" if taxed else None,
+            "status": "complete" if taxed else None,
         },
         "automatically_finalizes_at": None,
         "billing_reason": reason,
@@ -183,7 +184,8 @@ def invoice_payment(*, at: int, invoice: Json, intent: Json) -> Json:
     }
 
 
-def _is_taxed(subscription: Json | None) -> bool:
+def is_taxed(subscription: Json | None) -> bool:
+    """Whether taxes are added to what a subscription costs."""
     return bool(subscription and subscription["automatic_tax"]["enabled"])
 
 

@@ -99,6 +99,20 @@ def test_the_modes_of_a_session_want_prices_that_fit(shared_sandbox: Running) ->
     assert "different billing intervals" in refused("subscription", monthly, yearly)
 
 
+def test_an_invoice_comes_to_what_its_session_did_with_taxes_on_everything_once(
+    sandbox: Running,
+) -> None:
+    prices = new_price(sandbox, 2000), new_price(sandbox, 500, None)
+    items = [{"price": price.id, "quantity": 1} for price in prices]
+    taxed = {"line_items": items, "automatic_tax": {"enabled": True}}
+    subscription = subscribe(sandbox, prices[0], **taxed)
+    (first,) = invoices_of(sandbox, subscription)
+    (session,) = sandbox.api.v1.checkout.sessions.list().data
+    assert (first.subtotal, first.total, session.amount_total) == (2500, 2750, 2750)
+    put_ahead(sandbox, months=1)
+    assert invoices_of(sandbox, subscription)[0].total == 2200
+
+
 def test_next_month_renews_and_says_so(sandbox: Running) -> None:
     subscription = subscribe(sandbox, new_price(sandbox, 2000))
     before = item_of(subscription)

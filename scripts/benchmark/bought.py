@@ -31,7 +31,7 @@ from benchmark.figures import columns
 from benchmark.generator import Generator, GeneratorFailed
 from benchmark.machine import Listening, Machine
 from benchmark.pages import FRONT
-from benchmark.sample import Sample
+from benchmark.sample import Sample, quantile
 from benchmark.stage import Site
 from benchmark.subjects import CHECK
 from benchmark.target import GATE, Target
@@ -244,11 +244,6 @@ def _some_event() -> dict[str, Any]:
         "livemode": False,
         "data": {"object": session},
     }
-
-
-def quantile(values: list[float], part: float) -> float:
-    """The value below which so much of them is; of few, the highest stands for p99."""
-    return sorted(values)[min(len(values) - 1, int(part * len(values)))]
 
 
 def table(bought: Mapping[str, list[Bought]]) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -28,8 +29,13 @@ class Sample:
 
     def quantile(self, part: float) -> float:
         """The latency in seconds that `part` of the answers stayed within."""
-        ordered = sorted(self.latencies)
-        return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
+        return quantile(self.latencies, part)
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """The value that `part` of them stay within; of few, the highest stands for p99."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))] if ordered else 0.0
 
 
 class Stretch:

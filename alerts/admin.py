@@ -1,5 +1,6 @@
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
@@ -67,19 +68,18 @@ class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint], OfAccountsAdmin[Webho
     ordering = ("-created_at", "-pk")
 
 
+class SettingsForm(forms.ModelForm[AlertSettings]):
+    """With what a credit is worth here: the text of the field is of US dollars."""
+
+    class Meta:
+        model = AlertSettings
+        fields = ("account", "kinds", "low_credits", "changed_at")
+        help_texts: ClassVar = {"low_credits": format_lazy(_LOW, worth=of_a_credit_when_read())}
+
+
 @admin.register(AlertSettings)
 class AlertSettingsAdmin(ReadOnlyAdmin[AlertSettings], OfAccountsAdmin[AlertSettings]):
     """What accounts chose to be told of; who never chose is not here."""
 
+    form = SettingsForm
     list_display = ("account", "kinds", "low_credits")
-
-    def get_form(
-        self,
-        request: HttpRequest,
-        obj: AlertSettings | None = None,
-        change: bool = False,
-        **kwargs: Any,
-    ) -> Any:
-        """With what a credit is worth here: the text of the field is of US dollars."""
-        told = {"low_credits": format_lazy(_LOW, worth=of_a_credit_when_read())}
-        return super().get_form(request, obj, change, **{"help_texts": told, **kwargs})

@@ -31,7 +31,17 @@ class BoostForm(ReasonedForm):
 
 
 class CreditsForm(ReasonedForm):
-    """A line of the ledger, whose reason customers read."""
+    """A line of the ledger, whose reason customers read.
+
+    It says what a credit is worth here: the text of the field is of US dollars.
+    """
+
+    class Meta:
+        help_texts: ClassVar = {
+            "credits": format_lazy(
+                gettext_lazy("{worth} Negative when used."), worth=money.of_a_credit_when_read()
+            )
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -190,14 +200,6 @@ class CreditEntryAdmin(GrantAdmin):
     list_display = ("account", "credits", "kind", "created_at", "note")
     list_filter = ("kind", in_period("created_at"))
     fields = ("account", "credits", "note", "submission")
-
-    def get_form(
-        self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        """With what a credit is worth here: the text of the field is of US dollars."""
-        worth = money.of_a_credit_when_read()
-        told = {"credits": format_lazy(gettext_lazy("{worth} Negative when used."), worth=worth)}
-        return super().get_form(request, obj, change, **{"help_texts": told, **kwargs})
 
     def save_model(self, request: HttpRequest, obj: CreditEntry, form: Any, change: bool) -> None:
         entry = grants.grant_credits(

@@ -54,8 +54,6 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
     """Open a Checkout session for a purchase; repeating it answers the same session."""
     params: Any = {
         "mode": "payment",
-        # What is asked for is what arrives: no other currency by where the buyer is.
-        "adaptive_pricing": {"enabled": False},
         "client_reference_id": str(purchase.pk),
         "customer_email": email,
         "metadata": {"purchase": str(purchase.pk), "account": purchase.account.handle},
@@ -73,10 +71,7 @@ def create(purchase: Purchase, *, email: str, success_url: str, cancel_url: str)
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
-    if settings.STRIPE_PROMOTION_CODES:
-        params["allow_promotion_codes"] = True
     if settings.STRIPE_AUTOMATIC_TAX:
-        params["automatic_tax"] = {"enabled": True}
         # On top of the price, whatever the Stripe account has for others.
         params["line_items"][0]["price_data"]["tax_behavior"] = "exclusive"
     if settings.STRIPE_INVOICES:
@@ -93,7 +88,6 @@ def create_for_plan(
     """Open a Checkout session that subscribes to a plan; repeating it answers the same session."""
     params: Any = {
         "mode": "subscription",
-        "adaptive_pricing": {"enabled": False},
         "client_reference_id": str(order.pk),
         "customer": customer_id,
         "metadata": {"plan_order": str(order.pk), "account": order.account.handle},
@@ -104,10 +98,7 @@ def create_for_plan(
         "success_url": success_url,
         "cancel_url": cancel_url,
     }
-    if settings.STRIPE_PROMOTION_CODES:
-        params["allow_promotion_codes"] = True
     if settings.STRIPE_AUTOMATIC_TAX:
-        params["automatic_tax"] = {"enabled": True}
         params["tax_id_collection"] = {"enabled": True}
         # What taxes depend on is typed there, and counts for all that comes after.
         params["customer_update"] = {"address": "auto", "name": "auto"}
@@ -116,7 +107,12 @@ def create_for_plan(
 
 def _created(params: dict[str, Any], *, key: str) -> CheckoutSession:
     sessions = asking.client().v1.checkout.sessions
-    wanted: Any = params
+    # What is asked for is what arrives: no other currency by where the buyer is.
+    wanted: Any = {"adaptive_pricing": {"enabled": False}, **params}
+    if settings.STRIPE_PROMOTION_CODES:
+        wanted["allow_promotion_codes"] = True
+    if settings.STRIPE_AUTOMATIC_TAX:
+        wanted["automatic_tax"] = {"enabled": True}
     answer = asking.ask(
         lambda: sessions.create(params=wanted, options={"idempotency_key": key}),
         line=asking.opening,

@@ -19,6 +19,9 @@ def credits(number: int) -> str:
     return ngettext("%(n)s credit", "%(n)s credits", number) % {"n": thousands(number)}
 
 
-def seats(number: int) -> str:
-    """So many places for people in words: “5 seats”, “1 seat”."""
-    return ngettext("%(n)s seat", "%(n)s seats", number) % {"n": thousands(number)}
+def with_seats(name: str, number: int | None) -> str:
+    """What is for so many people in words: “Teams, 5 seats”; None is not sold by the seat."""
+    if not number:
+        return name
+    seats = ngettext("%(n)s seat", "%(n)s seats", number) % {"n": thousands(number)}
+    return f"{name}, {seats}"

@@ -227,13 +227,9 @@ def _plan_said(data: dict[str, Any]) -> str:
 
 def _plans_of(data: dict[str, Any]) -> dict[str, str]:
     """What the next period is of, and what this one is."""
-    plan = _with_seats(data["plan"], data.get("seats", 0))
-    paid = _with_seats(data["paid_plan"], data.get("paid_seats", 0))
+    plan = numbers.with_seats(data["plan"], data.get("seats"))
+    paid = numbers.with_seats(data["paid_plan"], data.get("paid_seats"))
     return {"plan": plan, "paid": paid or plan}
-
-
-def _with_seats(plan: str, seats: int) -> str:
-    return f"{plan}, {numbers.seats(seats)}" if seats else plan
 
 
 def _plan_sentences(data: dict[str, Any]) -> list[str]:

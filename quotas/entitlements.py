@@ -56,14 +56,13 @@ def plan_of(account: Account, *, at: datetime) -> Plan:
 
 def seats_of(account: Account, *, at: datetime) -> int | None:
     """How many people the plan is for that counts at a moment; None is any number."""
-    granted = PlanGrant.objects.filter(
-        Q(ends_at=None) | Q(ends_at__gt=at),
-        account=account,
-        plan=plan_of(account, at=at),
-        ended_at=None,
-    )
-    seats = [grant.seats for grant in granted if _is_live(grant, at)]
-    return None if None in seats else max((one for one in seats if one), default=None)
+    lasts = Q(ends_at=None) | Q(ends_at__gt=at)
+    rows = PlanGrant.objects.filter(lasts, account=account, ended_at=None).select_related("plan")
+    live = [grant for grant in rows if _is_live(grant, at)]
+    if not live:
+        return None
+    counting = max(live, key=_rank).plan
+    return _highest([grant.seats for grant in live if grant.plan == counting])
 
 
 def packs_on(account: Account) -> QuerySet[Pack]:

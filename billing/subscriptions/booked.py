@@ -1,6 +1,7 @@
 """A plan and how many people it is paid for: what is ordered, what a period is of, what follows."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from accounts import numbers
 from accounts.models import Account
@@ -18,12 +19,20 @@ class Booked:
     plan: Plan
     seats: int = 1
 
+    @classmethod
+    def of(cls, plan: Plan, seats: int | None) -> Self:
+        """Of what is known of it; how many matters only of a plan that is sold by the seat."""
+        return cls(plan, (seats or 1) if plan.is_per_seat else 1)
+
+    @property
+    def limit(self) -> int | None:
+        """How many people it is for; None is any number."""
+        return self.seats if self.plan.is_per_seat else None
+
     @property
     def name(self) -> str:
         """“Pro”, or “Teams, 5 seats”, in the reader's language."""
-        if not self.plan.is_per_seat:
-            return self.plan.name
-        return f"{self.plan.name}, {numbers.seats(self.seats)}"
+        return numbers.with_seats(self.plan.name, self.limit)
 
     @property
     def rank(self) -> tuple[int, ...]:

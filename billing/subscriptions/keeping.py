@@ -55,7 +55,7 @@ def held_by(row: Subscription, *, at: datetime) -> Held:
     held = grants.plans_held(row.account, row.holder, at=at)
     return Held(
         paid=max(
-            (Booked(one.plan, one.seats or 1) for one in held),
+            (Booked.of(one.plan, one.seats) for one in held),
             key=lambda one: one.rank,
             default=None,
         ),
@@ -200,10 +200,9 @@ def _wanted(
     still = [
         PlanUntil(held.plan, min(held.ends_at, paid_until), held.seats)
         for held in grants.plans_held(row.account, row.holder, at=at)
-        if is_same_period and is_more(Booked(held.plan, held.seats or 1), row.booked)
+        if is_same_period and is_more(Booked.of(held.plan, held.seats), row.booked)
     ]
-    seats = row.quantity if plan.is_per_seat else None
-    return [PlanUntil(plan, ends_at, seats), *still]
+    return [PlanUntil(plan, ends_at, Booked.of(plan, row.quantity).limit), *still]
 
 
 def _ask_again_at(known: StripeSubscription, *, at: datetime) -> datetime:

@@ -17,6 +17,9 @@ from billing import problems
 from billing.subscriptions.booked import Booked
 from quotas.models.plans import Plan
 
+# Stripe's words for a period that waits for its payment.
+UNPAID = frozenset({"past_due", "unpaid"})
+
 
 class Interval(models.TextChoices):
     """How often a plan is paid for."""
@@ -230,14 +233,12 @@ class Subscription(models.Model):
     @property
     def booked(self) -> Booked | None:
         """What its next period is of; None where its price is of no plan of ours."""
-        if self.plan is None:
-            return None
-        return Booked(self.plan, self.quantity if self.plan.is_per_seat else 1)
+        return None if self.plan is None else Booked.of(self.plan, self.quantity)
 
     @property
     def is_unpaid(self) -> bool:
         """Whether its last period waits for its payment."""
-        return self.status in {"past_due", "unpaid"}
+        return self.status in UNPAID
 
     @property
     def holder(self) -> str:

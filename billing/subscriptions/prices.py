@@ -49,8 +49,8 @@ def costs_of(plan: Plan, *, seats: int = 1) -> list[Cost]:
         (Interval.MONTH, plan.monthly_price_cents),
         (Interval.YEAR, plan.yearly_price_cents),
     )
-    bought = seats if plan.is_per_seat else 1
-    return [Cost(plan, interval, cents, bought) for interval, cents in amounts if cents]
+    bought = Booked.of(plan, seats)
+    return [Cost(plan, interval, cents, bought.seats) for interval, cents in amounts if cents]
 
 
 def cost_of(plan: Plan, interval: str, *, seats: int = 1) -> Cost | None:

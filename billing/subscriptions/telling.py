@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from alerts import raising
 from alerts.models import Kind
 from billing.subscriptions.booked import Booked, is_more
-from billing.subscriptions.models import Subscription
+from billing.subscriptions.models import UNPAID, Subscription
 from gate.terms import week
 
-_UNPAID = {"past_due", "unpaid"}
 _BEGINNING = {"incomplete", "incomplete_expired"}
 # Before the grace is over it is said once more.
 _LAST_CALL = timedelta(days=2)
@@ -32,7 +31,7 @@ class Before:
     @property
     def is_unpaid(self) -> bool:
         """Whether its period waited for its payment."""
-        return self.status in _UNPAID
+        return self.status in UNPAID
 
 
 def of_change(
@@ -92,13 +91,13 @@ def _raise(
     ends_at: datetime | None,
     at: datetime,
 ) -> None:
-    plan = row.plan
+    follows = row.booked
     data = {
         "what": what,
-        "plan": plan.name if plan else "",
-        "seats": row.quantity if plan and plan.is_per_seat else 0,
+        "plan": follows.plan.name if follows else "",
+        "seats": follows.limit if follows else None,
         "paid_plan": paid.plan.name if paid else "",
-        "paid_seats": paid.seats if paid and paid.plan.is_per_seat else 0,
+        "paid_seats": paid.limit if paid else None,
         "amount_cents": row.amount_cents,
         "currency": row.currency,
         "is_taxed": row.is_taxed,

@@ -16,7 +16,6 @@ from uuid import uuid4
 import httpx
 import pytest
 import time_machine
-from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from django.utils import timezone
@@ -38,7 +37,6 @@ from quotas import comparing as of_the_gate
 from quotas import entitlements, grants
 from quotas.models.entitlements import SpendingChoice
 from quotas.models.ledger import CreditEntry
-from quotas.models.plans import Plan
 from quotas.projection import push_pending_accounts
 from tests.billing.mishaps import (
     Steps,
@@ -50,13 +48,13 @@ from tests.billing.mishaps import (
     picks,
 )
 from tests.billing.wisher import Wisher
+from tests.billing.word_of_stripe import GRACE, WordOfStripe, moment, period
 from tests.quotas.stories import Acts, tell
 from tests.stripe_sandbox.running_sandbox import Running
 from tests.stripe_sandbox.subscriber import put_ahead, use_card
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
 HOUR = timedelta(hours=1)
 # What may be the last that a process does: before it, or right after it.
 STEPS: Steps = (
@@ -85,7 +83,6 @@ CHOICES: dict[str, Spending] = {
     "boosts": Spending(past_allowance=PastAllowance.BOOSTS),
     "nothing": Spending(past_allowance=PastAllowance.NOTHING, credits_a_month=300),
 }
-ENDED = {"canceled", "incomplete_expired"}
 
 act = Acts()
 plans = st.sampled_from(["core", "plus", "pro"])
@@ -115,7 +112,7 @@ class Plans(RuleBasedStateMachine):
         self.wisher.client.force_login(user)
         self.chosen = NO_LIMITS
         self.month_cents = 0
-        self.customers: list[str] = []
+        self.stripe = WordOfStripe(self.sandbox, email=user.email)
         self.earlier = {event["id"] for event in self.wisher.said()}
         if has_card:
             self.save_card(PAYS)
@@ -157,22 +154,22 @@ class Plans(RuleBasedStateMachine):
     @act(fails=st.booleans())
     def card_of_the_plan(self, fails: bool) -> None:
         """Whatever pays for the plan is another card from now on, which is refused or not."""
-        for living in self.living():
+        for living in self.stripe.living():
             use_card(
                 self.sandbox, living, "pm_card_chargeCustomerFail" if fails else "pm_card_visa"
             )
 
     @act(times=2)
     def open_invoice_is_paid(self) -> None:
-        for invoice in self.invoices("open"):
-            if living := self.living():
+        for invoice in self.stripe.invoices("open"):
+            if living := self.stripe.living():
                 use_card(self.sandbox, living[0], "pm_card_visa")
                 self.sandbox.api.v1.invoices.pay(invoice.id)
 
     @act(is_now=st.booleans())
     def ended_at_stripe(self, is_now: bool) -> None:
         """In the portal, or by somebody who looks after the Stripe account."""
-        for living in self.living():
+        for living in self.stripe.living():
             if is_now:
                 self.sandbox.api.v1.subscriptions.cancel(living.id)
             elif not living.pending_update:
@@ -209,7 +206,7 @@ class Plans(RuleBasedStateMachine):
     @act(tenths=st.integers(1, 10))
     def refund(self, tenths: int) -> None:
         """Some of what a top-up has cost goes back."""
-        for intent in self.top_ups():
+        for intent in self.stripe.top_ups():
             charge: Any = self.sandbox.api.v1.charges.retrieve(str(intent.latest_charge))
             left = charge.amount - charge.amount_refunded
             if charge.paid and left:
@@ -280,7 +277,7 @@ class Plans(RuleBasedStateMachine):
         counting = entitlements.plan_of(self.wisher.account, at=self.now)
         if counting.is_default:
             return
-        paid = [self.paid_plan(invoice) for invoice in self.invoices("paid")]
+        paid = [self.stripe.paid_plan(invoice) for invoice in self.stripe.invoices("paid")]
         until = {plan.pk: moment(ends) for plan, ends in paid if plan.position >= counting.position}
         assert until, "it was never paid"
         assert max(until.values()) + GRACE > self.now, "what was paid is over"
@@ -301,11 +298,7 @@ class Plans(RuleBasedStateMachine):
     def no_top_up_is_charged_twice_given_for_nothing_or_beyond_the_bound(self) -> None:
         if not hasattr(self, "wisher"):
             return
-        charged = Counter(
-            intent.metadata["purchase"]
-            for intent in self.top_ups()
-            if intent.status == "succeeded" and intent.metadata
-        )
+        charged = Counter(intent.metadata["purchase"] for intent in self.stripe.charged())
         assert set(charged.values()) <= {1}
         by_month: Counter[tuple[int, int]] = Counter()
         for purchase in Purchase.objects.filter(account=self.wisher.account):
@@ -326,7 +319,6 @@ class Plans(RuleBasedStateMachine):
             self.ends()
         finally:
             self.is_over()
-            self.clock.stop()
 
     def ends(self) -> None:
         # Who died held what they were at for a while.
@@ -357,7 +349,7 @@ class Plans(RuleBasedStateMachine):
 
     def is_over(self) -> None:
         """The next story begins earlier, with a customer of its own and nothing of this one."""
-        for living in self.living():
+        for living in self.stripe.living():
             self.sandbox.api.v1.subscriptions.cancel(living.id)
         account = self.wisher.account
         Subscription.objects.filter(account=account).update(ended_at=self.now)
@@ -366,43 +358,24 @@ class Plans(RuleBasedStateMachine):
         Purchase.objects.filter(account=account, status="pending").update(status="discarded")
         StripeEvent.objects.filter(handled_at=None).update(handled_at=self.now)
         Difference.objects.all().delete()
+        self.clock.stop()
 
     def plan_is_as_stripe_says(self) -> None:
-        self.customers = []
-        assert len(self.customer_ids()) <= 1, "two customers"
-        living = self.living()
+        self.stripe.forget()
+        assert len(self.stripe.customer_ids()) <= 1, "two customers"
+        living = self.stripe.living()
         assert len(living) <= 1, "two living subscriptions"
         now = self.now
         ends = [moment(period(one)[1]) for one in living] or [now]
         for at in (now, ends[0] - HOUR, ends[0] + HOUR, ends[0] + GRACE + HOUR):
             if at >= now:
                 counting = entitlements.plan_of(self.wisher.account, at=at).slug
-                assert counting == self.plan_by_stripe(at), (at, living)
+                assert counting == self.stripe.plan(at), (at, living)
         known = Subscription.objects.filter(account=self.wisher.account, ended_at=None)
         assert [row.stripe_subscription_id for row in known] == [one.id for one in living]
 
-    def plan_by_stripe(self, at: datetime) -> str:
-        """The plan that is paid at a moment, as invoices say; the grace after what is paid."""
-        living = self.living()
-        if not living:
-            return "free"
-        (known,) = living
-        starts_at, ends_at = map(moment, period(known))
-        follows = str(known["items"].data[0].price.product).removeprefix("sansxel_plan_")
-        if known.status != "active":
-            is_grace = at < starts_at + GRACE and not known.cancel_at_period_end
-            return follows if is_grace else "free"
-        if at < ends_at:
-            paid = (self.paid_plan(invoice) for invoice in self.invoices("paid"))
-            return next(plan.slug for plan, end in paid if moment(end) == ends_at)
-        return follows if at < ends_at + GRACE and not known.cancel_at_period_end else "free"
-
     def credits_are_as_stripe_says(self) -> None:
-        charged = {
-            intent.metadata["purchase"]: intent
-            for intent in self.top_ups()
-            if intent.status == "succeeded" and intent.metadata
-        }
+        charged = {intent.metadata["purchase"]: intent for intent in self.stripe.charged()}
         bought = Purchase.objects.filter(account=self.wisher.account)
         assert {str(one.pk) for one in bought if one.status == "paid"} == set(charged)
         for purchase in bought:
@@ -426,55 +399,9 @@ class Plans(RuleBasedStateMachine):
     def losing(self, loses: bool) -> Any:
         return answers_lost(self.sandbox, only=["POST /v1/*"]) if loses else nullcontext()
 
-    def customer_ids(self) -> list[str]:
-        if not self.customers:
-            listed: Any = {"email": self.user.email}
-            self.customers = [
-                one.id for one in self.sandbox.api.v1.customers.list(params=listed).data
-            ]
-        return self.customers
-
-    def living(self) -> list[Any]:
-        found: list[Any] = []
-        for customer_id in self.customer_ids():
-            listed: Any = {"customer": customer_id, "status": "all", "limit": 100}
-            found += self.sandbox.api.v1.subscriptions.list(params=listed).data
-        return [one for one in found if one.status not in ENDED]
-
-    def invoices(self, status: Any) -> list[Any]:
-        """The newest first."""
-        found: list[Any] = []
-        for customer_id in self.customer_ids():
-            listed: Any = {"customer": customer_id, "status": status, "limit": 100}
-            found += self.sandbox.api.v1.invoices.list(params=listed).data
-        return found
-
-    def top_ups(self) -> list[Any]:
-        """Payments that were made for what is bought by itself."""
-        found: list[Any] = []
-        for customer_id in self.customer_ids():
-            listed: Any = {"customer": customer_id, "limit": 100}
-            found += self.sandbox.api.v1.payment_intents.list(params=listed).data
-        return [intent for intent in found if "purchase" in (intent.metadata or {})]
-
-    def paid_plan(self, invoice: Any) -> tuple[Plan, int]:
-        """What an invoice was paid for, and until when."""
-        (line, *_rest) = [line for line in invoice.lines.data if line.amount > 0]
-        slug = str(line.pricing.price_details.product).removeprefix("sansxel_plan_")
-        return Plan.objects.get(slug=slug), line.period.end
-
     def said(self) -> list[dict[str, Any]]:
         """What Stripe has to say of this story, the oldest first."""
         return [event for event in self.wisher.said() if event["id"] not in self.earlier]
-
-
-def moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def period(subscription: Any) -> tuple[int, int]:
-    item = subscription["items"].data[0]
-    return item.current_period_start, item.current_period_end
 
 
 @pytest.fixture
@@ -530,7 +457,6 @@ def test_a_story_in_which_a_plan_is_kept_for_nothing_would_be_noticed(
             story.nothing_counts_that_was_not_paid()
     finally:
         story.is_over()
-        story.clock.stop()
 
 
 def test_a_story_in_which_a_top_up_is_granted_unpaid_would_be_noticed(
@@ -548,7 +474,6 @@ def test_a_story_in_which_a_top_up_is_granted_unpaid_would_be_noticed(
             story.no_top_up_is_charged_twice_given_for_nothing_or_beyond_the_bound()
     finally:
         story.is_over()
-        story.clock.stop()
 
 
 def grant_unpaid(purchase: Purchase, at: datetime) -> None:

@@ -104,7 +104,7 @@ def test_an_invoice_comes_to_what_its_session_did_with_taxes_on_everything_once(
 ) -> None:
     prices = new_price(sandbox, 2000), new_price(sandbox, 500, None)
     items = [{"price": price.id, "quantity": 1} for price in prices]
-    taxed = {"line_items": items, "automatic_tax": {"enabled": True}}
+    taxed: Any = {"line_items": items, "automatic_tax": {"enabled": True}}
     subscription = subscribe(sandbox, prices[0], **taxed)
     (first,) = invoices_of(sandbox, subscription)
     (session,) = sandbox.api.v1.checkout.sessions.list().data

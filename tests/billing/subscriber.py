@@ -1,12 +1,13 @@
 """A customer of plans: chooses on our pages, pays on the sandbox's, whose clock is put ahead."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import stripe
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
@@ -21,6 +22,8 @@ from quotas.models.plans import Plan
 from tests.billing.buyer import deliver
 from tests.stripe_sandbox.running_sandbox import CARD, Running
 from tests.stripe_sandbox.subscriber import put_ahead, use_card
+
+GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
 
 
 class Subscriber:

@@ -47,11 +47,12 @@ from tests.billing.mishaps import (
     dying,
     picks,
 )
+from tests.billing.subscriber import GRACE
 from tests.billing.wisher import Wisher
-from tests.billing.word_of_stripe import GRACE, WordOfStripe, moment, period
+from tests.billing.word_of_stripe import WordOfStripe, period
 from tests.quotas.stories import Acts, tell
 from tests.stripe_sandbox.running_sandbox import Running
-from tests.stripe_sandbox.subscriber import put_ahead, use_card
+from tests.stripe_sandbox.subscriber import PAYS, put_ahead, use_card
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -77,7 +78,7 @@ STEPS: Steps = (
     (AutoTopUp, "wait"),
     (StripeEvent, "mark_handled"),
 )
-PAYS, REFUSED, ASKS = "4242424242424242", "4000000000000341", "4000002760003184"
+REFUSED, ASKS = "4000000000000341", "4000002760003184"
 CHOICES: dict[str, Spending] = {
     "all": NO_LIMITS,
     "boosts": Spending(past_allowance=PastAllowance.BOOSTS),
@@ -278,7 +279,7 @@ class Plans(RuleBasedStateMachine):
         if counting.is_default:
             return
         paid = [self.stripe.paid_plan(invoice) for invoice in self.stripe.invoices("paid")]
-        until = {plan.pk: moment(ends) for plan, ends in paid if plan.position >= counting.position}
+        until = {plan.pk: ends for plan, ends in paid if plan.position >= counting.position}
         assert until, "it was never paid"
         assert max(until.values()) + GRACE > self.now, "what was paid is over"
 
@@ -366,7 +367,7 @@ class Plans(RuleBasedStateMachine):
         living = self.stripe.living()
         assert len(living) <= 1, "two living subscriptions"
         now = self.now
-        ends = [moment(period(one)[1]) for one in living] or [now]
+        ends = [period(one)[1] for one in living] or [now]
         for at in (now, ends[0] - HOUR, ends[0] + HOUR, ends[0] + GRACE + HOUR):
             if at >= now:
                 counting = entitlements.plan_of(self.wisher.account, at=at).slug
@@ -388,7 +389,7 @@ class Plans(RuleBasedStateMachine):
                 kept = charge.amount - charge.amount_refunded
             assert credits == -(-purchase.credits * kept // purchase.amount_cents)
 
-    # --- what Stripe has -------------------------------------------------------------------------
+    # --- the clock, and what is heard ------------------------------------------------------------
 
     def time_passes(self, **by: int) -> None:
         self.travel.shift(timedelta(**by))

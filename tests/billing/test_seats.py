@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
@@ -16,10 +15,9 @@ from billing.subscriptions.models import PlanOrder
 from quotas import entitlements, grants
 from quotas.models.entitlements import PlanGrant
 from quotas.models.plans import Plan
-from tests.billing.subscriber import Subscriber
+from tests.billing.subscriber import GRACE, Subscriber
 
 MINUTE = timedelta(minutes=1)
-GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
 
 
 def seats(subscriber: Subscriber, **later: float) -> int | None:

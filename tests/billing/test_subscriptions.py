@@ -6,7 +6,6 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from django.conf import settings
 from django.core import signing
 from django.core.management import call_command
 from django.test import Client
@@ -20,12 +19,11 @@ from quotas import grants
 from quotas.models.entitlements import PlanGrant
 from quotas.models.plans import Plan
 from tests.billing.mishaps import answers_lost
-from tests.billing.subscriber import Subscriber
+from tests.billing.subscriber import GRACE, Subscriber
 from tests.quotas.live_gate import LiveGate
 from tests.stripe_sandbox.subscriber import put_ahead, switch
 
 DAY = timedelta(days=1)
-GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
 
 
 def test_a_paid_plan_is_there_until_its_period_ends_and_some_days_of_grace(

@@ -15,10 +15,10 @@ from billing.stripe_client.subscriptions import StripeSubscription
 from billing.subscriptions import keeping
 from billing.subscriptions.models import Customer
 from quotas import entitlements
+from tests.billing.subscriber import GRACE
 
 NOW = timezone.now().replace(microsecond=0)
 MONTH = timedelta(days=30)
-GRACE = timedelta(days=settings.SUBSCRIPTION_GRACE_DAYS)
 Say = Callable[..., None]
 
 

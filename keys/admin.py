@@ -16,7 +16,8 @@ from accounts.models import User
 from accounts.read_only_admin import ReadOnlyAdmin
 from keys.issue import issue_service_token
 from keys.models import ApiKey, ServiceToken
-from keys.revoke import CannotRevoke, revoke_api_key, revoke_service_token
+from keys.projection import CannotConfirm
+from keys.revoke import revoke_api_key, revoke_service_token
 
 
 @admin.register(ApiKey)
@@ -25,7 +26,9 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
 
     # A row costs twice what it does elsewhere.
     list_per_page = 50
-    list_display = ("name", "masked", "account", "created_at", "last_used_at", "revoked_at")
+    list_display = (
+        *("name", "masked", "account", "created_at", "last_used_at", "disabled_at", "revoked_at"),
+    )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), in_period("created_at"))
     search_fields = ("^name", "last_four")
     search_help_text = format_lazy(
@@ -48,7 +51,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
         for key in queryset:
             try:
                 revoke_api_key(key=key, by=by, at=timezone.now())
-            except CannotRevoke:
+            except CannotConfirm:
                 waiting += 1
         if waiting:
             self.message_user(

@@ -50,6 +50,7 @@ class KeyFilter(FilterForm):
         choices=[
             ("", _("Any")),
             ("active", _("Active")),
+            ("off", _("Switched off")),
             ("expired", _("Expired")),
             ("revoked", _("Revoked")),
         ],
@@ -94,7 +95,9 @@ class KeyFilter(FilterForm):
         is_over = Q(expires_at__lte=at)
         match asked["state"]:
             case "active":
-                keys = keys.exclude(is_over).filter(revoked_at=None)
+                keys = keys.exclude(is_over).filter(revoked_at=None, disabled_at=None)
+            case "off":
+                keys = keys.exclude(disabled_at=None).filter(revoked_at=None)
             case "expired":
                 keys = keys.filter(is_over, revoked_at=None)
             case "revoked":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import timedelta
 from typing import ClassVar
 
 from django.conf import settings
@@ -66,9 +66,26 @@ class ApiKey(SpendingFields):
         help_text=gettext_lazy("Addresses or networks it may be used from; empty is anywhere."),
     )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    disabled_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=gettext_lazy("Since when it is switched off; it can be switched on again."),
+    )
+    disabled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
     revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
     revoked_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    revoke_note = models.CharField(
+        gettext_lazy("why it was revoked"),
+        max_length=200,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
     )
     # The gate keeps a key's highest version; what is above `pushed_version` is not known there yet.
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -112,8 +129,19 @@ class ApiKey(SpendingFields):
 
     @property
     def is_active(self) -> bool:
-        """Whether the key is still accepted."""
-        return self.revoked_at is None and not self.is_expired
+        """Whether the key is accepted now."""
+        return self.revoked_at is None and self.disabled_at is None and not self.is_expired
+
+    @property
+    def was_used_lately(self) -> bool:
+        """Whether some program seems to need it."""
+        week_ago = timezone.now() - timedelta(days=7)
+        return self.last_used_at is not None and self.last_used_at > week_ago
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether it is switched off, and may be switched on again."""
+        return self.disabled_at is not None and self.revoked_at is None
 
     @property
     def is_expired(self) -> bool:
@@ -168,7 +196,7 @@ class ApiKey(SpendingFields):
             digest=snapshots.hot_digests([self.digest])[0],
             version=self.version,
             key_id=self.pk,
-            is_active=self.revoked_at is None,
+            is_active=self.revoked_at is None and self.disabled_at is None,
             expires_ms=None if self.expires_at is None else week.to_ms(self.expires_at),
             weekly_cap=self.weekly_cap,
             scopes=self.meters,
@@ -185,12 +213,15 @@ class ApiKey(SpendingFields):
         self.version = self.version + 1
         self.save(update_fields=[*fields_of(spending), "version"])
 
-    def mark_revoked(self, *, by: models.Model | None, at: datetime) -> None:
-        """Record the revocation; the caller pushes it to the gate."""
-        self.revoked_at = at
-        self.revoked_by_id = by.pk if by is not None else None
-        self.version = self.version + 1
-        self.save(update_fields=["revoked_at", "revoked_by", "version"])
+    def change(self, **values: object) -> bool:
+        """Record what is different now, if anything is; the caller pushes it to the gate."""
+        changed = [name for name, value in values.items() if getattr(self, name) != value]
+        for name in changed:
+            setattr(self, name, values[name])
+        if changed:
+            self.version = self.version + 1
+            self.save(update_fields=[*changed, "version"])
+        return bool(changed)
 
 
 FORWARDED_HOPS_AT_MOST = 10

@@ -19,6 +19,10 @@ logger = logging.getLogger(__name__)
 _SWEEP_AT_ONCE = 500
 
 
+class CannotConfirm(Exception):
+    """What is recorded of a key the gate does not know yet; it is repeated by itself."""
+
+
 def push_key(key: ApiKey) -> bool:
     """Tell the gate a committed key's state; False when it must be repeated later."""
     index = key.account.partition_index
@@ -34,6 +38,12 @@ def push_key(key: ApiKey) -> bool:
         pushed_version=key.version
     )
     return True
+
+
+def confirm(key: ApiKey) -> None:
+    """Done when the gate knows a committed key as it is. Raises CannotConfirm."""
+    if key.pushed_version < key.version and not push_key(key):
+        raise CannotConfirm
 
 
 def count_pending_keys(*, at_most: int) -> int:

@@ -9,21 +9,17 @@ from keys import projection
 from keys.models import ApiKey, ServiceToken
 
 
-class CannotRevoke(Exception):
-    """The revocation is recorded but the gate does not know it yet; it is repeated by itself."""
-
-
-def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime) -> None:
+def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime, note: str = "") -> None:
     """Revoke a key; done only when the gate refuses it. Repeating it changes nothing.
 
-    Raises CannotRevoke when Valkey gave no answer.
+    note: why, for whoever asks later. Raises CannotConfirm when Valkey gave no answer.
     """
     with transaction.atomic():
-        locked = ApiKey.objects.select_for_update().select_related("account").get(pk=key.pk)
-        if locked.revoked_at is None:
-            locked.mark_revoked(by=by, at=at)
-    if locked.pushed_version < locked.version and not projection.push_key(locked):
-        raise CannotRevoke
+        locked = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
+        found = locked.get(pk=key.pk)
+        if found.revoked_at is None:
+            found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
+    projection.confirm(found)
 
 
 def revoke_service_token(*, token: ServiceToken, at: datetime) -> None:

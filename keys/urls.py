@@ -5,5 +5,7 @@ from keys import views
 urlpatterns = [
     path("account/keys", views.key_list, name="keys"),
     path("account/keys/new", views.key_create, name="key_create"),
+    path("account/keys/<int:key_id>", views.key_edit, name="key_edit"),
+    path("account/keys/<int:key_id>/switch", views.key_switch, name="key_switch"),
     path("account/keys/<int:key_id>/revoke", views.key_revoke, name="key_revoke"),
 ]

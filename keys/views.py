@@ -1,10 +1,11 @@
-"""/account/keys: make, list and revoke keys."""
+"""/account/keys: make, list, change, switch and revoke keys."""
 
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -12,12 +13,19 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
 from accounts.roles import Act
-from keys.forms import NewKeyForm
+from keys.edit import CannotEdit, edit_api_key, switch_api_key
+from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
 from keys.listing import KeyFilter, people_of
 from keys.models import ApiKey
-from keys.revoke import CannotRevoke, revoke_api_key
+from keys.projection import CannotConfirm
+from keys.revoke import revoke_api_key
 from keys.snippets import snippets_for
+
+_SAVED_NOT_CONFIRMED = gettext_lazy(
+    "It is saved, but the gate has not confirmed it yet. It is repeated every second; until then "
+    "the key may still be as it was."
+)
 
 
 @require_GET
@@ -69,10 +77,13 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
         ApiKey.objects.select_related("account"), pk=key_id, account=request.account
     )
     if request.method == "GET":
-        return render(request, "keys/revoke.html", {"key": key})
+        return render(request, "keys/revoke.html", {"key": key, "form": RevokeForm()})
+    form = RevokeForm(request.POST)
+    if not form.is_valid():
+        return render(request, "keys/revoke.html", {"key": key, "form": form}, status=422)
     try:
-        revoke_api_key(key=key, by=request.user, at=timezone.now())
-    except CannotRevoke:
+        revoke_api_key(key=key, by=request.user, at=timezone.now(), note=form.cleaned_data["note"])
+    except CannotConfirm:
         messages.warning(
             request,
             _(
@@ -85,6 +96,63 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
         revoked = _("“%(name)s” is revoked. Requests with it are refused.") % {"name": key.name}
         messages.success(request, revoked)
     return redirect("keys")
+
+
+@require_http_methods(["GET", "POST"])
+@account_page(Act.CHANGE_KEYS)
+@never_cache
+def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
+    """What a key is called and may do; the POST changes it."""
+    key = get_object_or_404(
+        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
+    )
+    form = EditKeyForm(request.POST if request.method == "POST" else None, key=key)
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render(request, "keys/edit.html", {"key": key, "form": form}, status=status)
+    try:
+        has_changed = edit_api_key(
+            key=key, name=form.cleaned_data["name"], limits=form.limits(at=timezone.now())
+        )
+    except CannotEdit:
+        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+    except CannotConfirm:
+        messages.warning(request, str(_SAVED_NOT_CONFIRMED))
+    else:
+        if has_changed:
+            messages.success(request, _("Saved. It counts for the very next request."))
+        else:
+            messages.info(request, _("Nothing was changed: it was so already."))
+    return redirect("key_edit", key.pk)
+
+
+@require_POST
+@account_page(Act.CHANGE_KEYS)
+@never_cache
+def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
+    """Switch a key off for a while, or on again."""
+    key = get_object_or_404(
+        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
+    )
+    wanted = request.POST.get("on")
+    if wanted not in {"true", "false"}:
+        messages.error(request, _("The form was incomplete. Nothing was changed; try again."))
+        return redirect("key_edit", key.pk)
+    try:
+        switch_api_key(key=key, is_on=wanted == "true", by=request.user, at=timezone.now())
+    except CannotEdit:
+        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+    except CannotConfirm:
+        messages.warning(request, str(_SAVED_NOT_CONFIRMED))
+    else:
+        if wanted == "true" and key.is_expired:
+            said = _("“%(name)s” is on, but it has expired: give it a later end.")
+        elif wanted == "true":
+            said = _("“%(name)s” is on. Requests with it are accepted.")
+        else:
+            said = _("“%(name)s” is off. Requests with it are refused until you switch it on.")
+        messages.success(request, said % {"name": key.name})
+    return redirect("key_edit", key.pk)
 
 
 def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResponse:

@@ -118,6 +118,8 @@ _OF_FIELDS = (
     gettext_noop("date joined"),
     gettext_noop("description"),
     gettext_noop("digest"),
+    gettext_noop("disabled at"),
+    gettext_noop("disabled by"),
     gettext_noop("discount cents"),
     gettext_noop("done at"),
     gettext_noop("drained at"),

@@ -95,6 +95,7 @@ def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) 
         **{name: get(owner_client, name) for name in (*PUBLIC[:6], *OWN)},
         "refused sign-in": post(visitor, "account_login"),
         "refused sign-up": post(visitor, "account_signup"),
+        "a key": get(owner_client, "key_edit", key.pk),
         "revoke": get(owner_client, "key_revoke", key.pk),
         "spending of a key": get(owner_client, "key_spending", key.pk),
         "refused spending": post(

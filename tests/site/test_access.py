@@ -81,6 +81,8 @@ DECIDED = {
     "amount": OWN_PAGE,
     "credits_export": OWN_PAGE,
     "key_create": Access(get=everybody("405"), post=users("422")),
+    "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
+    "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
     "spending": Access(get=users("200"), post=users("422")),
     "key_spending": Access(get=only_owner("200"), post=only_owner("422")),
@@ -114,6 +116,8 @@ DECIDED = {
 # Things that are nobody's, for whom any will do.
 _NOBODYS = "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"
 ARGUMENTS: dict[str, list[object]] = {
+    "key_edit": ["1"],
+    "key_switch": ["1"],
     "key_revoke": ["1"],
     "key_spending": ["1"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
@@ -167,6 +171,8 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         **{name: [endpoint.pk] for name in DECIDED if name.startswith("webhook")},
         "webhook_add": [],
         "delivery_resend": [Delivery.objects.get().pk],
+        "key_edit": [issued[0].pk],
+        "key_switch": [issued[0].pk],
         "key_revoke": [issued[0].pk],
         "key_spending": [issued[0].pk],
         "purchase": [purchase.pk],

@@ -1,0 +1,61 @@
+"""Changing keys that were made: what they may do, and whether they are on. Never their text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import User
+from keys import projection
+from keys.issue import KeyLimits
+from keys.models import ApiKey
+
+
+class CannotEdit(Exception):
+    """The key is revoked, which is final."""
+
+
+def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits) -> bool:
+    """Give a key another name or other limits; done only when the gate goes by them.
+
+    Answers whether anything is different. Raises CannotEdit, or CannotConfirm when Valkey gave no
+    answer.
+    """
+    with _of(key) as locked:
+        has_changed = locked.change(
+            name=name,
+            expires_at=limits.expires_at,
+            weekly_cap=limits.weekly_cap,
+            scopes=list(limits.scopes),
+            addresses=list(limits.addresses),
+        )
+    projection.confirm(locked)
+    return has_changed
+
+
+def switch_api_key(*, key: ApiKey, is_on: bool, by: User, at: datetime) -> bool:
+    """Have a key refused until it is switched on again; done only when the gate does so.
+
+    Answers whether it was otherwise before. Raises CannotEdit, or CannotConfirm when Valkey gave no
+    answer.
+    """
+    with _of(key) as locked:
+        has_changed = (locked.disabled_at is None) is not is_on
+        if has_changed:
+            locked.change(
+                disabled_at=None if is_on else at, disabled_by_id=None if is_on else by.pk
+            )
+    projection.confirm(locked)
+    return has_changed
+
+
+@contextmanager
+def _of(key: ApiKey) -> Iterator[ApiKey]:
+    """The key as it is now, held until it is changed."""
+    with transaction.atomic():
+        rows = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
+        locked = rows.get(pk=key.pk)
+        if locked.revoked_at is not None:
+            raise CannotEdit
+        yield locked

@@ -21,8 +21,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_fields import ManyAsBoxes
-from accounts.large_lists import LargeListAdmin, in_period
-from accounts.models import Membership, User
+from accounts.audit_words import act_of, name_of
+from accounts.large_lists import LargeListAdmin, OfAccountsAdmin, in_period
+from accounts.models import AuditEvent, Membership, User
+from accounts.read_only_admin import ReadOnlyAdmin
 
 RIGHTS = _("Rights")
 
@@ -173,3 +175,26 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
     def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
         """They are kept in small letters."""
         return Q(email=words.lower())
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(ReadOnlyAdmin[AuditEvent], OfAccountsAdmin[AuditEvent]):
+    """What was done for accounts, by whom and from where."""
+
+    list_display = ("act_in_words", "thing", "account", "user_name", "via", "ip", "created_at")
+    list_filter = ("kind", "via", in_period("created_at"))
+    fields = (
+        *("account", "act_in_words", "thing", "what_changed", "note", "user_name", "via"),
+        *("ip", "client", "created_at"),
+    )
+
+    @admin.display(description=_("act"))
+    def act_in_words(self, event: AuditEvent) -> str:
+        """In the reader's language."""
+        return str(act_of(event))
+
+    @admin.display(description=_("changes"))
+    def what_changed(self, event: AuditEvent) -> str:
+        """A line for each."""
+        lines = [f"{name_of(what)}: {was or '–'} → {now or '–'}" for what, was, now in event.changes]
+        return "\n".join(lines) or str(self.get_empty_value_display())

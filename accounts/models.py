@@ -271,3 +271,53 @@ class OutgoingMail(models.Model):
         self.retry_at = at + timedelta(seconds=min(3600, 10 * 2 ** min(self.attempts - 1, 9)))
         self.claimed_until = None
         self.save(update_fields=["attempts", "error", "retry_at", "claimed_until"])
+
+
+class AuditEvent(models.Model):
+    """Something that was done for an account. The database lets no row be changed or deleted."""
+
+    class Kind(models.TextChoices):
+        KEY = "key", _("Keys")
+        SPENDING = "spending", _("Limits and spending")
+        PLAN = "plan", _("Plans and packs")
+        MONEY = "money", _("Money")
+        ALERT = "alert", _("Alerts and webhooks")
+        SIGN_IN = "sign_in", _("Signing in")
+        PEOPLE = "people", _("People")
+
+    class Via(models.TextChoices):
+        PAGE = "page", _("on a page")
+        STAFF = "staff", _("by staff")
+        KEY = "key", _("with a key")
+        COMMAND = "command", _("on the command line")
+        ITSELF = "itself", _("by itself")
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="audit_events")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    kind = models.CharField(max_length=10, choices=Kind)
+    act = models.CharField(max_length=40)
+    thing = models.CharField(max_length=200, blank=True)
+    changes = models.JSONField(default=list, help_text=_("What, before, and after."))
+    note = models.CharField(_("reason"), max_length=200, blank=True)
+    via = models.CharField(_("way"), max_length=8, choices=Via)
+    user = models.ForeignKey(User, models.SET_NULL, null=True, related_name="+")
+    user_name = models.CharField(
+        _("who"), max_length=254, blank=True, help_text=_("Their address, as it was then.")
+    )
+    ip = models.GenericIPAddressField(_("address"), null=True)
+    client = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ("-created_at", "-pk")
+        indexes: ClassVar = [
+            models.Index(fields=["account", "-created_at", "-id"], name="audit_event_of_account"),
+            models.Index(
+                fields=["account", "kind", "-created_at", "-id"], name="audit_event_of_kind"
+            ),
+            models.Index(fields=["-created_at", "-id"], name="audit_event_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.act}"

@@ -16,6 +16,7 @@ class Act(StrEnum):
     SEE_MONEY = "see purchases, credits and plan"
     SPEND_MONEY = "buy"
     SWITCH_PACKS = "switch packs"
+    SEE_AUDIT = "see what was done, by whom and from where"
     SEE_ALERTS = "see alerts and what became of them"
     CHOOSE_MAIL = "choose what mail they get themselves"
     CHANGE_ALERTS = "change what the account is told of, and its webhooks"
@@ -24,11 +25,11 @@ class Act(StrEnum):
 _EVERYTHING = frozenset(Act)
 
 # Until there are pages for teams, whoever acts for an account is at home there. Where it tells
-# servers of its use is for those who answer for it.
+# servers of its use, and what others did, is for those who answer for it.
 MAY: dict[str, frozenset[Act]] = {
     Role.OWNER: _EVERYTHING,
     Role.ADMIN: _EVERYTHING,
-    Role.MEMBER: _EVERYTHING - {Act.CHANGE_ALERTS},
+    Role.MEMBER: _EVERYTHING - {Act.CHANGE_ALERTS, Act.SEE_AUDIT},
 }
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from django.db import transaction
+
+from accounts import audit
 from accounts.models import Account, Membership
 from alerts.models import AlertSettings, MailChoice
 
@@ -11,10 +14,21 @@ def choose_for_account(
     account: Account, *, kinds: Collection[str], low_credits: int, at: datetime
 ) -> None:
     """From now on the account is told of these; the next turn looks at it by them."""
-    AlertSettings.objects.update_or_create(
-        account=account,
-        defaults={"kinds": list(kinds), "low_credits": low_credits, "changed_at": at},
-    )
+    before = AlertSettings.objects.filter(account=account).first()
+    with transaction.atomic():
+        AlertSettings.objects.update_or_create(
+            account=account,
+            defaults={"kinds": list(kinds), "low_credits": low_credits, "changed_at": at},
+        )
+        audit.record(
+            account,
+            audit.Kind.ALERT,
+            "chosen",
+            changes={
+                "kinds": (sorted(before.kinds) if before else None, sorted(kinds)),
+                "low_credits": (before.low_credits if before else None, low_credits),
+            },
+        )
 
 
 def choose_mail(membership: Membership, *, kinds: Collection[str]) -> None:

@@ -9,6 +9,7 @@ from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from accounts import audit
 from accounts.models import Account, User
 from accounts.outside import CannotCall
 from alerts import posting, raising, reasons, signing
@@ -52,6 +53,7 @@ def add(*, account: Account, url: str, submission: UUID, by: User, at: datetime)
             return made
         if of_account(account).filter(url=url).exists():
             raise AddressRefused(_("This address is there already."))
+        audit.record(account, audit.Kind.ALERT, "endpoint added", thing=url, by=by)
         return WebhookEndpoint.objects.create(
             account=account,
             url=url,
@@ -66,6 +68,7 @@ def change(endpoint: WebhookEndpoint, *, url: str, is_on: bool) -> None:
     """Lead it elsewhere, switch it on or off. Raises CannotChangeWebhook."""
     if url != endpoint.url:
         _require_reachable(url)
+    changes = {"url": (endpoint.url, url), "is_on": (endpoint.is_on, is_on)}
     endpoint.url, endpoint.is_on = url, is_on
     # Whoever says that it is to be used gives it time anew.
     endpoint.failures, endpoint.failing_since, endpoint.switched_off_at = 0, None, None
@@ -73,6 +76,13 @@ def change(endpoint: WebhookEndpoint, *, url: str, is_on: bool) -> None:
         with transaction.atomic():
             endpoint.save(
                 update_fields=["url", "is_on", "failures", "failing_since", "switched_off_at"]
+            )
+            audit.record(
+                endpoint.account,
+                audit.Kind.ALERT,
+                "endpoint changed",
+                thing=endpoint.url,
+                changes=changes,
             )
     except IntegrityError:
         raise AddressRefused(_("This address is there already.")) from None
@@ -83,12 +93,16 @@ def rotate(endpoint: WebhookEndpoint, *, generation: int, at: datetime) -> Webho
 
     Raises CannotChangeWebhook when somebody else has rotated it meanwhile.
     """
-    WebhookEndpoint.objects.filter(pk=endpoint.pk, generation=generation, removed_at=None).update(
-        generation=F("generation") + 1,
-        previous_pepper_id=F("pepper_id"),
-        pepper_id=settings.KEY_PEPPERS[0].pepper_id,
-        previous_until=at + signing.OVERLAP,
-    )
+    mine = WebhookEndpoint.objects.filter(pk=endpoint.pk, generation=generation, removed_at=None)
+    with transaction.atomic():
+        is_done = mine.update(
+            generation=F("generation") + 1,
+            previous_pepper_id=F("pepper_id"),
+            pepper_id=settings.KEY_PEPPERS[0].pepper_id,
+            previous_until=at + signing.OVERLAP,
+        )
+        if is_done:
+            audit.record(endpoint.account, audit.Kind.ALERT, "secret rotated", thing=endpoint.url)
     endpoint.refresh_from_db()
     if endpoint.generation != generation + 1:
         raise CannotChangeWebhook(_("The secret was rotated by somebody else. Look before you do."))
@@ -98,7 +112,9 @@ def rotate(endpoint: WebhookEndpoint, *, generation: int, at: datetime) -> Webho
 def remove(endpoint: WebhookEndpoint, *, at: datetime) -> None:
     """Tell it nothing more. What it was told stays in the log."""
     endpoint.removed_at = at
-    endpoint.save(update_fields=["removed_at"])
+    with transaction.atomic():
+        endpoint.save(update_fields=["removed_at"])
+        audit.record(endpoint.account, audit.Kind.ALERT, "endpoint removed", thing=endpoint.url)
 
 
 def send_test(endpoint: WebhookEndpoint, *, at: datetime) -> None:

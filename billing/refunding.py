@@ -18,6 +18,7 @@ from django.db.models import Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts import audit
 from accounts.models import User
 from accounts.money import amount
 from billing import returning
@@ -134,6 +135,15 @@ def begin(
                 if money.left_cents
                 else _("Nothing is left to return: all of it went back, or is on its way.")
             )
+        audit.record(
+            locked.account,
+            audit.Kind.MONEY,
+            "refunded",
+            thing=locked.product_name,
+            changes={"amount": (None, amount(amount_cents, money.currency))},
+            note=reason,
+            by=by,
+        )
         return Refund.objects.create(
             purchase=locked,
             stripe_session_id=money.session_id,

@@ -22,6 +22,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts import spreadsheets
 from accounts.current import AccountRequest, account_page
+from accounts.listing import KindAndDays
 from accounts.models import Account
 from accounts.paging import of_kind_between, page_of
 from accounts.roles import Act
@@ -29,7 +30,6 @@ from accounts.site_address import site_address
 from billing import amounts, checkout, exporting, fulfilment, selling, terms
 from billing.coming import coming_of
 from billing.leading import lead_to, turn_back
-from billing.listing import KindAndDays
 from billing.looking import next_look
 from billing.models import Product, Purchase
 from billing.stripe_client.errors import StripeRefuses, StripeUnavailable

@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/reference", pages.reference, name="reference"),
     path("docs/reference/quota", pages.quota_reference, name="quota_reference"),
     path("auth/", include("allauth.urls")),
+    path("", include("accounts.urls")),
     path("", include("keys.urls")),
     path("", include("quotas.urls")),
     path("", include("billing.urls")),

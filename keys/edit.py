@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.models import User
 from keys import projection
 from keys.issue import KeyLimits
@@ -16,13 +17,14 @@ class CannotEdit(Exception):
     """The key is revoked, which is final."""
 
 
-def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits) -> bool:
+def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User) -> bool:
     """Give a key another name or other limits; done only when the gate goes by them.
 
     Answers whether anything is different. Raises CannotEdit, or CannotConfirm when Valkey gave no
     answer.
     """
     with _of(key) as locked:
+        before = locked.limits()
         has_changed = locked.change(
             name=name,
             expires_at=limits.expires_at,
@@ -30,6 +32,11 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits) -> bool:
             scopes=list(limits.scopes),
             addresses=list(limits.addresses),
         )
+        if has_changed:
+            changes = {name: (before[name], after) for name, after in locked.limits().items()}
+            audit.record(
+                locked.account, audit.Kind.KEY, "changed", thing=str(locked), changes=changes, by=by
+            )
     projection.confirm(locked)
     return has_changed
 
@@ -46,6 +53,8 @@ def switch_api_key(*, key: ApiKey, is_on: bool, by: User, at: datetime) -> bool:
             locked.change(
                 disabled_at=None if is_on else at, disabled_by_id=None if is_on else by.pk
             )
+            act = "switched on" if is_on else "switched off"
+            audit.record(locked.account, audit.Kind.KEY, act, thing=str(locked), by=by, at=at)
     projection.confirm(locked)
     return has_changed
 

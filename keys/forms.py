@@ -167,7 +167,7 @@ class EditKeyForm(KeyForm):
         self._key = key
         if key.expires_at is not None:
             expires_in = cast("forms.ChoiceField", self.fields["expires_in"])
-            expires_in.choices = [(_AS_IT_IS, _as_it_is(key)), *_TIMES]
+            expires_in.choices = [(_AS_IT_IS, _as_it_is(key.expires_at)), *_TIMES]
 
     def _expires_at(self, *, at: datetime) -> datetime | None:
         if self.cleaned_data["expires_in"] == _AS_IT_IS:
@@ -180,8 +180,8 @@ class EditKeyForm(KeyForm):
         return replace(wanted, scopes=(*self._key.meters, *wanted.scopes))
 
 
-def _as_it_is(key: ApiKey) -> str:
-    day = date_format(key.expires_at, "DATE_FORMAT")
+def _as_it_is(ends: datetime) -> str:
+    day = date_format(ends, "DATE_FORMAT")
     return gettext("As it is: until %(day)s") % {"day": day}
 
 

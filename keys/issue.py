@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
+from accounts import audit
 from accounts.models import Account, User
 from accounts.numbers import thousands
 from gate.service.trust import Trust
@@ -103,6 +104,14 @@ def issue_api_key(
             weekly_cap=limits.weekly_cap,
             scopes=list(limits.scopes),
             addresses=list(limits.addresses),
+        )
+        audit.record(
+            account,
+            audit.Kind.KEY,
+            "created",
+            thing=str(key),
+            changes={name: (None, value) for name, value in key.limits().items()},
+            by=by,
         )
         show(key, plaintext)
     projection.push_key(key)

@@ -213,6 +213,11 @@ class ApiKey(SpendingFields):
         self.version = self.version + 1
         self.save(update_fields=[*fields_of(spending), "version"])
 
+    def limits(self) -> dict[str, object]:
+        """What it is called and may do less than its account, by name."""
+        names = ("name", "expires_at", "weekly_cap", "scopes", "addresses")
+        return {name: getattr(self, name) for name in names}
+
     def change(self, **values: object) -> bool:
         """Record what is different now, if anything is; the caller pushes it to the gate."""
         changed = [name for name, value in values.items() if getattr(self, name) != value]

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.models import User
 from keys import projection
 from keys.models import ApiKey, ServiceToken
@@ -19,6 +20,9 @@ def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime, note: str = ""
         found = locked.get(pk=key.pk)
         if found.revoked_at is None:
             found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
+            audit.record(
+                found.account, audit.Kind.KEY, "revoked", thing=str(found), note=note, by=by, at=at
+            )
     projection.confirm(found)
 
 

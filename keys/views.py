@@ -112,7 +112,10 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
         return render(request, "keys/edit.html", {"key": key, "form": form}, status=status)
     try:
         has_changed = edit_api_key(
-            key=key, name=form.cleaned_data["name"], limits=form.limits(at=timezone.now())
+            key=key,
+            name=form.cleaned_data["name"],
+            limits=form.limits(at=timezone.now()),
+            by=request.user,
         )
     except CannotEdit:
         messages.error(request, _("This key is revoked, which is final: nothing was changed."))

@@ -13,6 +13,7 @@ from typing import TypeVar, cast
 from django.db import transaction
 from django.db.models import Count, F, Max, QuerySet, Sum
 
+from accounts import audit
 from accounts.models import Account, User
 from accounts.spending import fields_of
 from gate.terms.spending import NO_LIMITS, Spending
@@ -80,6 +81,14 @@ def grant_boost(
             },
         )
         if is_new:
+            audit.record(
+                account,
+                audit.Kind.MONEY,
+                "boost granted",
+                changes={"chats": (None, chats), "until": (None, expires_at)},
+                note=note,
+                by=by,
+            )
             _changed(account)
     return boost
 
@@ -107,6 +116,13 @@ def grant_credits(
             },
         )
         if is_new:
+            audit.record(
+                account,
+                audit.Kind.MONEY,
+                "credits granted",
+                changes={"credits": (None, f"{credits:+d}")},
+                note=note,
+            )
             _changed(account)
     return entry
 
@@ -143,6 +159,8 @@ def grant_plan(
             },
         )
         if is_new:
+            if source != PlanGrant.Source.DEFAULT:
+                _record_plan(grant, "granted", note=note, by=by)
             _changed(account)
     return grant
 
@@ -161,6 +179,7 @@ def end_plan(*, source_ref: str, at: datetime, by: User | None = None, note: str
         _lock(grant.account)
         has_ended = _end(PlanGrant.objects.filter(pk=grant.pk), at=at, by=by, note=note)
         if has_ended:
+            _record_plan(grant, "ended", note=note, by=by)
             _changed(grant.account)
     return has_ended
 
@@ -191,8 +210,9 @@ def bring_plans_to(
                 missing.remove(one)
             else:
                 has_changed = _end(PlanGrant.objects.filter(pk=grant.pk), at=at, by=None, note=note)
+                _record_plan(grant, "ended", note=note)
         for number, one in enumerate(missing, start=held.count() + 1):
-            PlanGrant.objects.create(
+            grant = PlanGrant.objects.create(
                 account=account,
                 plan=one.plan,
                 source=source,
@@ -202,6 +222,7 @@ def bring_plans_to(
                 source_ref=f"{holder}:{number}",
                 note=note[:200],
             )
+            _record_plan(grant, "granted", note=note)
             has_changed = True
         if has_changed:
             _changed(account)
@@ -287,6 +308,8 @@ def switch_pack(
             switched_on = PackSwitch.objects.filter(account=account, pack=pack)
             has_changed = _end(switched_on, at=at, by=by, note=note)
         if has_changed:
+            act = "pack on" if on else "pack off"
+            audit.record(account, audit.Kind.PLAN, act, thing=pack.name, note=note, by=by)
             _changed(account)
 
 
@@ -310,6 +333,16 @@ def choose_spending(
         if spending == (NO_LIMITS if before is None else before.spending):
             return False
         _end(chosen, at=at, by=by, note=note)
+        was, will_be = fields_of(before.spending if before else NO_LIMITS), fields_of(spending)
+        audit.record(
+            account,
+            audit.Kind.SPENDING,
+            "chosen",
+            thing="" if key is None else str(key),
+            changes={name: (was[name], after) for name, after in will_be.items()},
+            note=note,
+            by=by,
+        )
         if spending != NO_LIMITS:
             SpendingChoice.objects.create(
                 account=account,
@@ -339,6 +372,7 @@ def suspend(*, account: Account, at: datetime, by: User | None = None, note: str
             defaults={"created_at": at, "by": by, "note": note},
         )
         if is_new:
+            audit.record(account, audit.Kind.PEOPLE, "suspended", note=note, by=by)
             _changed(account)
 
 
@@ -347,6 +381,7 @@ def reinstate(*, account: Account, at: datetime, by: User | None = None, note: s
     with transaction.atomic():
         _lock(account)
         if _end(Suspension.objects.filter(account=account), at=at, by=by, note=note):
+            audit.record(account, audit.Kind.PEOPLE, "reinstated", note=note, by=by)
             _changed(account)
 
 
@@ -444,6 +479,19 @@ def _bring_returns_to(
 def _end(rows: QuerySet[Ended], *, at: datetime, by: User | None, note: str) -> bool:
     """End those that have not ended; answers whether there was one."""
     return bool(rows.filter(ended_at=None).update(ended_at=at, ended_by=by, end_note=note[:200]))
+
+
+def _record_plan(grant: PlanGrant, act: str, *, note: str, by: User | None = None) -> None:
+    said = {"until": (None, grant.ends_at), "seats": (None, grant.seats)}
+    audit.record(
+        grant.account,
+        audit.Kind.PLAN,
+        act,
+        thing=grant.plan.name,
+        changes=said if act == "granted" else None,
+        note=note,
+        by=by,
+    )
 
 
 def _lock(account: Account) -> Entitlement:

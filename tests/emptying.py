@@ -11,5 +11,8 @@ def let_histories_be_emptied() -> None:
     `tests/quotas/test_ledger_truncate.py` has them as they are everywhere else.
     """
     with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE accounts_auditevent DISABLE TRIGGER accounts_auditevent_no_truncate"
+        )
         for name in _HISTORIES:
             cursor.execute(f"ALTER TABLE quotas_{name} DISABLE TRIGGER quotas_{name}_no_truncate")

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.core import signing
+from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts import audit
 from billing import checkout
 from billing.checkout import CannotCheckout, TermsChanged
 from billing.stripe_client import asking, subscriptions
@@ -181,7 +183,20 @@ def change(
             known = subscriptions.set_ending(
                 known.subscription_id, is_ending=False, key=f"goes-on-{submission}"
             )
-    keeping.keep(known, at=at)
+    was = row.booked
+    with transaction.atomic():
+        keeping.keep(known, at=at)
+        audit.record(
+            row.account,
+            audit.Kind.PLAN,
+            "changed",
+            thing=cost.booked.plan.name,
+            changes={
+                "plan": (was.plan.name if was else None, cost.booked.plan.name),
+                "seats": (was.seats if was else None, cost.seats),
+                "interval": (row.interval, cost.interval),
+            },
+        )
     return Change(kind, cost, None, paid)
 
 
@@ -204,7 +219,10 @@ def set_ending(row: Subscription, *, is_ending: bool, submission: str, at: datet
             is_ending=is_ending,
             key=f"{'ends' if is_ending else 'goes-on'}-{submission}",
         )
-    keeping.keep(known, at=at)
+    with transaction.atomic():
+        keeping.keep(known, at=at)
+        act = "cancelled" if is_ending else "resumed"
+        audit.record(row.account, audit.Kind.PLAN, act, thing=row.plan.name if row.plan else "")
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
+from accounts import audit
 from accounts.models import Account, User
+from accounts.money import amount
 from billing import checkout
 from billing.checkout import CannotCheckout
 from billing.models import Product
@@ -57,19 +59,36 @@ def want(
         # Not sooner: switching it off and on again is no way around the cooldown.
         wish.next_at = max(wish.next_at, at)
         wish.save()
+        audit.record(
+            account,
+            audit.Kind.MONEY,
+            "top-up wanted",
+            thing=product.name,
+            changes={
+                "below_credits": (None, below_credits),
+                "month": (None, amount(month_cents, settings.STRIPE_CURRENCY)),
+            },
+            by=by,
+        )
 
 
 def want_nothing(*, account: Account, by: User, at: datetime) -> None:
     """Switch it off; a purchase that is under way goes on."""
-    AutoTopUp.objects.filter(account=account).update(
-        is_on=False, stopped="", stopped_at=None, changed_at=at, changed_by=by
-    )
+    off = {"is_on": False, "stopped": "", "stopped_at": None}
+    with transaction.atomic():
+        if AutoTopUp.objects.filter(account=account, is_on=True).exists():
+            audit.record(account, audit.Kind.MONEY, "top-up off", by=by)
+        AutoTopUp.objects.filter(account=account).update(**off, changed_at=at, changed_by=by)
 
 
 def forget_card(*, account: Account, by: User, at: datetime) -> None:
     """Use no card any more, and so buy nothing."""
-    want_nothing(account=account, by=by, at=at)
-    AutoTopUp.objects.filter(account=account).update(stripe_payment_method_id="", card="")
+    with transaction.atomic():
+        want_nothing(account=account, by=by, at=at)
+        wish = AutoTopUp.objects.filter(account=account).first()
+        if wish is not None and wish.card:
+            audit.record(account, audit.Kind.MONEY, "card forgotten", thing=wish.card, by=by)
+        AutoTopUp.objects.filter(account=account).update(stripe_payment_method_id="", card="")
 
 
 def saving_page(

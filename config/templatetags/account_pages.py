@@ -9,6 +9,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
+from accounts.current import membership_of
+from accounts.roles import Act, may
+
 register = template.Library()
 
 
@@ -19,6 +22,7 @@ class AccountPage:
     name: str
     label: StrOrPromise
     in_menu: bool = True
+    act: Act | None = None
 
 
 PAGES = (
@@ -26,6 +30,7 @@ PAGES = (
     AccountPage(name="usage", label=_("Usage")),
     AccountPage(name="billing", label=_("Billing")),
     AccountPage(name="alerts", label=_("Alerts")),
+    AccountPage(name="audit", label=_("Audit log"), act=Act.SEE_AUDIT),
     AccountPage(name="account_email", label=_("Email"), in_menu=False),
     AccountPage(name="account_change_password", label=_("Password")),
 )
@@ -37,7 +42,10 @@ def account_tabs(context: RequestContext) -> dict[str, Any]:
     request = context.get("request")
     path = request.path if request else ""
     tabs = []
+    membership = membership_of(request) if request else None
     for page in PAGES:
+        if page.act and not (membership and may(membership, page.act)):
+            continue
         url = reverse(page.name)
         current = "page" if path == url else "true" if path.startswith(url) else ""
         tabs.append({"url": url, "label": page.label, "current": current})
@@ -47,4 +55,5 @@ def account_tabs(context: RequestContext) -> dict[str, Any]:
 @register.inclusion_tag("partials/_account_menu_links.html")
 def account_menu_links() -> dict[str, Any]:
     """Those of the menu that every page has."""
-    return {"links": [{"url": reverse(p.name), "label": p.label} for p in PAGES if p.in_menu]}
+    shown = [page for page in PAGES if page.in_menu and page.act is None]
+    return {"links": [{"url": reverse(page.name), "label": page.label} for page in shown]}

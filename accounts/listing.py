@@ -1,4 +1,4 @@
-"""Finding purchases and lines of the credit ledger among many: by kind and by day."""
+"""Finding rows of a list among many: by kind and by day."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta

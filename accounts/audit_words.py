@@ -1,0 +1,78 @@
+"""What was done, in the reader's language. An act that is not known here reads as its own word."""
+
+from django.utils.translation import gettext_lazy as _
+from django_stubs_ext import StrOrPromise
+
+from accounts.models import AuditEvent
+
+Kind = AuditEvent.Kind
+
+_ACTS: dict[tuple[str, str], StrOrPromise] = {
+    (Kind.KEY, "created"): _("Key created"),
+    (Kind.KEY, "changed"): _("Key changed"),
+    (Kind.KEY, "switched off"): _("Key switched off"),
+    (Kind.KEY, "switched on"): _("Key switched on"),
+    (Kind.KEY, "revoked"): _("Key revoked"),
+    (Kind.SPENDING, "chosen"): _("Spending past the allowance chosen"),
+    (Kind.PLAN, "granted"): _("Plan granted"),
+    (Kind.PLAN, "ended"): _("Plan ended"),
+    (Kind.PLAN, "moved"): _("Moved to a plan"),
+    (Kind.PLAN, "changed"): _("Plan changed"),
+    (Kind.PLAN, "cancelled"): _("Subscription cancelled"),
+    (Kind.PLAN, "resumed"): _("Subscription goes on after all"),
+    (Kind.PLAN, "pack on"): _("Pack switched on"),
+    (Kind.PLAN, "pack off"): _("Pack switched off"),
+    (Kind.MONEY, "boost granted"): _("Boost granted"),
+    (Kind.MONEY, "credits granted"): _("Credits granted or taken"),
+    (Kind.MONEY, "top-up wanted"): _("Auto top-up switched on or changed"),
+    (Kind.MONEY, "top-up off"): _("Auto top-up switched off"),
+    (Kind.MONEY, "card forgotten"): _("Card of the auto top-up forgotten"),
+    (Kind.MONEY, "refunded"): _("Money returned"),
+    (Kind.ALERT, "endpoint added"): _("Webhook added"),
+    (Kind.ALERT, "endpoint changed"): _("Webhook changed"),
+    (Kind.ALERT, "secret rotated"): _("Secret of a webhook rotated"),
+    (Kind.ALERT, "endpoint removed"): _("Webhook removed"),
+    (Kind.ALERT, "chosen"): _("Alerts chosen"),
+    (Kind.SIGN_IN, "password changed"): _("Password changed"),
+    (Kind.SIGN_IN, "password reset"): _("Password set anew by mail"),
+    (Kind.SIGN_IN, "address added"): _("Email address added"),
+    (Kind.SIGN_IN, "address changed"): _("Email address changed"),
+    (Kind.SIGN_IN, "address removed"): _("Email address removed"),
+    (Kind.PEOPLE, "suspended"): _("Account suspended"),
+    (Kind.PEOPLE, "reinstated"): _("Suspension lifted"),
+}
+_NAMES: dict[str, StrOrPromise] = {
+    "name": _("name"),
+    "expires_at": _("end"),
+    "weekly_cap": _("chats a week"),
+    "scopes": _("scopes"),
+    "addresses": _("addresses"),
+    "past_allowance": _("pays past the allowance"),
+    "credits_a_week": _("credits a week"),
+    "credits_a_month": _("credits a month"),
+    "units_a_request": _("units a request"),
+    "plan": _("plan"),
+    "until": _("until"),
+    "seats": _("seats"),
+    "url": _("address"),
+    "is_on": _("on"),
+    "credits": _("credits"),
+    "chats": _("chats"),
+    "address": _("email address"),
+    "amount": _("amount"),
+    "interval": _("paid by the"),
+    "below_credits": _("below credits"),
+    "month": _("at most a month"),
+    "kinds": _("told of"),
+    "low_credits": _("low credits"),
+}
+
+
+def act_of(event: AuditEvent) -> StrOrPromise:
+    """What was done."""
+    return _ACTS.get((event.kind, event.act), event.act)
+
+
+def name_of(what: str) -> StrOrPromise:
+    """What was changed."""
+    return _NAMES.get(what, what)

@@ -1,0 +1,8 @@
+from django.urls import path
+
+from accounts import audit_page
+
+urlpatterns = [
+    path("account/audit", audit_page.audit, name="audit"),
+    path("account/audit.csv", audit_page.audit_export, name="audit_export"),
+]

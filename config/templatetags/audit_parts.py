@@ -1,0 +1,22 @@
+"""How lines of the audit log read."""
+
+from django import template
+from django.utils.translation import gettext as _
+
+from accounts import audit_words
+from accounts.models import AuditEvent
+
+register = template.Library()
+
+
+@register.simple_tag
+def audit_act(event: AuditEvent) -> str:
+    """What was done."""
+    return str(audit_words.act_of(event))
+
+
+@register.simple_tag
+def audit_change(what: str, before: str, after: str) -> str:
+    """What is different: “chats a week: 100 → 50”."""
+    nothing = _("none")
+    return f"{audit_words.name_of(what)}: {before or nothing} → {after or nothing}"

@@ -15,6 +15,7 @@ from accounts import audit
 from accounts.acting import Acting, Via, acting
 from accounts.models import Account, AuditEvent, User
 from quotas import grants
+from tests.conftest import PASSWORD
 from tests.keys.acts import submit_key
 
 PHONE = "Telephone/1.0"
@@ -125,7 +126,7 @@ def test_it_is_had_as_a_file(owner_client: Client, account: Account, owner: User
     text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
     head, row = csv.reader(io.StringIO(text))
     assert head[:6] == ["at", "who", "way", "kind", "act", "thing"]
-    assert row[1:6] == [owner.email, "itself", "key", "created", "'=laptop"]
+    assert row[1:6] == [owner.email, "page", "key", "created", "'=laptop"]
     assert owner_client.get(reverse("audit_export"), {"from": "x"}).status_code == 400
 
 
@@ -140,6 +141,6 @@ def test_a_password_that_is_changed_is_written_down(
     owner_client: Client, owner: User, account: Account
 ) -> None:
     new = "another-long-password-7"
-    sent = {"oldpassword": "correct-horse-battery", "password1": new, "password2": new}
+    sent = {"oldpassword": PASSWORD, "password1": new, "password2": new}
     owner_client.post(reverse("account_change_password"), sent)
     assert [(one.kind, one.act) for one in events(account)] == [("sign_in", "password changed")]

@@ -196,5 +196,7 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent], OfAccountsAdmin[AuditEvent]):
     @admin.display(description=_("changes"))
     def what_changed(self, event: AuditEvent) -> str:
         """A line for each."""
-        lines = [f"{name_of(what)}: {was or '–'} → {now or '–'}" for what, was, now in event.changes]
+        lines = [
+            f"{name_of(what)}: {was or '–'} → {now or '–'}" for what, was, now in event.changes
+        ]
         return "\n".join(lines) or str(self.get_empty_value_display())

@@ -146,13 +146,11 @@ def test_a_key_is_switched_off_and_on_again(
     assert (key.disabled_at, key.disabled_by) == (None, None)
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_key_that_is_off_is_off_where_the_gate_has_forgotten_it(
-    owner_client: Client, issued: Issued
-) -> None:
-    key, text = issued
-    ApiKey.objects.filter(pk=key.pk).update(disabled_at=timezone.now())
-    assert ask_gate(text).reason == "invalid_key"
+def test_a_key_that_is_off_is_told_so_to_a_gate_that_has_forgotten_it(issued: Issued) -> None:
+    key, _text = issued
+    assert key.state().is_active
+    key.disabled_at = timezone.now()
+    assert not key.state().is_active
 
 
 def test_switching_twice_is_harmless(owner_client: Client, issued: Issued) -> None:

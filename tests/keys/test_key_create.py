@@ -77,6 +77,7 @@ def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
         "submission",
         "name",
         "expires_in",
+        "expires_on",
         "weekly_cap",
         "addresses",
         "reads_usage",

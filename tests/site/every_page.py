@@ -45,6 +45,7 @@ OWN = (
     "top_up",
     "spending",
     "alerts",
+    "audit",
     "account_email",
     "account_change_password",
     "account_reauthenticate",

@@ -40,6 +40,8 @@ DOES = {
     "key_switch": Act.CHANGE_KEYS,
     "key_revoke": Act.CHANGE_KEYS,
     "key_spending": Act.CHANGE_KEYS,
+    "audit": Act.SEE_AUDIT,
+    "audit_export": Act.SEE_AUDIT,
     "spending": Act.SPEND_MONEY,
     "usage": Act.SEE_USAGE,
     "usage_now": Act.SEE_USAGE,

@@ -38,6 +38,7 @@ AT_MOST = {
     "reference": 3,
     "quota_reference": 3,
     "keys": 5,
+    "key_edit": 4,
     "key_revoke": 4,
     "key_spending": 5,
     "spending": 4,
@@ -49,6 +50,7 @@ AT_MOST = {
     "plan_order": 6,
     "top_up": 6,
     "alerts": 8,
+    "audit": 4,
     "webhook": 4,
     "purchase": 7,
     "purchases": 4,
@@ -150,7 +152,7 @@ def address_of(name: str, account: Account) -> str:
         return reverse(
             name, args=[WebhookEndpoint.objects.filter(account=account).earliest("created_at").pk]
         )
-    if name in {"key_revoke", "key_spending"}:
+    if name in {"key_edit", "key_revoke", "key_spending"}:
         return reverse(name, args=[ApiKey.objects.filter(account=account).latest("pk").pk])
     return reverse(name)
 

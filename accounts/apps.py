@@ -1,6 +1,6 @@
 from importlib import import_module
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.utils.translation import gettext_lazy as _
 
 
@@ -10,5 +10,6 @@ class AccountsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """Hear of how people sign in."""
-        import_module("accounts.audit_sign_in")
+        """Hear of how people sign in, where they do: the gate knows no way to."""
+        if apps.is_installed("allauth.account"):
+            import_module("accounts.audit_sign_in")

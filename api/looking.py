@@ -11,6 +11,7 @@ from gate.decision.check import Decision
 from gate.service.http import json_response
 from gate.service.rate_headers import rate_headers
 from gate.service.refusals import refusal
+from gate.store.charges import Answer
 from gate.terms import week
 from gate.terms.reasons import Reason
 from gate.terms.spending import PastAllowance
@@ -57,6 +58,7 @@ class Looking:
                 "credits": answer.credit_room,
                 "units_a_request": answer.units_a_request,
             },
+            "requests": _requests(answer),
         }
         return _json(body, decision)
 
@@ -90,6 +92,18 @@ def _json(body: dict[str, Any], decision: Decision) -> Response:
     response = Response(answer.body, answer.status)
     response.raw_headers = answer.headers
     return response
+
+
+def _requests(answer: Answer) -> dict[str, int | None]:
+    """How quickly the key may ask; nulls where nothing limits that."""
+    room = answer.room_left
+    a_minute, at_once = (None, None) if room is None else (room.a_minute, room.at_once)
+    return {
+        "a_minute": a_minute,
+        "left": room.left if room is not None and a_minute is not None else None,
+        "at_once": at_once,
+        "open": room.open if room is not None and at_once is not None else None,
+    }
 
 
 def _told(model: Model) -> dict[str, Any]:

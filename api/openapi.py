@@ -34,8 +34,8 @@ def _header(description: str, schema: dict[str, Any]) -> dict[str, Any]:
 
 
 _RATE_HEADERS = {
-    "RateLimit-Policy": _header("The weekly limit (IETF draft).", _TEXT),
-    "RateLimit": _header("What is left of it, and for how long (IETF draft).", _TEXT),
+    "RateLimit-Policy": _header("The limits of the week and the minute (IETF draft).", _TEXT),
+    "RateLimit": _header("What is left of them, and for how long (IETF draft).", _TEXT),
     "X-RateLimit-Limit": _header("Chats a week.", _WHOLE),
     "X-RateLimit-Remaining": _header("Chats left, from every source.", _WHOLE),
     "X-RateLimit-Reset": _header("When the week ends, in seconds since 1970.", _WHOLE),
@@ -71,7 +71,10 @@ _OF_CALLS = {
     "404": _problem("There is no such model."),
     "405": _problem("Another method than POST.", {"Allow": _header("Those there are.", _TEXT)}),
     "415": _problem("The body is not application/json, or compressed."),
-    "429": _problem("Used up, or too many answers at once.", {**_RETRY_AFTER, **_RATE_HEADERS}),
+    "429": _problem(
+        "Used up, or asked too quickly: too many requests a minute or at once.",
+        {**_RETRY_AFTER, **_RATE_HEADERS},
+    ),
     "502": _problem("The model failed. `detail` says what became of the charge."),
     "503": _problem("No decision, or no room at the model. Nothing was charged.", _RETRY_AFTER),
 }
@@ -253,6 +256,12 @@ _COMPONENTS |= {
             },
             credits={**_WHOLE_OR_NONE, "description": "What their ceilings leave now."},
             units_a_request={**_WHOLE_OR_NONE, "description": "At the most."},
+        ),
+        requests=_object(
+            a_minute={**_WHOLE_OR_NONE, "description": "In any 60 seconds; null is no limit."},
+            left={**_WHOLE_OR_NONE, "description": "That pass now."},
+            at_once={**_WHOLE_OR_NONE, "description": "Answered at the same time."},
+            open={**_WHOLE_OR_NONE, "description": "That are being answered now."},
         ),
     ),
     "Usage": _object(

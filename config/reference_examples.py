@@ -75,6 +75,7 @@ ANSWERED: dict[str, dict[str, Any]] = {
             "credits": 500,
             "units_a_request": None,
         },
+        "requests": {"a_minute": 600, "left": 588, "at_once": None, "open": None},
     },
     "Usage": {
         "object": "usage",

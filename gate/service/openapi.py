@@ -20,8 +20,10 @@ def _header_of_answer(description: str, schema: dict[str, Any]) -> dict[str, Any
 
 _TEXT = {"type": "string"}
 _RATE_HEADERS = {
-    "RateLimit-Policy": _header_of_answer("The weekly limit (IETF draft).", _TEXT),
-    "RateLimit": _header_of_answer("What is left of it, and for how long (IETF draft).", _TEXT),
+    "RateLimit-Policy": _header_of_answer(
+        "The limits of the week and the minute (IETF draft).", _TEXT
+    ),
+    "RateLimit": _header_of_answer("What is left of them, and for how long (IETF draft).", _TEXT),
     "X-RateLimit-Limit": _header_of_answer("Chats a week.", _WHOLE),
     "X-RateLimit-Remaining": _header_of_answer("Chats left, from every source.", _WHOLE),
     "X-RateLimit-Reset": _header_of_answer("When the week ends, in seconds since 1970.", _WHOLE),
@@ -134,7 +136,8 @@ _AUTHORIZE = {
         "401": _problem("The customer's key is not valid.", {**_CHALLENGE, **_REASON}),
         "403": _problem("Not permitted.", {**_RATE_HEADERS, **_REASON}),
         "429": _problem(
-            "Not enough. `Retry-After` and `resets_at` are there where waiting can help.",
+            "Not enough, or asked too quickly. `Retry-After` and `resets_at` are there where waiting "
+            "can help.",
             {**_RETRY_AFTER, **_RATE_HEADERS, **_REASON, **_LINK},
         ),
         "500": _problem("Something broke on our side.", _REASON),

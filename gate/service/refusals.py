@@ -55,14 +55,16 @@ def refusal(decision: Decision, *, billing_url: str) -> Problem:
         more["resets_at"] = resets_at(decision)
         sentence, until = meaning.sentence, f"{decision.resets_at:%A, %-d %B %H:%M} UTC"
     spending_url = _spending_url(answer, billing_url)
-    if answer.chosen_by:
+    if "{spending_url}" in meaning.sentence:
         more["spending_url"] = spending_url
     wanted = "1 chat" if answer.wanted == 1 else f"{answer.wanted:,} chats"
     detail = sentence.format(
         answer=answer,
+        room=answer.room_left,
         wanted=wanted,
         billing_url=billing_url,
         until=until,
+        seconds="1 second" if decision.retry_after == 1 else f"{decision.retry_after} seconds",
         spending_url=spending_url,
     )
     return Problem(meaning.status, meaning.code, detail, headers=headers, **more)

@@ -242,7 +242,9 @@ class Decision(Struct):
             description="A key that is bound to other addresses is an invalid_key. `…_reached` and "
             "`quota_exhausted` end with the week; the request is too large for any week where it "
             "is `above_…`. `spending_stopped`, `credits_switched_off`, `credit_ceiling_…` and "
-            "`request_too_large` are what the customer chose to spend, for the account or the key.",
+            "`request_too_large` are what the customer chose to spend, for the account or the key. "
+            "`rate_limited` (requests a minute) and `too_many_at_once` (open holds) are about how "
+            "quickly it is asked, by the key or by all keys of the account.",
             extra_json_schema={"enum": _TOLD},
         ),
     ]

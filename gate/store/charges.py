@@ -64,6 +64,12 @@ class Answer:
     units_a_request: int | None = None  # the lower ceiling, None is none
     chosen_by: str = ""  # whose choice refuses: account or key
     passes_at_ms: int = 0  # when the same may pass by itself; 0 where it may not
+    room: str = ""  # see `room_left`
+
+    @property
+    def room_left(self) -> "Room | None":
+        """What limits a minute and at the same time leave; None where there are none."""
+        return Room(**layout.ROOM.read(self.room)) if self.room else None
 
     @property
     def allowance_left(self) -> int | None:
@@ -112,6 +118,17 @@ class Answer:
         if self.cap is None or self.key_cap is None:
             return self.key_cap if self.cap is None else self.cap
         return min(self.cap, self.key_cap)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the tightest limits leave, in the order of `layout.ROOM`; a limit of None is none."""
+
+    a_minute: int | None
+    left: int  # requests of this minute
+    frees_ms: int  # when the minute lets through more; 0 where all are left
+    at_once: int | None
+    open: int  # requests that are held; of a look, or of a refusal for it
 
 
 @dataclass(frozen=True, slots=True)

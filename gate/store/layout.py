@@ -229,6 +229,44 @@ PAID = Record(
     ),
     separator=":",
 )
+PACE = Record(
+    "pace",
+    "How quickly may be asked: field m:<digest> of an account, and field pace:<plan> of a "
+    "catalogue; none where there is no limit.",
+    (
+        whole_or_none("a_minute", "Requests in any 60 seconds."),
+        whole_or_none("at_once", "Open holds."),
+    ),
+)
+LATELY = Record(
+    "lately",
+    "Requests that were let through in a second of the clock.",
+    (whole("second", "Since 1970."), whole("requests", "Of whatever size.")),
+    separator=":",
+    list_separator=",",
+)
+REQUESTS = Record(
+    "requests",
+    "Requests that were let through in the last minute: fields requests and r:<key id> of an "
+    "account, written only where a limit asks for it.",
+    (
+        whole("together", "Of all those seconds."),
+        whole("second", "The last in which there were some, since 1970."),
+        whole("in_second", "In that one."),
+        text("earlier", "Of those before it, see lately; the oldest first."),
+    ),
+)
+ROOM = Record(
+    "room",
+    "What the tightest limits of account and key leave: part of an answer.",
+    (
+        whole_or_none("a_minute", "Requests that the limit lets through; blank is no limit."),
+        whole("left", "Requests that it lets through now."),
+        whole("frees_ms", "When it lets through more; 0 where all are left."),
+        whole_or_none("at_once", "Holds that the limit lets be open; blank is no limit."),
+        whole("open", "Holds that are. Of a look or where it refuses; otherwise at the most."),
+    ),
+)
 HOLD = Record(
     "hold",
     "A charge that is not settled: field h:<hold id> of an account.",
@@ -393,6 +431,7 @@ ACCOUNT = Hash(
         text("spending", "See spending."),
         # By the scripts, later.
         text("paid", "See paid."),
+        text("requests", "See requests."),
     ),
     {
         "key": "k:",
@@ -402,6 +441,9 @@ ACCOUNT = Hash(
         "refusal": "f:",
         "spending_of_key": "p:",
         "paid_by_key": "c:",
+        "pace_of_key": "m:",
+        # By the id of the key, not by its digest.
+        "requests_of_key": "r:",
     },
 )
 CATALOGUE = Hash(
@@ -413,7 +455,7 @@ CATALOGUE = Hash(
         whole("pushes", "Projections into the partition; an older copy knows fewer."),
         whole("rate", "Credits of one chat."),
     ),
-    {"meter": "meter:", "cap": "cap:"},
+    {"meter": "meter:", "cap": "cap:", "pace": "pace:"},
 )
 HASHES = {"ACCOUNT": ACCOUNT, "CATALOGUE": CATALOGUE}
 
@@ -449,6 +491,7 @@ ANSWER = Record(
         later(limit("units_a_request", "The lower ceiling.")),
         later(text("chosen_by", "Whose choice refuses: account, key, or blank.")),
         later(whole("passes_at_ms", "When the same may pass by itself; 0 where it may not.")),
+        later(text("room", "See room; blank where nothing limits how quickly is asked.")),
     ),
 )
 KEPT = Record(
@@ -505,7 +548,7 @@ class Asked:
 _CHARGE_NAMES = ("account", "catalogue", "stream")
 SCRIPTS: Mapping[str, Asked] = {
     "check": Asked(
-        files=("clock", "check", "holds", "check_rest"),
+        files=("clock", "check", "holds", "pace", "check_rest"),
         names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
         args=(
             *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
@@ -541,7 +584,7 @@ SCRIPTS: Mapping[str, Asked] = {
     "put_key": Asked(
         files=("put_key",),
         names=("account", "catalogue"),
-        args=("digest", "record", "remembered_ms", "pushes", "spending"),
+        args=("digest", "record", "remembered_ms", "pushes", "spending", "pace"),
     ),
     "put_catalogue": Asked(
         files=("put_catalogue",),
@@ -562,6 +605,10 @@ RECORDS: Mapping[str, Record] = {
             COUNTED,
             SPENDING,
             PAID,
+            PACE,
+            LATELY,
+            REQUESTS,
+            ROOM,
             HOLD,
             ENTRY,
             NOTE,

@@ -14,6 +14,8 @@ from gate.store.hot_state import (
     script,
     stream_name,
 )
+from gate.terms import pace
+from gate.terms.pace import Pace
 from gate.terms.spending import NO_LIMITS, Spending
 
 _PUT_ACCOUNT = script("put_account")
@@ -67,6 +69,7 @@ class KeyState:
     used: int = 0  # chats in the snapshot's week, as far as drained
     spending: Spending = NO_LIMITS
     paid: Paid = NOTHING_PAID
+    pace: Pace = pace.NO_LIMITS
 
     @property
     def record(self) -> str:
@@ -116,6 +119,7 @@ class CatalogueSnapshot:
     meters: Mapping[str, int] = field(default_factory=dict)  # slug -> chats
     caps: Mapping[str, int | None] = field(default_factory=dict)  # plan slug -> weekly chats
     pack_caps: Mapping[tuple[str, str], int | None] = field(default_factory=dict)  # plan, pack
+    paces: Mapping[str, Pace] = field(default_factory=dict)  # plan slug -> of an account with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,7 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         },
         "spending": spending_record(snapshot.spending),
         "spending_of_keys": {key.digest: spending_record(key.spending) for key in snapshot.keys},
+        "pace_of_keys": {key.digest: pace_record(key.pace) for key in snapshot.keys},
         "paid": _paid(snapshot, snapshot.paid),
         "paid_by_keys": {
             key.digest: _paid(snapshot, key.paid)
@@ -198,6 +203,13 @@ def spending_record(spending: Spending) -> str:
     )
 
 
+def pace_record(limits: Pace) -> str:
+    """How quickly may be asked, as the gate reads it; blank where nothing limits it."""
+    if limits == pace.NO_LIMITS:
+        return ""
+    return layout.PACE.write(a_minute=limits.a_minute, at_once=limits.at_once)
+
+
 def _paid(snapshot: AccountSnapshot, paid: Paid) -> str:
     return layout.PAID.write(
         week=snapshot.week, in_week=paid.in_week, month=snapshot.month, in_month=paid.in_month
@@ -228,6 +240,7 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
             remembered_ms=_TOMBSTONE_MS,
             pushes=pushes,
             spending=spending_record(key.spending),
+            pace=pace_record(key.pace),
         ),
     )
 
@@ -242,6 +255,9 @@ def put_catalogue_call(partition: PartitionState, snapshot: CatalogueSnapshot) -
         fields += [spell("cap") + plan, _cap(cap)]
     for (plan, pack), cap in snapshot.pack_caps.items():
         fields += [f"{spell('cap')}{plan}:{pack}", _cap(cap)]
+    for plan, limits in snapshot.paces.items():
+        if limits != pace.NO_LIMITS:
+            fields += [spell("pace") + plan, pace_record(limits)]
     return Call(
         _PUT_CATALOGUE,
         (catalogue_name(partition.index), stream_name(partition.index)),

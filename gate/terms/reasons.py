@@ -27,6 +27,9 @@ class Reason(StrEnum):
     CREDIT_CEILING_WEEK = "credit_ceiling_week"
     CREDIT_CEILING_MONTH = "credit_ceiling_month"
     REQUEST_TOO_LARGE = "request_too_large"
+    # How quickly key and account may ask.
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_AT_ONCE = "too_many_at_once"
 
 
 class Outcome(StrEnum):
@@ -55,8 +58,9 @@ class Meaning:
     """What a reason means to whoever is told.
 
     status, code: of the HTTP answer that a gateway passes on or the public API gives.
-    sentence: for people, with {answer}, {wanted}, {until}, {billing_url} and {spending_url} to fill
-    in. sentence_for_good: the same where waiting does not help; "" where that is said already.
+    sentence: for people, with {answer}, {room}, {wanted}, {until}, {seconds}, {billing_url} and
+    {spending_url} to fill in. sentence_for_good: the same where waiting does not help; "" where
+    that is said already.
     buying_helps: with more boosts or credits the same request may pass.
     is_told: callers of the quota check read it; otherwise they are told something else instead.
     """
@@ -164,5 +168,17 @@ MEANINGS = {
         "This request asks for more than {answer.units_a_request:,} units at once, and “Spending” "
         "of this {answer.chosen_by} allows no more: waiting does not help. Ask for fewer, or "
         "change it at {spending_url}.",
+    ),
+    Reason.RATE_LIMITED: Meaning(
+        429,
+        "rate_limited",
+        "This {answer.chosen_by} may make {room.a_minute:,} requests a minute and has made them. "
+        "Try again in {seconds}.",
+    ),
+    Reason.TOO_MANY_AT_ONCE: Meaning(
+        429,
+        "too_many_at_once",
+        "This {answer.chosen_by} may have {room.at_once:,} requests answered at the same time, and "
+        "so many are. Try again when one of them is done.",
     ),
 }

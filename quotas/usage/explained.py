@@ -118,6 +118,20 @@ REFUSALS: Mapping[str, Explained] = {
         _("Waiting does not help: ask for fewer, or raise the ceiling."),
         "spending",
     ),
+    Reason.RATE_LIMITED: Explained(
+        _("Too many a minute"),
+        _(
+            "The key, or all keys of the account, had made as many requests as may in a minute."
+        ),
+        _("Ask more slowly, as Retry-After says, or let the key do more a minute."),
+        "keys",
+    ),
+    Reason.TOO_MANY_AT_ONCE: Explained(
+        _("Too many of the key at once"),
+        _("As many requests of the key, or of the account, were being answered as may be."),
+        _("Wait until one is done, or let the key have more at the same time."),
+        "keys",
+    ),
     Outcome.TOO_MANY_HOLDS: Explained(
         _("Too many at once"),
         _("1,000 answers were being made for the account."),

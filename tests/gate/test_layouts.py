@@ -1,7 +1,7 @@
 """Records outlive the release that wrote them, in both directions, and can grow."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from gate.store.expanding import expand
 from gate.store.hot_state import Call, Script
 from gate.store.layout import CannotExpand
 from gate.terms import addresses, key_text
+from gate.terms.pace import Pace
 from tests.gate.layouts.keep import FOLDER, declared
 from tests.gate.world import HOUR_MS, NOW_MS, OpenGate, World
 
@@ -160,6 +161,37 @@ async def test_todays_bound_key_is_bound_for_the_release_before(
     assert _old_check(kept, world, units=3, address=HOME)[0] == b"ok"
     assert _old_check(kept, world, units=1, address=HOME)[0] == b"key_cap_reached"
     assert _old_check(kept, world, units=1)[0] == b"not_permitted"
+
+
+async def test_a_key_that_may_ask_slowly_is_read_by_the_release_before_which_limits_nothing(
+    world: World, kept: dict[str, Any]
+) -> None:
+    world.grant(keys=(world.key_state(version=2, pace=Pace(a_minute=1, at_once=1)),))
+    world.catalogue = replace(world.catalogue, paces={"free": Pace(a_minute=1)})
+    async with world.gate() as gate:
+        assert (await gate.check(hold_seconds=60)).allowed
+        assert (await gate.check()).reason == "rate_limited"
+        assert [_old_check(kept, world, units=1)[0] for _ in range(2)] == [b"ok", b"ok"]
+        # And what it charged leaves today's counts as they were.
+        again = await gate.check(units=0)
+    assert (again.answer.used, again.answer.room_left.left) == (3, 0)
+
+
+async def test_a_key_that_the_release_before_changed_keeps_how_quickly_it_may_ask(
+    world: World, kept: dict[str, Any]
+) -> None:
+    state = world.key_state(version=2, pace=Pace(a_minute=1))
+    world.grant(keys=(state,))
+    names = hot_state.keys_of(world.handle)
+    async with world.gate() as gate:
+        await gate.check()
+        newer = replace(state, version=3).record
+        _ask(
+            _old_script(kept, "put_key"),
+            [names.account, names.catalogue],
+            *(state.digest, newer, HOUR_MS, 0),
+        )
+        assert (await gate.check()).reason == "rate_limited"
 
 
 # --- a field more -----------------------------------------------------------------------------

@@ -6,10 +6,10 @@
 -- Answers an answer, or its status alone for cold, cold_catalogue, invalid_key, unknown_meter,
 -- conflict and too_many_holds. Not enough is key_cap_reached or quota_exhausted where the same
 -- request may pass after the week, above_key_cap or above_plan_cap where it may not. What people
--- chose to spend refuses with reasons of its own.
+-- chose to spend refuses with reasons of its own, and so does how quickly they may ask.
 -- Writes only fields that no projection writes: week, used, credits_spent, b:<boost id>,
--- u:<key digest>, paid, c:<key digest>, holding, h:<hold id>; the stream, refusal counts, holds,
--- the replay record, and refused and f:<place>.
+-- u:<key digest>, paid, c:<key digest>, requests, r:<key id>, holding, h:<hold id>; the stream,
+-- refusal counts, holds, the replay record, and refused and f:<place>.
 --
 -- This file ends with the plain charge, which most are: a key without limits, an allowance that is
 -- enough, no hold. It makes no function and no table that it does not need. Everything else goes on
@@ -21,15 +21,15 @@ local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
 local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
-local credits_spent, holding, spending, record, counted, key_spending
+local credits_spent, holding, spending, record, counted, key_spending, key_pace
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding, spending, record, counted, key_spending =
+    credits_spent, holding, spending, record, counted, key_spending, key_pace =
       unpack(redis.call('HMGET', account,
       ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs, ACCOUNT.suspended,
       ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used, ACCOUNT.credits_spent,
       ACCOUNT.holding, ACCOUNT.spending, ACCOUNT.key .. digest, ACCOUNT.counted .. digest,
-      ACCOUNT.spending_of_key .. digest))
+      ACCOUNT.spending_of_key .. digest, ACCOUNT.pace_of_key .. digest))
 else
   local fields = {ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs,
     ACCOUNT.suspended, ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used,
@@ -39,14 +39,16 @@ else
     fields[#fields + 1] = ACCOUNT.key .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.counted .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.spending_of_key .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.pace_of_key .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
     credits_spent, holding, spending = unpack(state, 1, of_account)
   for i = #ARGV, FIRST.digests, -1 do
-    local at = of_account + 1 + (i - FIRST.digests) * 3
+    local at = of_account + 1 + (i - FIRST.digests) * 4
     if state[at] then
-      digest, record, counted, key_spending = ARGV[i], state[at], state[at + 1], state[at + 2]
+      digest, record, counted = ARGV[i], state[at], state[at + 1]
+      key_spending, key_pace = state[at + 2], state[at + 3]
     end
   end
 end
@@ -64,19 +66,19 @@ if plans and plans ~= '' then
   end
 end
 
-local terms_epoch, rate, cost, cap, lifted
+local terms_epoch, rate, cost, cap, plan_pace, lifted
 if packs == '' then
-  terms_epoch, rate, cost, cap =
+  terms_epoch, rate, cost, cap, plan_pace =
     unpack(redis.call('HMGET', catalogue, CATALOGUE.epoch, CATALOGUE.rate,
-      CATALOGUE.meter .. meter, CATALOGUE.cap .. plan))
+      CATALOGUE.meter .. meter, CATALOGUE.cap .. plan, CATALOGUE.pace .. plan))
 else
-  local wanted =
-    {CATALOGUE.epoch, CATALOGUE.rate, CATALOGUE.meter .. meter, CATALOGUE.cap .. plan}
+  local wanted = {CATALOGUE.epoch, CATALOGUE.rate, CATALOGUE.meter .. meter,
+    CATALOGUE.cap .. plan, CATALOGUE.pace .. plan}
   for pack in string.gmatch(packs, '[^,]+') do
     wanted[#wanted + 1] = CATALOGUE.cap .. plan .. ':' .. pack
   end
   lifted = redis.call('HMGET', catalogue, unpack(wanted))
-  terms_epoch, rate, cost, cap = unpack(lifted, 1, 4)
+  terms_epoch, rate, cost, cap, plan_pace = unpack(lifted, 1, 5)
 end
 if not terms_epoch then return {OUTCOME.cold_catalogue} end
 if terms_epoch ~= epoch then return {OUTCOME.cold} end
@@ -95,7 +97,7 @@ end
 
 if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires_ms == ''
   and key_weekly_cap == '' and key_scopes == '' and key_addresses == '' and suspended ~= '1'
-  and (not spending or spending == '') and not key_spending
+  and (not spending or spending == '') and not key_spending and not key_pace and not plan_pace
   and boosts_text == '' and not lifted and (not holding or holding == '0')
   and not (replay
     and redis.call('EXISTS', replay, NAMES.replay_of_first_release or replay) > 0) then

@@ -82,7 +82,9 @@ local held = tonumber(holding or 0)
 if held > 0 then
   week = enter_week(account, stored_week, week)
   stored_week = week
-  if release_expired(account, holds, week, now) > 0 then
+  local released = release_expired(account, holds, week, now)
+  if released > 0 then
+    held = held - released
     counted = digest and redis.call('HGET', account, ACCOUNT.counted .. digest)
   end
   local fresh = redis.call('HMGET', account, ACCOUNT.used, ACCOUNT.credits_spent)
@@ -97,7 +99,7 @@ end
 
 -- What may be used, by source.
 if lifted then
-  for i = 5, #lifted do
+  for i = 6, #lifted do
     local by_pack = tonumber(lifted[i] or '')
     if by_pack and cap >= 0 and (by_pack < 0 or by_pack > cap) then cap = by_pack end
   end
@@ -183,6 +185,58 @@ local function refused_by(credits_wanted, moment)
   end
 end
 
+-- How quickly may be asked, by the key and by the account's plan: both hold.
+local paces = {}
+local function read_pace(by, text, requests_field)
+  if not text then return end
+  local pace_a_minute, pace_at_once = MATCH.pace(text)
+  local pace = {by = by, a_minute = tonumber(pace_a_minute), at_once = tonumber(pace_at_once)}
+  if pace.a_minute then
+    pace.field, pace.requests = requests_field, read_requests(account, requests_field, now)
+    pace.left, pace.frees_ms = left_of(pace.requests, pace.a_minute)
+  end
+  if pace.at_once then
+    -- A key has not more open than its account.
+    local may_be_full = by == 'key' and (units == 0 or held >= pace.at_once)
+    pace.open = may_be_full and open_of_key(account, holds, key_digest) or held
+  end
+  paces[#paces + 1] = pace
+end
+read_pace('account', plan_pace, ACCOUNT.requests)
+if digest then read_pace('key', key_pace, ACCOUNT.requests_of_key .. key_id) end
+
+-- What leaves least room of the minute, and of those alike what frees some last.
+local function tightest_minute()
+  local tightest
+  for _, pace in ipairs(paces) do
+    if pace.a_minute and (not tightest or pace.left < tightest.left
+      or (pace.left == tightest.left and pace.frees_ms > tightest.frees_ms)) then
+      tightest = pace
+    end
+  end
+  return tightest
+end
+
+-- The same of what is asked at the same time.
+local function tightest_at_once()
+  local tightest
+  for _, pace in ipairs(paces) do
+    if pace.at_once
+      and (not tightest or pace.at_once - pace.open < tightest.at_once - tightest.open) then
+      tightest = pace
+    end
+  end
+  return tightest
+end
+
+local function told_pace()
+  if #paces == 0 then return '' end
+  local minute, at_once = tightest_minute() or {}, tightest_at_once() or {}
+  return TEXT.room{a_minute = (minute.a_minute or ''), left = (minute.left or 0),
+    frees_ms = whole(minute.frees_ms or 0), at_once = (at_once.at_once or ''),
+    open = (at_once.open or 0)}
+end
+
 local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id, by, passes_at_ms)
   local left = {}
   if units == 0 then
@@ -199,7 +253,7 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or '',
     past_allowance = pays_credits and '' or (pays_boosts and 'boosts' or 'nothing'),
     credit_room = room < math.huge and room or -1, units_a_request = units_a_request,
-    chosen_by = by or '', passes_at_ms = passes_at_ms or 0}
+    chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace()}
 end
 
 local function refuse(status, passes_at_ms, by)
@@ -279,6 +333,16 @@ if from_credits > 0 then
   end
 end
 if units == 0 then return answer_of(REASON.ok, 0, '', 0, '') end
+
+-- Last, so that what is refused for another reason says that, and counts nothing here.
+local minute, at_once = tightest_minute(), hold_ms > 0 and tightest_at_once()
+if minute and minute.left < 1 then
+  return refuse(REASON.rate_limited, minute.frees_ms, minute.by)
+end
+if at_once and at_once.open >= at_once.at_once then
+  -- Any of them may be done the next moment.
+  return refuse(REASON.too_many_at_once, now + 1000, at_once.by)
+end
 if hold_ms > 0 and held >= HOLDS_AT_MOST then
   keep_refusal(OUTCOME.too_many_holds)
   return {OUTCOME.too_many_holds}
@@ -308,6 +372,14 @@ if credits_taken > 0 then
     choice.in_week = choice.in_week + credits_taken
     choice.in_month = choice.in_month + credits_taken
   end
+end
+
+for _, pace in ipairs(paces) do
+  if pace.a_minute then
+    count_request(account, pace.field, pace.requests)
+    pace.left, pace.frees_ms = left_of(pace.requests, pace.a_minute)
+  end
+  if pace.at_once and hold_ms > 0 then pace.open = pace.open + 1 end
 end
 
 local boosts_taken = table.concat(taken, ',')

@@ -3,7 +3,8 @@
 -- The snapshot is JSON, every leaf a string: {seed (1: it knows all that was spent), epoch, pushes
 -- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
 -- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted},
--- spending, spending_of_keys: {digest: spending}, paid, paid_by_keys: {digest: paid}}.
+-- spending, spending_of_keys: {digest: spending}, paid, paid_by_keys: {digest: paid},
+-- pace_of_keys: {digest: pace}}.
 -- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
 -- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
 -- | cold (the account is cold and the snapshot does not seed).
@@ -19,6 +20,17 @@ end
 
 local account, catalogue, holds = NAMES.account, NAMES.catalogue, NAMES.holds
 local snapshot = cjson.decode(ARGS.snapshot)
+
+-- What belongs to a key's record and has a field of its own, blank where there is nothing. Of the
+-- same version, too: a release that does not know it left it out.
+local function put_of_key(field, text, ahead)
+  if ahead >= 0 and text ~= '' then
+    redis.call('HSET', account, field, text)
+  elseif ahead > 0 then
+    redis.call('HDEL', account, field)
+  end
+end
+
 local epoch = redis.call('HGET', catalogue, CATALOGUE.epoch)
 if not epoch then return PUSHED{status = OUTCOME.cold_catalogue, pushes = 0} end
 if epoch ~= snapshot.epoch then return PUSHED{status = OUTCOME.stale_epoch, pushes = 0} end
@@ -32,7 +44,8 @@ if not warm then
   -- overtaken this snapshot.
   for _, field in ipairs(redis.call('HKEYS', account)) do
     local begins = string.sub(field, 1, #ACCOUNT.key)
-    if begins ~= ACCOUNT.key and begins ~= ACCOUNT.spending_of_key then
+    if begins ~= ACCOUNT.key and begins ~= ACCOUNT.spending_of_key
+      and begins ~= ACCOUNT.pace_of_key then
       redis.call('HDEL', account, field)
     end
   end
@@ -66,13 +79,8 @@ for digest, record in pairs(snapshot.keys) do
   local key_version = MATCH.key(record)
   local ahead = ahead_of(known, key_version)
   if ahead > 0 then redis.call('HSET', account, ACCOUNT.key .. digest, record) end
-  -- Of the same version, too: a release that does not know what may be spent left it out.
-  local spending = snapshot.spending_of_keys[digest]
-  if ahead >= 0 and spending ~= '' then
-    redis.call('HSET', account, ACCOUNT.spending_of_key .. digest, spending)
-  elseif ahead > 0 then
-    redis.call('HDEL', account, ACCOUNT.spending_of_key .. digest)
-  end
+  put_of_key(ACCOUNT.spending_of_key .. digest, snapshot.spending_of_keys[digest], ahead)
+  put_of_key(ACCOUNT.pace_of_key .. digest, snapshot.pace_of_keys[digest], ahead)
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')

@@ -20,6 +20,11 @@ if ARGS.spending == '' then
 else
   redis.call('HSET', account, ACCOUNT.spending_of_key .. ARGS.digest, ARGS.spending)
 end
+if ARGS.pace == '' then
+  redis.call('HDEL', account, ACCOUNT.pace_of_key .. ARGS.digest)
+else
+  redis.call('HSET', account, ACCOUNT.pace_of_key .. ARGS.digest, ARGS.pace)
+end
 if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then
   redis.call('PEXPIRE', account, ARGS.remembered_ms)
 end

@@ -47,6 +47,8 @@ _NAMES: dict[str, StrOrPromise] = {
     "weekly_cap": _("chats a week"),
     "scopes": _("scopes"),
     "addresses": _("addresses"),
+    "requests_a_minute": _("requests a minute"),
+    "requests_at_once": _("requests at once"),
     "past_allowance": _("pays past the allowance"),
     "credits_a_week": _("credits a week"),
     "credits_a_month": _("credits a month"),

@@ -31,6 +31,8 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User) -> bool
             weekly_cap=limits.weekly_cap,
             scopes=list(limits.scopes),
             addresses=list(limits.addresses),
+            requests_a_minute=limits.requests_a_minute,
+            requests_at_once=limits.requests_at_once,
         )
         if has_changed:
             changes = {name: (before[name], after) for name, after in locked.limits().items()}

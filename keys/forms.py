@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.names import NameFormField
+from accounts.pace import PaceForm
 from gate.terms import addresses
 from keys.issue import KeyLimits
 from keys.models import READ_USAGE, ApiKey
@@ -31,8 +32,10 @@ _TIMES = [
 ]
 
 
-class KeyForm(forms.Form):
+class KeyForm(PaceForm):
     """What a key is called and may do less than its account."""
+
+    field_order = ("name", "expires_in", "expires_on", "weekly_cap")
 
     name = NameFormField(
         longest=80,
@@ -123,6 +126,8 @@ class KeyForm(forms.Form):
             weekly_cap=self.cleaned_data["weekly_cap"],
             scopes=(READ_USAGE,) if self.cleaned_data["reads_usage"] else (),
             addresses=self.cleaned_data["addresses"],
+            requests_a_minute=self.cleaned_data["requests_a_minute"],
+            requests_at_once=self.cleaned_data["requests_at_once"],
         )
 
 
@@ -162,6 +167,8 @@ class EditKeyForm(KeyForm):
                 "weekly_cap": key.weekly_cap,
                 "addresses": "\n".join(key.addresses),
                 "reads_usage": key.reads_usage,
+                "requests_a_minute": key.requests_a_minute,
+                "requests_at_once": key.requests_at_once,
             },
         )
         self._key = key

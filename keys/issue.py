@@ -54,6 +54,8 @@ class KeyLimits:
     weekly_cap: int | None = None
     scopes: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    requests_a_minute: int | None = None
+    requests_at_once: int | None = None
 
 
 NO_LIMITS = KeyLimits()
@@ -104,6 +106,8 @@ def issue_api_key(
             weekly_cap=limits.weekly_cap,
             scopes=list(limits.scopes),
             addresses=list(limits.addresses),
+            requests_a_minute=limits.requests_a_minute,
+            requests_at_once=limits.requests_at_once,
         )
         audit.record(
             account,

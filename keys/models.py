@@ -15,10 +15,12 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from accounts import pace
 from accounts.beginnings import beginnings_index
 from accounts.models import Account
 from accounts.names import NameField, name_check
 from accounts.numbers import thousands
+from accounts.pace import PaceFields
 from accounts.spending import IS_KNOWN, SpendingFields, fields_of, in_words
 from gate.service.trust import Trust
 from gate.store import snapshots
@@ -30,7 +32,7 @@ from gate.terms.spending import Spending
 READ_USAGE = "usage:read"
 
 
-class ApiKey(SpendingFields):
+class ApiKey(PaceFields, SpendingFields):
     """A key of an account. Its text is shown once, when it is made, and is nowhere after that."""
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="api_keys")
@@ -101,6 +103,7 @@ class ApiKey(SpendingFields):
             models.CheckConstraint(condition=~Q(name=""), name="api_key_named"),
             name_check("api_key_name_clean"),
             models.CheckConstraint(condition=IS_KNOWN, name="api_key_spending_known"),
+            models.CheckConstraint(condition=pace.IS_KNOWN, name="api_key_pace_known"),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -182,6 +185,7 @@ class ApiKey(SpendingFields):
                 limits.append(bound % {"networks": shown, "count": others})
             else:
                 limits.append(_("from %(networks)s") % {"networks": shown})
+        limits.extend(pace.in_words(self.pace))
         limits.extend(in_words(self.spending))
         if self.reads_usage:
             limits.append(_("may read usage"))
@@ -204,6 +208,7 @@ class ApiKey(SpendingFields):
             used=used,
             spending=self.spending,
             paid=paid,
+            pace=self.pace,
         )
 
     def choose_spending(self, spending: Spending) -> None:
@@ -215,7 +220,10 @@ class ApiKey(SpendingFields):
 
     def limits(self) -> dict[str, object]:
         """What it is called and may do less than its account, by name."""
-        names = ("name", "expires_at", "weekly_cap", "scopes", "addresses")
+        names = (
+            *("name", "expires_at", "weekly_cap", "scopes", "addresses"),
+            *("requests_a_minute", "requests_at_once"),
+        )
         return {name: getattr(self, name) for name in names}
 
     def change(self, **values: object) -> bool:

@@ -77,6 +77,7 @@ def snapshot() -> CatalogueSnapshot:
             for plan in plans
             for pack in plan.included_packs
         },
+        paces={plan.slug: plan.pace for plan in plans},
     )
 
 

@@ -219,6 +219,8 @@ _OF_FIELDS = (
     gettext_noop("refusals batch"),
     gettext_noop("removed at"),
     gettext_noop("renews at"),
+    gettext_noop("requests a minute"),
+    gettext_noop("requests at once"),
     gettext_noop("resolution"),
     gettext_noop("resolved at"),
     gettext_noop("resolved by"),

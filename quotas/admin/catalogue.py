@@ -14,6 +14,7 @@ from accounts import money
 from accounts.admin_fields import ManyAsBoxes
 from accounts.money import MoneyField, code_when_read, price_when_read
 from accounts.numbers import thousands
+from accounts.pace import in_words
 from quotas import catalogue, grants
 from quotas.admin.forms import LinesField
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
@@ -91,13 +92,16 @@ class PlanForm(forms.ModelForm[Plan]):
     class Meta:
         model = Plan
         fields = (
-            *("slug", "name", "summary", "features", "weekly_cap", "monthly_price_cents"),
-            *("yearly_price_cents", "is_per_seat", "packs", "position", "is_public", "is_default"),
+            *("slug", "name", "summary", "features", "weekly_cap", "requests_a_minute"),
+            *("requests_at_once", "monthly_price_cents", "yearly_price_cents"),
+            *("is_per_seat", "packs", "position", "is_public", "is_default"),
         )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         say_unlimited(self)
+        for name in ("requests_a_minute", "requests_at_once"):
+            self.fields[name].widget.attrs["placeholder"] = _("Unlimited")
         mark = self.fields["is_default"]
         if self.instance.why_it_stays_default:
             mark.disabled = True
@@ -121,9 +125,13 @@ class CappedAdmin(CatalogueAdmin):
 @admin.register(Plan)
 class PlanAdmin(ManyAsBoxes, CappedAdmin):
     form = PlanForm
-    list_display = ("name", "cap", "price", "is_per_seat", "is_public", "is_default")
+    list_display = ("name", "cap", "pace", "price", "is_per_seat", "is_public", "is_default")
     list_filter = ("is_public",)
     search_fields = ("name", "slug")
+
+    @admin.display(description=gettext_lazy("requests"))
+    def pace(self, plan: Plan) -> str:
+        return ", ".join(in_words(plan.pace)) or _("Unlimited")
 
     @admin.display(description=gettext_lazy("price a month"), ordering="monthly_price_cents")
     def price(self, plan: Plan) -> str:

@@ -10,8 +10,10 @@ from django.db.models import Q
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts import pace
 from accounts.names import NameField, name_check
 from accounts.numbers import thousands
+from accounts.pace import PaceFields
 
 # The API and the pages ask for this one.
 CHAT_METER = "chat"
@@ -57,7 +59,7 @@ class Pack(models.Model):
         ) % {"pack": self.name, "count": thousands(accounts)}
 
 
-class Plan(models.Model):
+class Plan(PaceFields):
     """What an account may use each week. One plan is always the default: the database says so."""
 
     slug = models.SlugField(unique=True, help_text=SLUG_HELP)
@@ -100,6 +102,7 @@ class Plan(models.Model):
                 fields=["is_default"], condition=Q(is_default=True), name="plan_one_default"
             ),
             name_check("plan_name_clean"),
+            models.CheckConstraint(condition=pace.IS_KNOWN, name="plan_pace_known"),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from pytest_django import Settings
 
-from accounts.models import User
+from accounts.models import AuditEvent, User
 from gate.terms import addresses
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
@@ -52,6 +52,24 @@ def test_what_is_saved_counts_for_the_very_next_request(
     assert key.pushed_version == key.version
     edit(owner_client, key, weekly_cap="", addresses="")
     assert ask_gate(text).allowed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_how_quickly_it_may_ask_counts_for_the_very_next_request(
+    owner_client: Client, issued: Issued
+) -> None:
+    key, text = issued
+    edit(owner_client, key, requests_a_minute="1", requests_at_once="2")
+    assert [ask_gate(text).reason for _ in range(2)] == ["ok", "rate_limited"]
+    changes = AuditEvent.objects.filter(act="changed").latest("pk").changes
+    assert ["requests_a_minute", "", "1"] in changes
+    # What is not touched stays.
+    edit(owner_client, key, name="slow")
+    assert ask_gate(text).reason == "rate_limited"
+    edit(owner_client, key, requests_a_minute="")
+    assert ask_gate(text).allowed
+    key.refresh_from_db()
+    assert (key.requests_a_minute, key.requests_at_once) == (None, 2)
 
 
 def test_what_is_not_touched_stays_as_it_is(owner_client: Client, issued: Issued) -> None:

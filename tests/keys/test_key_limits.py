@@ -3,10 +3,12 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from gate.store.connection import sync_client
 from gate.terms import addresses
 from keys.models import ApiKey
 from tests.keys.acts import ask_gate, shown_key, submit_key
@@ -39,6 +41,17 @@ def test_a_key_can_have_a_weekly_cap(owner_client: Client) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_key_can_be_made_to_ask_slowly(owner_client: Client) -> None:
+    text = shown_key(submit_key(owner_client, requests_a_minute="2", requests_at_once="5"))
+    assert [ask_gate(text).reason for _ in range(3)] == ["ok", "ok", "rate_limited"]
+    page = owner_client.get(reverse("keys")).content.decode()
+    assert "2 requests a minute · 5 requests at once" in page
+    # PostgreSQL tells it again to a Valkey that lost everything.
+    sync_client(settings.REDIS_URL).flushall()
+    assert [ask_gate(text).reason for _ in range(3)] == ["ok", "ok", "rate_limited"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
     text = shown_key(submit_key(owner_client, addresses="192.0.2.0/24\n\n2001:db8::7\n"))
     assert ApiKey.objects.get().addresses == ["192.0.2.0/24", "2001:db8::7/128"]
@@ -54,6 +67,10 @@ def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
         ({"weekly_cap": "many"}, "Give a whole number of chats"),
         ({"weekly_cap": "-1"}, "Give a whole number of chats, 0 to"),
         ({"weekly_cap": "1" * 30}, "Give a whole number of chats, 0 to"),
+        ({"requests_a_minute": "0"}, "Give a whole number of requests, 1 to 1,000,000"),
+        ({"requests_a_minute": "1000001"}, "Give a whole number of requests, 1 to 1,000,000"),
+        ({"requests_at_once": "some"}, "Give a whole number of requests, 1 to 1,000, or"),
+        ({"requests_at_once": "1001"}, "Give a whole number of requests, 1 to 1,000, or"),
         ({"addresses": "somewhere"}, "“somewhere” is no address or network."),
         ({"addresses": "192.0.2.1/24"}, "Write 192.0.2.0/24 for the whole network"),
         ({"addresses": "\n".join(f"192.0.2.{n}" for n in range(21))}, "20 networks at most"),

@@ -57,6 +57,20 @@ def test_a_cap_that_is_taken_away_is_unlimited(key: str, gate: LiveGate) -> None
     assert gate.check(key, 1000).allowed
 
 
+def test_how_quickly_a_plan_may_ask_counts_for_all_keys_of_its_accounts(
+    owner: User, key: str, gate: LiveGate
+) -> None:
+    account = owner.personal_account
+    other = issue_api_key(account=account, name="k", submission=uuid4(), by=owner)[1]
+    change_plan("free", requests_a_minute=2)
+    assert [gate.check(text).reason for text in (key, other, key)] == ["ok", "ok", "rate_limited"]
+    change_plan("free", requests_a_minute=None, requests_at_once=1)
+    assert gate.check(key, hold_seconds=60).allowed
+    assert gate.check(other, hold_seconds=60).reason == "too_many_at_once"
+    change_plan("free", requests_at_once=None)
+    assert gate.check(other, hold_seconds=60).allowed
+
+
 def test_a_cap_of_zero_refuses_every_chat(key: str, gate: LiveGate) -> None:
     change_plan("free", weekly_cap=0)
     assert not gate.check(key).allowed

@@ -78,6 +78,27 @@ def test_no_cap_reads_unlimited_and_no_price_contact_us(free: Plan, admin_client
     assert 'placeholder="Unlimited"' in admin_client.get(page_of(free)).content.decode()
 
 
+def test_how_quickly_its_accounts_may_ask_is_typed_and_listed(
+    free: Plan, admin_client: Client
+) -> None:
+    page = page_of(free)
+    assert '<td class="field-pace">Unlimited</td>' in listed(admin_client)
+    saved(admin_client, page, requests_a_minute="1200", requests_at_once="1")
+    free.refresh_from_db()
+    assert (free.requests_a_minute, free.requests_at_once) == (1200, 1)
+    words = "1,200 requests a minute, 1 request at once"
+    assert f'<td class="field-pace">{words}</td>' in listed(admin_client)
+    assert "It must be at least 1." in refused(admin_client, page, requests_a_minute="0")
+    assert "It must be at most 1,000." in refused(admin_client, page, requests_at_once="1001")
+    saved(admin_client, page, requests_a_minute="", requests_at_once="")
+    free.refresh_from_db()
+    assert (free.requests_a_minute, free.requests_at_once) == (None, None)
+
+
+def listed(admin_client: Client) -> str:
+    return admin_client.get("/admin/quotas/plan/").content.decode()
+
+
 def test_the_price_of_a_chat_stands_where_prices_are(free: Plan, admin_client: Client) -> None:
     policy = QuotaPolicy.objects.get()
     page = f"/admin/quotas/quotapolicy/{policy.pk}/change/"

@@ -3,11 +3,14 @@
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import record_authentication
+from allauth.core import context
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts import language
 from accounts.models import User
+from accounts.recent import is_recent
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -19,9 +22,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         """Where they go now; the browser has their language from now on."""
+        if how.get("signup"):
+            # Who chose a password a moment ago is not asked for it again.
+            record_authentication(request, user, method="signup")
         response: HttpResponse = super().post_login(request, user, **how)
         language.meet(user, response)
         return response
+
+    def is_reauthentication_required(self, *, app: str, **_more: Any) -> bool:
+        """Signing in counts, too: allauth would ask again at once."""
+        return not is_recent(context.request)
+
+    def reauthenticate(self, user: User, password: str) -> bool:
+        """By the password alone, and not by the count of those who guess at the sign-in page.
+
+        Otherwise strangers would bar whoever is signed in already. What is guessed here is counted
+        by user (`reauthenticate` in ACCOUNT_RATE_LIMITS).
+        """
+        return user.check_password(password)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """In the language of whose address it is, whoever asks for it."""

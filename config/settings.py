@@ -185,6 +185,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.recent.KeepNoSecretsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
@@ -234,6 +235,15 @@ ACCOUNT_EMAIL_VERIFICATION = "optional" if IS_DEVELOPMENT else "mandatory"
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "home"
+# Whoever changes who has access has shown within so many seconds that it is they.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = environment.integer(
+    "REAUTHENTICATION_SECONDS", 300, low=30, high=86_400
+)
+ACCOUNT_RATE_LIMITS = {
+    # Guesses of whoever has somebody's session.
+    "reauthenticate": "5/m/user,30/h/user",
+}
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 

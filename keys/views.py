@@ -36,11 +36,16 @@ def key_list(request: AccountRequest) -> HttpResponse:
     return _list(request, NewKeyForm(), status=200)
 
 
-@require_POST
-@account_page(Act.CHANGE_KEYS)
+@require_http_methods(["GET", "POST"])
+@account_page(Act.CHANGE_KEYS, asks_again=True)
 @never_cache
 def key_create(request: AccountRequest) -> HttpResponse:
-    """Make a key and show it, this once, in the answer to the POST itself."""
+    """Make a key and show it, this once, in the answer to the POST itself.
+
+    Whoever comes back to it otherwise, after they were asked who they are, finds the list.
+    """
+    if request.method == "GET":
+        return redirect("keys")
     form = NewKeyForm(request.POST)
     if not form.is_valid():
         return _list(request, form, status=422)

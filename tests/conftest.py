@@ -24,6 +24,7 @@ from quotas.models.ledger import Boost
 from quotas.seed import seed_catalogue
 from tests.api.javascript import packages
 from tests.emptying import let_histories_be_emptied
+from tests.signed_in import sign_in_at_once
 
 TESTS = Path(__file__).parent
 # Folders whose tests share something expensive, the longest first: one process runs all of them.
@@ -168,7 +169,7 @@ def boost(account: Account) -> Boost:
 def owner_client(owner: User) -> Client:
     """A browser in which the owner is signed in."""
     client = Client()
-    client.force_login(owner)
+    sign_in_at_once(client, owner)
     return client
 
 
@@ -176,7 +177,7 @@ def owner_client(owner: User) -> Client:
 def outsider_client(outsider: User) -> Client:
     """A browser in which the outsider is signed in."""
     client = Client()
-    client.force_login(outsider)
+    sign_in_at_once(client, outsider)
     return client
 
 
@@ -184,5 +185,5 @@ def outsider_client(outsider: User) -> Client:
 def admin_client(admin_user: User) -> Client:
     """A browser in which an administrator is signed in."""
     client = Client()
-    client.force_login(admin_user)
+    sign_in_at_once(client, admin_user)
     return client

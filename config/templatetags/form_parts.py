@@ -1,10 +1,16 @@
 """What is wrong with a form, for whoever reads it from the top, and how its labels are written."""
 
+import json
+
 from django import template
+from django.core.serializers.json import DjangoJSONEncoder
 from django.forms import BaseForm, BoundField
+from django.template.context import RequestContext
 from django.template.defaultfilters import stringfilter
 from django.utils.text import capfirst
 from django.utils.translation import get_language
+
+from accounts import recent
 
 register = template.Library()
 
@@ -21,3 +27,16 @@ def sentence_case(label: str) -> str:
     """The “New Password” of a library as “New password”; only English writes titles that way."""
     is_english = (get_language() or "en").startswith("en")
     return capfirst(label.lower()) if is_english else label
+
+
+@register.simple_tag(takes_context=True)
+def is_something_kept(context: RequestContext) -> bool:
+    """Whether what was sent waits until its sender has shown that it is they."""
+    request = context.get("request")
+    return bool(request) and recent.is_something_kept(request)
+
+
+@register.filter
+def as_json(data: object) -> str:
+    """For a script, as an attribute: the policy of pages has no room for text in a script."""
+    return json.dumps(data, cls=DjangoJSONEncoder)

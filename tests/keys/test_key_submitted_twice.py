@@ -11,6 +11,7 @@ from django.urls import reverse
 from accounts.models import User
 from keys.models import ApiKey
 from tests.keys.acts import KEY, shown_key, submit_key
+from tests.signed_in import sign_in_at_once
 
 
 def test_a_reload_shows_no_key_and_makes_none(owner_client: Client) -> None:
@@ -61,7 +62,7 @@ def test_twenty_submits_at_once_make_one_key(owner: User) -> None:
     browsers = []
     for _ in range(20):
         browser = Client()
-        browser.force_login(owner)
+        sign_in_at_once(browser, owner)
         browsers.append(browser)
 
     def submit(browser: Client) -> tuple[int, list[str]]:

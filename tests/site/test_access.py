@@ -17,6 +17,7 @@ from keys.models import ApiKey
 from tests.alerts.webhooks import endpoint_of
 from tests.billing.orders import plan_order_of
 from tests.conftest import PASSWORD
+from tests.signed_in import sign_in_at_once
 from tests.site.answer import Answer
 from tests.site.urls_of_the_site import every_url
 
@@ -80,7 +81,7 @@ DECIDED = {
     "purchases_export": OWN_PAGE,
     "amount": OWN_PAGE,
     "credits_export": OWN_PAGE,
-    "key_create": Access(get=everybody("405"), post=users("422")),
+    "key_create": Access(get=users("→ keys"), post=users("422")),
     "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
     "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
@@ -141,7 +142,7 @@ def browsers(
     """Everybody's browser; the staff have no permission yet."""
     staff = User.objects.create_user("staff@example.com", PASSWORD, is_staff=True)
     staff_client = Client()
-    staff_client.force_login(staff)
+    sign_in_at_once(staff_client, staff)
     return {
         "anonymous": Client(),
         "owner": owner_client,

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import roles
-from accounts.current import act_of, membership_of
+from accounts.current import act_of, asks_again, is_of_a_person, membership_of
 from accounts.models import Account, Membership, User
 from accounts.roles import Act
 from keys.models import ApiKey
@@ -78,6 +78,10 @@ DOES = {
     "webhook_test": Act.CHANGE_ALERTS,
     "delivery_resend": Act.CHANGE_ALERTS,
 }
+# Pages about whoever is signed in, whatever account they act for.
+OF_A_PERSON: set[str] = set()
+# What is sent to them is done for who has shown just now that it is they.
+ASK_AGAIN = {"key_create"}
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.
 CHOOSING = re.compile(
@@ -105,9 +109,13 @@ def test_a_new_page_of_the_account_area_has_to_say_it() -> None:
         return HttpResponse("everybody's")
 
     assert does([Address("new", "account/new", forgetful)]) == {"new": None}
-    assert None not in {
-        DOES.get(a.name) for a in every_address() if a.pattern.startswith("account/")
-    }
+    in_the_area = [a for a in every_address() if a.pattern.startswith("account/")]
+    assert {a.name for a in in_the_area if is_of_a_person(a.view)} == OF_A_PERSON
+    assert None not in {DOES.get(a.name) for a in in_the_area if not is_of_a_person(a.view)}
+
+
+def test_what_changes_who_has_access_asks_again_who_it_is() -> None:
+    assert {a.name for a in every_address() if asks_again(a.view)} == ASK_AGAIN
 
 
 def test_nobody_else_chooses_an_account() -> None:

@@ -3,6 +3,7 @@ from typing import Any, ClassVar
 
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
+from allauth.mfa import admin as mfa_admin
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
@@ -175,6 +176,10 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
     def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
         """They are kept in small letters."""
         return Q(email=words.lower())
+
+
+# What it shows holds secrets, and `forget_second_factor` writes down what it does.
+admin.site.unregister(mfa_admin.Authenticator)
 
 
 @admin.register(AuditEvent)

@@ -3,19 +3,44 @@
 from typing import Any
 
 from allauth.account import signals
+from allauth.account.adapter import get_adapter
 from allauth.account.models import EmailAddress
+from allauth.mfa import signals as factor_signals
+from allauth.mfa.models import Authenticator
+from django.db import transaction
 from django.dispatch import receiver
 
 from accounts import audit
 from accounts.models import User
+from accounts.second_factor import Type, lock_anew
+
+_ADDED = {Type.TOTP: "app added", Type.WEBAUTHN: "passkey added", Type.RECOVERY_CODES: "codes made"}
+_REMOVED = {
+    Type.TOTP: "app removed",
+    Type.WEBAUTHN: "passkey removed",
+    Type.RECOVERY_CODES: "codes removed",
+}
+_USED = {Type.TOTP: "app used", Type.WEBAUTHN: "passkey used", Type.RECOVERY_CODES: "code used"}
 
 
 def _record(
-    user: User, act: str, *, changes: dict[str, tuple[object, object]] | None = None
+    user: User,
+    act: str,
+    *,
+    changes: dict[str, tuple[object, object]] | None = None,
+    thing: str = "",
 ) -> None:
     membership = user.personal_membership
     if membership is not None:
-        audit.record(membership.account, audit.Kind.SIGN_IN, act, changes=changes, by=user)
+        audit.record(
+            membership.account, audit.Kind.SIGN_IN, act, changes=changes, thing=thing, by=user
+        )
+
+
+def _record_of(user: User, acts: dict[Type, str], factor: Authenticator) -> None:
+    """Only passkeys have a name that their owner gave them."""
+    kind = Type(factor.type)
+    _record(user, acts[kind], thing=str(factor) if kind == Type.WEBAUTHN else "")
 
 
 @receiver(signals.password_changed)
@@ -44,3 +69,27 @@ def _address_changed(
 ) -> None:
     before = from_email_address.email if from_email_address else None
     _record(user, "address changed", changes={"address": (before, to_email_address.email)})
+
+
+@receiver(factor_signals.authenticator_added)
+@receiver(factor_signals.authenticator_reset)
+def _factor_added(user: User, authenticator: Authenticator, **_more: Any) -> None:
+    _record_of(user, _ADDED, authenticator)
+
+
+@receiver(factor_signals.authenticator_removed)
+def _factor_removed(user: User, authenticator: Authenticator, **_more: Any) -> None:
+    _record_of(user, _REMOVED, authenticator)
+
+
+@receiver(factor_signals.authenticator_used)
+def _factor_used(user: User, authenticator: Authenticator, **_more: Any) -> None:
+    with transaction.atomic():
+        _record_of(user, _USED, authenticator)
+        # The one that was handed over is from before the code was used.
+        now = Authenticator.objects.select_for_update().get(pk=authenticator.pk)
+        lock_anew(now)
+    if now.type == Type.RECOVERY_CODES:
+        # Whoever found them would use them so: the owner hears of each.
+        left = len(now.wrap().get_unused_codes())
+        get_adapter().send_notification_mail("mfa/email/recovery_code_used", user, {"left": left})

@@ -69,6 +69,8 @@ _loopback = ["localhost", "127.0.0.1", "[::1]", environment.host_of(SITE_URL)]
 ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", ",".join(_loopback) if IS_DEVELOPMENT else "")
 if not ALLOWED_HOSTS or "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("ALLOWED_HOSTS must name the hosts of the site, with commas.")
+# A passkey belongs to a name: browsers make none for an address of numbers.
+SITE_HAS_NAME = not environment.host_of(SITE_URL).strip("[]").replace(".", "").isdigit()
 CSRF_TRUSTED_ORIGINS = environment.words("CSRF_TRUSTED_ORIGINS")
 IS_HTTPS = SITE_URL.startswith("https://")
 if not (IS_DEVELOPMENT or IS_HTTPS):
@@ -165,6 +167,7 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "csp",
     "django_htmx",
 ]
@@ -245,6 +248,19 @@ ACCOUNT_RATE_LIMITS = {
     "reauthenticate": "5/m/user,30/h/user",
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
+MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+# Browsers know passkeys over HTTPS, and on localhost.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = IS_DEVELOPMENT
+# A clock that is half a minute off locks nobody out.
+MFA_TOTP_TOLERANCE = 1
+# Who signs in has confirmed an address in production, and may add another one afterwards.
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_FORMS = {
+    "add_webauthn": "accounts.passkey_forms.AddPasskeyForm",
+    "edit_webauthn": "accounts.passkey_forms.RenamePasskeyForm",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # --- mail -----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from accounts.security_page import to_security
 from billing.webhook import webhook
 from config import pages
 from config.languages import choose_language
@@ -15,6 +16,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("docs/quickstart", pages.quickstart, name="quickstart"),
     path("docs/reference", pages.reference, name="reference"),
     path("docs/reference/quota", pages.quota_reference, name="quota_reference"),
+    # Found before those of allauth, which leads to them by these names.
+    path("auth/2fa/", to_security, name="mfa_index"),
+    path("auth/2fa/webauthn/", to_security, name="mfa_list_webauthn"),
     path("auth/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("keys.urls")),

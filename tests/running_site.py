@@ -57,14 +57,19 @@ def environment(data_dir: Path, port: int, **more: str) -> dict[str, str]:
 class RunningSite:
     """A supervisor that was started and can be listened to, asked and ended.
 
-    behind: a command that becomes the supervisor, in a place of its own.
+    behind: a command that becomes the supervisor, in a place of its own. named: what browsers call
+    this machine.
     """
 
-    def __init__(self, data_dir: Path, *, behind: Sequence[str] = (), **more: str) -> None:
+    def __init__(
+        self, data_dir: Path, *, behind: Sequence[str] = (), named: str = "", **more: str
+    ) -> None:
         self.data_dir = data_dir
         self.port = free_port()
         self.gate_port = free_port()
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.address = f"http://{named or '127.0.0.1'}:{self.port}"
+        if named:
+            more = {"SITE_URL": self.address, **more}
         self._environment = environment(data_dir, self.port, GATE_PORT=str(self.gate_port), **more)
         self._printed = data_dir.parent / f"printed-{self.port}"
         with self._printed.open("wb") as output:

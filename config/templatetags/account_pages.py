@@ -23,6 +23,8 @@ class AccountPage:
     label: StrOrPromise
     in_menu: bool = True
     act: Act | None = None
+    # Where pages below it stand, if not below its own address.
+    also_below: str = ""
 
 
 PAGES = (
@@ -31,8 +33,7 @@ PAGES = (
     AccountPage(name="billing", label=_("Billing")),
     AccountPage(name="alerts", label=_("Alerts")),
     AccountPage(name="audit", label=_("Audit log"), act=Act.SEE_AUDIT),
-    AccountPage(name="account_email", label=_("Email"), in_menu=False),
-    AccountPage(name="account_change_password", label=_("Password")),
+    AccountPage(name="security", label=_("Sign-in"), also_below="/auth/"),
 )
 
 
@@ -47,7 +48,8 @@ def account_tabs(context: RequestContext) -> dict[str, Any]:
         if page.act and not (membership and may(membership, page.act)):
             continue
         url = reverse(page.name)
-        current = "page" if path == url else "true" if path.startswith(url) else ""
+        is_below = path.startswith((url, page.also_below or url))
+        current = "page" if path == url else "true" if is_below else ""
         tabs.append({"url": url, "label": page.label, "current": current})
     return {"tabs": tabs}
 

@@ -33,7 +33,7 @@ def sentence_case(label: str) -> str:
 def is_something_kept(context: RequestContext) -> bool:
     """Whether what was sent waits until its sender has shown that it is they."""
     request = context.get("request")
-    return bool(request) and recent.is_something_kept(request)
+    return request is not None and recent.is_something_kept(request)
 
 
 @register.filter

@@ -76,7 +76,7 @@ def test_what_is_kept_meanwhile_is_no_secret(left_open: Client) -> None:
     kept = str(dict(left_open.session))
     assert "laptop" in kept
     assert "Bearer something" not in kept
-    assert left_open.session.session_key not in kept
+    assert str(left_open.session.session_key) not in kept
 
 
 def test_who_has_just_signed_in_or_up_is_not_asked(owner: User, account: Account) -> None:

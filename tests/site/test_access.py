@@ -81,6 +81,7 @@ DECIDED = {
     "purchases_export": OWN_PAGE,
     "amount": OWN_PAGE,
     "credits_export": OWN_PAGE,
+    "security": OWN_PAGE,
     "key_create": Access(get=users("→ keys"), post=users("422")),
     "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
     "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
@@ -200,7 +201,7 @@ def answer_of(response: Answer) -> str:
 
 
 def test_every_address_has_a_decision() -> None:
-    ours = {name for name in every_url() if not name.startswith(("admin:", "account_"))}
+    ours = {name for name in every_url() if not name.startswith(("admin:", *OF_ALLAUTH))}
     assert ours == set(DECIDED)
 
 
@@ -247,15 +248,32 @@ ALLAUTH = {
     "account_reset_password_from_key_done": everybody("200"),
     "account_confirm_email": everybody("200"),
     "account_confirm_login_code": visitors(SIGN_IN),
+    "mfa_index": everybody("→ security"),
+    "mfa_list_webauthn": everybody("→ security"),
+    "mfa_authenticate": visitors(SIGN_IN),
+    "mfa_reauthenticate": users("→ account_reauthenticate"),
+    "mfa_reauthenticate_webauthn": users("→ account_reauthenticate"),
+    "mfa_activate_totp": users("200"),
+    "mfa_deactivate_totp": users("404"),
+    "mfa_view_recovery_codes": users("404"),
+    "mfa_download_recovery_codes": users("404"),
+    "mfa_generate_recovery_codes": users("200"),
+    "mfa_add_webauthn": users("200"),
+    "mfa_edit_webauthn": users("404"),
+    "mfa_remove_webauthn": users("404"),
+    "mfa_login_webauthn": visitors(SIGN_IN),
 }
-ALLAUTH_ARGUMENTS = {
+OF_ALLAUTH = ("account_", "mfa_")
+ALLAUTH_ARGUMENTS: dict[str, list[object]] = {
     "account_confirm_email": ["made-up"],
     "account_reset_password_from_key": ["0", "made-up"],
+    "mfa_edit_webauthn": [1],
+    "mfa_remove_webauthn": [1],
 }
 
 
 def test_every_address_of_allauth_has_a_decision() -> None:
-    assert {name for name in every_url() if name.startswith("account_")} == set(ALLAUTH)
+    assert {name for name in every_url() if name.startswith(OF_ALLAUTH)} == set(ALLAUTH)
 
 
 @pytest.mark.parametrize("name", ALLAUTH)

@@ -50,6 +50,7 @@ DOES = {
     "usage_zone": Act.SEE_USAGE,
     # Of the account of a key, which is no visitor.
     "usage_for_programs": None,
+    **dict.fromkeys(("security", "mfa_index", "mfa_list_webauthn")),
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
@@ -79,7 +80,7 @@ DOES = {
     "delivery_resend": Act.CHANGE_ALERTS,
 }
 # Pages about whoever is signed in, whatever account they act for.
-OF_A_PERSON: set[str] = set()
+OF_A_PERSON = {"security"}
 # What is sent to them is done for who has shown just now that it is they.
 ASK_AGAIN = {"key_create"}
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 from allauth.account.admin import EmailAddressAdmin
 from allauth.account.models import EmailAddress
 from allauth.mfa import admin as mfa_admin
+from allauth.usersessions import admin as sessions_admin
 from django import forms
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
@@ -180,6 +181,8 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
 
 # What it shows holds secrets, and `forget_second_factor` writes down what it does.
 admin.site.unregister(mfa_admin.Authenticator)
+# It is searched by names that our people do not have, and shows the numbers of sessions.
+admin.site.unregister(sessions_admin.UserSession)
 
 
 @admin.register(AuditEvent)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, Permis
 from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -78,6 +79,13 @@ class User(AbstractBaseUser, PermissionsMixin):
         help_text="Of the last time they signed in: that of mails, while they choose none.",
     )
 
+    session_generation = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="One more, and every session from before has ended.",
+    )
+
     objects: ClassVar[UserManager] = UserManager()
 
     USERNAME_FIELD = "email"
@@ -122,6 +130,21 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Set a password, which is from now on one that somebody chose."""
         super().set_password(raw_password)
         self.has_first_password = False
+
+    def begin_sessions_anew(self) -> None:
+        """End every session that there is, wherever it is."""
+        type(self).objects.filter(pk=self.pk).update(
+            session_generation=models.F("session_generation") + 1
+        )
+        self.refresh_from_db(fields=["session_generation"])
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What every session of theirs must hold; as Django makes it, until some were ended."""
+        if not self.session_generation:
+            made: str = super()._get_session_auth_hash(secret)  # type: ignore[misc]
+            return made
+        text = f"{self.session_generation}:{self.password}"
+        return salted_hmac("accounts.sessions", text, secret=secret, algorithm="sha256").hexdigest()
 
     def choose_language(self, language: str) -> None:
         """Keep the language that the person chose, as LANGUAGES names it."""

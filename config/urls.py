@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Found before those of allauth, which leads to them by these names.
     path("auth/2fa/", to_security, name="mfa_index"),
     path("auth/2fa/webauthn/", to_security, name="mfa_list_webauthn"),
+    path("auth/sessions/", to_security, name="usersessions_list"),
     path("auth/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("keys.urls")),

@@ -16,4 +16,6 @@ def sign_in_at_once(client: Client, user: User, *, seconds_ago: float = 0) -> No
         {"method": "password", "at": time.time() - seconds_ago, "email": user.email}
     ]
     session["account_authentication_methods_user"] = str(user.pk)
+    # And as if this browser had been written down then.
+    session["seen_at"] = time.time()
     session.save()

@@ -98,6 +98,7 @@ _OF_FIELDS = (
     gettext_noop("below credits"),
     gettext_noop("boost"),
     gettext_noop("browser language"),
+    gettext_noop("session generation"),
     gettext_noop("by"),
     gettext_noop("card"),
     gettext_noop("changed at"),

@@ -82,6 +82,8 @@ DECIDED = {
     "amount": OWN_PAGE,
     "credits_export": OWN_PAGE,
     "security": OWN_PAGE,
+    "sessions_end": Access(get=everybody("405"), post=users("→ security")),
+    "session_end": Access(get=everybody("405"), post=users("404")),
     "key_create": Access(get=users("→ keys"), post=users("422")),
     "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
     "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
@@ -120,6 +122,7 @@ DECIDED = {
 # Things that are nobody's, for whom any will do.
 _NOBODYS = "0b0b0b0b-0b0b-4b0b-8b0b-0b0b0b0b0b0b"
 ARGUMENTS: dict[str, list[object]] = {
+    "session_end": ["1"],
     "key_edit": ["1"],
     "key_switch": ["1"],
     "key_revoke": ["1"],
@@ -175,6 +178,7 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         **{name: [endpoint.pk] for name in DECIDED if name.startswith("webhook")},
         "webhook_add": [],
         "delivery_resend": [Delivery.objects.get().pk],
+        "session_end": [1],
         "key_edit": [issued[0].pk],
         "key_switch": [issued[0].pk],
         "key_revoke": [issued[0].pk],
@@ -250,6 +254,7 @@ ALLAUTH = {
     "account_confirm_login_code": visitors(SIGN_IN),
     "mfa_index": everybody("→ security"),
     "mfa_list_webauthn": everybody("→ security"),
+    "usersessions_list": everybody("→ security"),
     "mfa_authenticate": visitors(SIGN_IN),
     "mfa_reauthenticate": users("→ account_reauthenticate"),
     "mfa_reauthenticate_webauthn": users("→ account_reauthenticate"),
@@ -263,7 +268,7 @@ ALLAUTH = {
     "mfa_remove_webauthn": users("404"),
     "mfa_login_webauthn": visitors(SIGN_IN),
 }
-OF_ALLAUTH = ("account_", "mfa_")
+OF_ALLAUTH = ("account_", "mfa_", "usersessions_")
 ALLAUTH_ARGUMENTS: dict[str, list[object]] = {
     "account_confirm_email": ["made-up"],
     "account_reset_password_from_key": ["0", "made-up"],

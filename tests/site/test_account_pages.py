@@ -50,7 +50,8 @@ DOES = {
     "usage_zone": Act.SEE_USAGE,
     # Of the account of a key, which is no visitor.
     "usage_for_programs": None,
-    **dict.fromkeys(("security", "mfa_index", "mfa_list_webauthn")),
+    **dict.fromkeys(("mfa_index", "mfa_list_webauthn", "usersessions_list")),
+    **dict.fromkeys(("security", "session_end", "sessions_end")),
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
@@ -80,7 +81,7 @@ DOES = {
     "delivery_resend": Act.CHANGE_ALERTS,
 }
 # Pages about whoever is signed in, whatever account they act for.
-OF_A_PERSON = {"security"}
+OF_A_PERSON = {"security", "session_end", "sessions_end"}
 # What is sent to them is done for who has shown just now that it is they.
 ASK_AGAIN = {"key_create"}
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")

@@ -55,7 +55,7 @@ AT_MOST = {
     "purchase": 7,
     "purchases": 4,
     "credits": 6,
-    "security": 6,
+    "security": 8,
     "account_email": 5,
     "account_change_password": 3,
     "account_reauthenticate": 3,

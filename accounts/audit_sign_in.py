@@ -23,44 +23,51 @@ _REMOVED = {
 _USED = {Type.TOTP: "app used", Type.WEBAUTHN: "passkey used", Type.RECOVERY_CODES: "code used"}
 
 
-def _record(
+def record_of_person(
     user: User,
     act: str,
     *,
     changes: dict[str, tuple[object, object]] | None = None,
     thing: str = "",
+    is_by_them: bool = True,
 ) -> None:
+    """Write down in somebody's own account what changed of how they sign in."""
     membership = user.personal_membership
     if membership is not None:
         audit.record(
-            membership.account, audit.Kind.SIGN_IN, act, changes=changes, thing=thing, by=user
+            membership.account,
+            audit.Kind.SIGN_IN,
+            act,
+            changes=changes,
+            thing=thing,
+            by=user if is_by_them else None,
         )
 
 
 def _record_of(user: User, acts: dict[Type, str], factor: Authenticator) -> None:
     """Only passkeys have a name that their owner gave them."""
     kind = Type(factor.type)
-    _record(user, acts[kind], thing=str(factor) if kind == Type.WEBAUTHN else "")
+    record_of_person(user, acts[kind], thing=str(factor) if kind == Type.WEBAUTHN else "")
 
 
 @receiver(signals.password_changed)
 def _password_changed(user: User, **_more: Any) -> None:
-    _record(user, "password changed")
+    record_of_person(user, "password changed")
 
 
 @receiver(signals.password_reset)
 def _password_reset(user: User, **_more: Any) -> None:
-    _record(user, "password reset")
+    record_of_person(user, "password reset")
 
 
 @receiver(signals.email_added)
 def _address_added(user: User, email_address: EmailAddress, **_more: Any) -> None:
-    _record(user, "address added", changes={"address": (None, email_address.email)})
+    record_of_person(user, "address added", changes={"address": (None, email_address.email)})
 
 
 @receiver(signals.email_removed)
 def _address_removed(user: User, email_address: EmailAddress, **_more: Any) -> None:
-    _record(user, "address removed", changes={"address": (email_address.email, None)})
+    record_of_person(user, "address removed", changes={"address": (email_address.email, None)})
 
 
 @receiver(signals.email_changed)
@@ -68,7 +75,7 @@ def _address_changed(
     user: User, from_email_address: EmailAddress, to_email_address: EmailAddress, **_more: Any
 ) -> None:
     before = from_email_address.email if from_email_address else None
-    _record(user, "address changed", changes={"address": (before, to_email_address.email)})
+    record_of_person(user, "address changed", changes={"address": (before, to_email_address.email)})
 
 
 @receiver(factor_signals.authenticator_added)

@@ -40,6 +40,7 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.SIGN_IN, "address removed"): _("Email address removed"),
     (Kind.SIGN_IN, "session ended"): _("Signed out on another device"),
     (Kind.SIGN_IN, "other sessions ended"): _("Signed out everywhere else"),
+    (Kind.SIGN_IN, "second factor forgotten"): _("Second factor taken away by the operator"),
     (Kind.SIGN_IN, "app added"): _("Authenticator app added"),
     (Kind.SIGN_IN, "app removed"): _("Authenticator app removed"),
     (Kind.SIGN_IN, "app used"): _("Code of the authenticator app given"),

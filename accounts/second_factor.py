@@ -68,6 +68,12 @@ def has_second_factor(user: User) -> bool:
     return found
 
 
+def has_passkey(user: User) -> bool:
+    """Whether one of them is a passkey."""
+    found: bool = Authenticator.objects.filter(user=user, type=Type.WEBAUTHN).exists()
+    return found
+
+
 def showed_second_factor(request: HttpRequest, user: User) -> bool:
     """Whether they showed more than a password in this session."""
     records = get_authentication_records(request, user)

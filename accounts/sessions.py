@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts.audit_sign_in import record_of_person
 from accounts.models import User
 
 # Every page would write a row otherwise.
@@ -108,7 +108,7 @@ def end_session(*, row: UserSession, by: User) -> None:
     with transaction.atomic():
         client = client_in_words(row.user_agent)
         row.end()
-        _record(by, "session ended", thing=f"{client}, {row.ip}")
+        record_of_person(by, "session ended", thing=f"{client}, {row.ip}")
 
 
 def end_other_sessions(request: HttpRequest, user: User) -> None:
@@ -118,7 +118,7 @@ def end_other_sessions(request: HttpRequest, user: User) -> None:
         UserSession.objects.filter(user=user).exclude(
             session_key=request.session.session_key
         ).delete()
-        _record(user, "other sessions ended")
+        record_of_person(user, "other sessions ended")
     # This one goes on, under another number.
     update_session_auth_hash(request, user)
     UserSession.objects.create_from_request(request)
@@ -131,9 +131,3 @@ def client_in_words(agent: str) -> str:
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
     return browser or system or agent[:40] or _("Unknown program")
-
-
-def _record(user: User, act: str, *, thing: str = "") -> None:
-    membership = user.personal_membership
-    if membership is not None:
-        audit.record(membership.account, audit.Kind.SIGN_IN, act, thing=thing, by=user)

@@ -245,11 +245,22 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = environment.integer(
     "REAUTHENTICATION_SECONDS", 300, low=30, high=86_400
 )
+# The same answer for addresses that we know and for others, wherever one is asked for.
+ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_RATE_LIMITS = {
+    # Wrong passwords, from one place and for one address. A password that was set anew by mail
+    # opens the latter again, and neither passkeys nor sessions that are open are held up by it.
+    "login_failed": "10/m/ip,5/5m/key",
     # Guesses of whoever has somebody's session.
     "reauthenticate": "5/m/user,30/h/user",
 }
 ACCOUNT_DEFAULT_HTTP_PROTOCOL = "https" if IS_HTTPS else "http"
+# Staff reach the admin with a passkey or a code of an app only; in development a password will do.
+ADMIN_NEEDS_SECOND_FACTOR = environment.boolean("ADMIN_NEEDS_SECOND_FACTOR", not IS_DEVELOPMENT)
+if not (ADMIN_NEEDS_SECOND_FACTOR or IS_DEVELOPMENT):
+    raise ImproperlyConfigured(
+        "The admin is closed to passwords alone in production: ADMIN_NEEDS_SECOND_FACTOR."
+    )
 MFA_ADAPTER = "accounts.second_factor.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True

@@ -58,7 +58,7 @@ AT_MOST = {
     "security": 8,
     "account_email": 5,
     "account_change_password": 3,
-    "account_reauthenticate": 3,
+    "account_reauthenticate": 9,
     "account_logout": 3,
 }
 FOR_STRANGERS = ("account_login", "account_signup", "account_reset_password")

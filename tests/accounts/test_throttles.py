@@ -4,13 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from accounts.models import User
-from tests.accounts.acts import is_signed_in, sign_in
+from tests.accounts.acts import is_signed_in, sign_in, sign_up
+from tests.accounts.test_password_reset import NEW_PASSWORD, ask, choose, mailed_link
 
 
 def forged(number: int) -> dict[str, Any]:
@@ -32,6 +35,42 @@ def test_a_few_wrong_passwords_close_the_address_for_a_while(owner: User) -> Non
     response = sign_in(browser, "owner@example.com", **forged(99))
     assert "Too many failed login attempts" in response.content.decode()
     assert not is_signed_in(browser)
+
+
+def test_strangers_lock_nobody_out_for_good_a_mail_opens_it_again(owner: User) -> None:
+    def guess() -> None:
+        for number in range(6):
+            sign_in(Client(), owner.email, "wrong", REMOTE_ADDR=f"198.51.100.{number}")
+
+    guess()
+    browser = Client()
+    sign_in(browser, owner.email)
+    assert not is_signed_in(browser)
+    ask(browser, owner.email)
+    choose(browser, mailed_link())
+    sign_in(browser, owner.email, NEW_PASSWORD)
+    assert is_signed_in(browser)
+    # Whoever is in stays in, whatever is guessed meanwhile.
+    guess()
+    assert is_signed_in(browser)
+
+
+@pytest.mark.parametrize("verification", ["mandatory", "optional"])
+def test_signing_up_tells_nobody_whose_address_is_known(
+    owner: User, settings: Settings, verification: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = verification
+    EmailAddress.objects.create(user=owner, email=owner.email, verified=True, primary=True)
+    known, unknown = (
+        sign_up(Client(), email) for email in (owner.email, "somebody.new@example.com")
+    )
+    if verification == "mandatory":
+        assert (known.status_code, known["Location"]) == (unknown.status_code, unknown["Location"])
+        assert [m.to for m in mail.outbox] == [[owner.email], ["somebody.new@example.com"]]
+        assert "already" in str(mail.outbox[0].subject)
+    else:
+        # In development nobody confirms an address, so that one cannot be taken twice.
+        assert known.status_code == 200
 
 
 def test_another_spelling_of_the_address_is_no_way_around(owner: User) -> None:

@@ -12,6 +12,7 @@ class Act(StrEnum):
 
     SEE_KEYS = "see keys"
     CHANGE_KEYS = "create and revoke keys"
+    LET_KEYS_MANAGE = "make keys that manage the account's keys"
     SEE_USAGE = "see usage"
     SEE_MONEY = "see purchases, credits and plan"
     SPEND_MONEY = "buy"
@@ -29,7 +30,7 @@ _EVERYTHING = frozenset(Act)
 MAY: dict[str, frozenset[Act]] = {
     Role.OWNER: _EVERYTHING,
     Role.ADMIN: _EVERYTHING,
-    Role.MEMBER: _EVERYTHING - {Act.CHANGE_ALERTS, Act.SEE_AUDIT},
+    Role.MEMBER: _EVERYTHING - {Act.CHANGE_ALERTS, Act.SEE_AUDIT, Act.LET_KEYS_MANAGE},
 }
 
 

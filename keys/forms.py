@@ -1,4 +1,3 @@
-from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -13,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.names import NameFormField
 from accounts.pace import PaceForm
 from gate.terms import addresses
+from keys import scopes
 from keys.issue import KeyLimits
-from keys.models import READ_USAGE, ApiKey
+from keys.models import ApiKey
 
 ADDRESSES_AT_MOST = 20
 
@@ -77,6 +77,22 @@ class KeyForm(PaceForm):
         help_text=_("One to a line, as 192.0.2.7 or 2001:db8::/32. Empty: anywhere."),
         widget=forms.Textarea(attrs={"rows": 2}),
     )
+    meters = forms.MultipleChoiceField(
+        required=False,
+        choices=list(scopes.METER_NAMES.items()),
+        widget=forms.CheckboxSelectMultiple,
+        label=_("May be used for"),
+        help_text=_("None ticked: everything that the plan has."),
+        error_messages={"invalid_choice": _("There is no “%(value)s” to choose.")},
+    )
+    reads_quota = forms.BooleanField(
+        required=False,
+        label=_("May read what is left"),
+        help_text=_(
+            "By GET /api/v1/quota (scope quota:read), as every key may. Ticked without anything to "
+            "be used for, it calls no model."
+        ),
+    )
     reads_usage = forms.BooleanField(
         required=False,
         label=_("May read this account’s usage"),
@@ -84,6 +100,20 @@ class KeyForm(PaceForm):
             "By GET /api/v1/usage (scope usage:read). With 0 chats a week it can do no more."
         ),
     )
+    manages_keys = forms.BooleanField(
+        required=False,
+        label=_("May manage this account’s keys"),
+        help_text=_(
+            "By /api/v1/keys (scope keys:manage): a program makes, changes and revokes keys. Such "
+            "a key never calls a model."
+        ),
+    )
+
+    def __init__(self, data: QueryDict | None = None, *, may_manage: bool = True, **more: Any):
+        """may_manage: whether the person may let keys manage keys."""
+        super().__init__(data, **more)
+        if not may_manage:
+            del self.fields["manages_keys"]
 
     def clean_addresses(self) -> tuple[str, ...]:
         """Networks in CIDR form."""
@@ -100,7 +130,12 @@ class KeyForm(PaceForm):
         return tuple(networks)
 
     def clean(self) -> dict[str, Any]:
-        """A day is given where one is asked for, and has not begun yet."""
+        """A key manages or calls; a day is given where one is asked for, and has not begun yet."""
+        if self.cleaned_data.get("manages_keys") and self.cleaned_data.get("meters"):
+            self.add_error(
+                "meters",
+                _("A key that manages keys is used for nothing else. Make another one for calls."),
+            )
         if self.cleaned_data.get("expires_in") != _ON_A_DAY or "expires_on" in self.errors:
             return self.cleaned_data
         day = self.cleaned_data.get("expires_on")
@@ -124,11 +159,20 @@ class KeyForm(PaceForm):
         return KeyLimits(
             expires_at=self._expires_at(at=at),
             weekly_cap=self.cleaned_data["weekly_cap"],
-            scopes=(READ_USAGE,) if self.cleaned_data["reads_usage"] else (),
+            scopes=self._scopes(),
             addresses=self.cleaned_data["addresses"],
             requests_a_minute=self.cleaned_data["requests_a_minute"],
             requests_at_once=self.cleaned_data["requests_at_once"],
         )
+
+    def _scopes(self) -> tuple[str, ...]:
+        ticked = {
+            scopes.READ_QUOTA: self.cleaned_data["reads_quota"],
+            scopes.READ_USAGE: self.cleaned_data["reads_usage"],
+            scopes.MANAGE_KEYS: self.cleaned_data.get("manages_keys", False),
+        }
+        chosen = [scope for scope, is_ticked in ticked.items() if is_ticked]
+        return scopes.in_order([*self.cleaned_data["meters"], *chosen])
 
 
 class NewKeyForm(KeyForm):
@@ -149,29 +193,36 @@ class NewKeyForm(KeyForm):
         errors = self.errors.pop("submission", None)
         if errors is not None:
             self.add_error(None, errors.as_data())
-            kept = [name for name in self.fields if name != "submission"]
-            self.data = {name: self.data.get(name, "") for name in kept}
-            self.data["submission"] = uuid4()
+            sent = cast("QueryDict", self.data).copy()
+            sent["submission"] = str(uuid4())
+            self.data = sent
         return self.cleaned_data
 
 
 class EditKeyForm(KeyForm):
     """What a key that there is is called and may do from now on."""
 
-    def __init__(self, data: QueryDict | None, *, key: ApiKey) -> None:
+    def __init__(self, data: QueryDict | None, *, key: ApiKey, may_manage: bool = True) -> None:
         super().__init__(
             data,
+            may_manage=may_manage,
             initial={
                 "name": key.name,
                 "expires_in": "" if key.expires_at is None else _AS_IT_IS,
                 "weekly_cap": key.weekly_cap,
                 "addresses": "\n".join(key.addresses),
+                "meters": key.meters,
+                "reads_quota": key.reads_quota,
                 "reads_usage": key.reads_usage,
                 "requests_a_minute": key.requests_a_minute,
                 "requests_at_once": key.requests_at_once,
+                "manages_keys": key.manages_keys,
             },
         )
         self._key = key
+        others = [meter for meter in key.meters if meter not in scopes.METERS]
+        meters = cast("forms.MultipleChoiceField", self.fields["meters"])
+        meters.choices = [*scopes.METER_NAMES.items(), *((meter, meter) for meter in others)]
         if key.expires_at is not None:
             expires_in = cast("forms.ChoiceField", self.fields["expires_in"])
             expires_in.choices = [(_AS_IT_IS, _as_it_is(key.expires_at)), *_TIMES]
@@ -181,10 +232,11 @@ class EditKeyForm(KeyForm):
             return self._key.expires_at
         return super()._expires_at(at=at)
 
-    def limits(self, *, at: datetime) -> KeyLimits:
-        """What it may do less than its account; the meters that it is bound to stay."""
-        wanted = super().limits(at=at)
-        return replace(wanted, scopes=(*self._key.meters, *wanted.scopes))
+    def clean(self) -> dict[str, Any]:
+        """Who may not choose whether it manages keys changes nothing about that."""
+        if "manages_keys" not in self.fields:
+            self.cleaned_data["manages_keys"] = self._key.manages_keys
+        return super().clean()
 
 
 def _as_it_is(ends: datetime) -> str:

@@ -27,9 +27,7 @@ from gate.store import snapshots
 from gate.store.snapshots import NOTHING_PAID, KeyState, Paid
 from gate.terms import addresses, week
 from gate.terms.spending import Spending
-
-# The scope of a key that may read what its account used. No meter is called so.
-READ_USAGE = "usage:read"
+from keys import scopes as of_keys
 
 
 class ApiKey(PaceFields, SpendingFields):
@@ -54,7 +52,7 @@ class ApiKey(PaceFields, SpendingFields):
         blank=True,
         help_text=gettext_lazy("Chats a week that this key may use; empty is no limit."),
     )
-    # Or READ_USAGE, which is none of them.
+    # Or what is no meter: see keys.scopes.
     scopes = ArrayField(
         models.SlugField(),
         default=list,
@@ -104,6 +102,11 @@ class ApiKey(PaceFields, SpendingFields):
             name_check("api_key_name_clean"),
             models.CheckConstraint(condition=IS_KNOWN, name="api_key_spending_known"),
             models.CheckConstraint(condition=pace.IS_KNOWN, name="api_key_pace_known"),
+            models.CheckConstraint(
+                condition=~Q(scopes__contains=[of_keys.MANAGE_KEYS])
+                | Q(scopes__contained_by=list(of_keys.BESIDE_METERS)),
+                name="api_key_manages_or_calls",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -153,13 +156,23 @@ class ApiKey(PaceFields, SpendingFields):
 
     @property
     def meters(self) -> tuple[str, ...]:
-        """The meters that it may use, which is all that the gate asks for; none is all."""
-        return tuple(scope for scope in self.scopes if scope != READ_USAGE)
+        """The meters that it was bound to."""
+        return of_keys.meters_of(self.scopes)
 
     @property
     def reads_usage(self) -> bool:
         """Whether it may read what its account used."""
-        return READ_USAGE in self.scopes
+        return of_keys.READ_USAGE in self.scopes
+
+    @property
+    def reads_quota(self) -> bool:
+        """Whether it was made to read the quota: alone, it can do no more."""
+        return of_keys.READ_QUOTA in self.scopes
+
+    @property
+    def manages_keys(self) -> bool:
+        """Whether it may make and change the account's keys; then it may never call a model."""
+        return of_keys.MANAGE_KEYS in self.scopes
 
     @property
     def limits_in_words(self) -> str:
@@ -187,8 +200,12 @@ class ApiKey(PaceFields, SpendingFields):
                 limits.append(_("from %(networks)s") % {"networks": shown})
         limits.extend(pace.in_words(self.pace))
         limits.extend(in_words(self.spending))
+        if self.reads_quota and not self.meters and not self.manages_keys:
+            limits.append(_("only reads the quota"))
         if self.reads_usage:
             limits.append(_("may read usage"))
+        if self.manages_keys:
+            limits.append(_("manages keys, and calls no model"))
         return " · ".join(limits)
 
     def state(self, *, used: int = 0, paid: Paid = NOTHING_PAID) -> KeyState:
@@ -203,7 +220,7 @@ class ApiKey(PaceFields, SpendingFields):
             is_active=self.revoked_at is None and self.disabled_at is None,
             expires_ms=None if self.expires_at is None else week.to_ms(self.expires_at),
             weekly_cap=self.weekly_cap,
-            scopes=self.meters,
+            scopes=of_keys.known_to_gate(self.scopes),
             addresses=tuple(addresses.network_to_hex(network) for network in self.addresses),
             used=used,
             spending=self.spending,

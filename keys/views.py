@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
-from accounts.roles import Act
+from accounts.roles import Act, may
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
@@ -33,7 +33,7 @@ _SAVED_NOT_CONFIRMED = gettext_lazy(
 @never_cache
 def key_list(request: AccountRequest) -> HttpResponse:
     """The account's keys, newest first: those that are asked for, by pages."""
-    return _list(request, NewKeyForm(), status=200)
+    return _list(request, NewKeyForm(may_manage=_may_manage(request)), status=200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -46,7 +46,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
     """
     if request.method == "GET":
         return redirect("keys")
-    form = NewKeyForm(request.POST)
+    form = NewKeyForm(request.POST, may_manage=_may_manage(request))
     if not form.is_valid():
         return _list(request, form, status=422)
     shown: list[HttpResponse] = []
@@ -111,7 +111,8 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     key = get_object_or_404(
         ApiKey.objects.select_related("account"), pk=key_id, account=request.account
     )
-    form = EditKeyForm(request.POST if request.method == "POST" else None, key=key)
+    sent = request.POST if request.method == "POST" else None
+    form = EditKeyForm(sent, key=key, may_manage=_may_manage(request))
     if not form.is_valid():
         status = 422 if form.is_bound else 200
         return render(request, "keys/edit.html", {"key": key, "form": form}, status=status)
@@ -161,6 +162,11 @@ def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
             said = _("“%(name)s” is off. Requests with it are refused until you switch it on.")
         messages.success(request, said % {"name": key.name})
     return redirect("key_edit", key.pk)
+
+
+def _may_manage(request: AccountRequest) -> bool:
+    """Whether the visitor may let keys manage keys."""
+    return may(request.membership, Act.LET_KEYS_MANAGE)
 
 
 def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResponse:

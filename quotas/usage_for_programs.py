@@ -35,7 +35,8 @@ from gate.terms import key_text
 from gate.terms.addresses import known_to_hex
 from gate.terms.reasons import Reason
 from gate.terms.week import utc_text
-from keys.models import READ_USAGE, ApiKey
+from keys.models import ApiKey
+from keys.scopes import READ_USAGE
 from quotas.standing import answer_to
 from quotas.usage import live, page, reading
 from quotas.usage.reading import Question

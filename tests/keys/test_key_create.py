@@ -80,7 +80,8 @@ def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
         "expires_on",
         "weekly_cap",
         "addresses",
-        "reads_usage",
+        *("meters", "meters", "meters"),
+        *("reads_quota", "reads_usage", "manages_keys"),
         "Create key",
     ]
 

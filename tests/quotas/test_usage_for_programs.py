@@ -12,7 +12,8 @@ from openapi_schema_validator import OAS31Validator
 from accounts.models import Account, User
 from api.openapi import DOCUMENT
 from keys.issue import KeyLimits, issue_api_key
-from keys.models import READ_USAGE, ApiKey
+from keys.models import ApiKey
+from keys.scopes import READ_USAGE
 from quotas.usage import drain, refusals
 from tests.quotas.live_gate import LiveGate
 from tests.quotas.usage.test_drain import fund

@@ -13,6 +13,7 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.KEY, "switched off"): _("Key switched off"),
     (Kind.KEY, "switched on"): _("Key switched on"),
     (Kind.KEY, "revoked"): _("Key revoked"),
+    (Kind.KEY, "leaked"): _("Key revoked because it was found in public"),
     (Kind.SPENDING, "chosen"): _("Spending past the allowance chosen"),
     (Kind.PLAN, "granted"): _("Plan granted"),
     (Kind.PLAN, "ended"): _("Plan ended"),

@@ -103,8 +103,10 @@ def optional_path(name: str) -> Path | None:
     return Path(value).expanduser().resolve() if value else None
 
 
-def optional_address(name: str) -> str:
-    """An http or https address that may be nothing: absent or empty is ""."""
+def optional_address(name: str, default: str = "") -> str:
+    """An http or https address that may be nothing: empty is "", absent is the default."""
+    if name not in os.environ:
+        return default
     return address(name) if optional(name) else ""
 
 

@@ -20,7 +20,7 @@ from accounts.models import User
 from config.public_pages import has_session
 
 # What programs and developers read.
-_IN_ENGLISH = ("/api/", "/stripe/", "/healthz", "/readyz", "/dev/", "/styleguide")
+_IN_ENGLISH = ("/api/", "/keys/v1/", "/stripe/", "/healthz", "/readyz", "/dev/", "/styleguide")
 
 
 class LanguageMiddleware:

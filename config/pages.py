@@ -16,6 +16,7 @@ from config.estimate import estimate_of
 from config.example_week import example_week
 from config.public_pages import public_page
 from config.reference import Reference, of_public_api, of_quota_check
+from keys import leak_reports, leaks
 from keys.models import ApiKey
 from quotas import catalogue, entitlements
 from quotas.models.plans import Plan
@@ -125,6 +126,20 @@ def reference(request: HttpRequest) -> HttpResponse:
 def quota_reference(request: HttpRequest) -> HttpResponse:
     """Every path of the quota check, from its OpenAPI document."""
     return _reference(request, of_quota_check(site_address()))
+
+
+@require_safe
+@public_page
+def leaked_keys(request: HttpRequest) -> HttpResponse:
+    """How keys that were found in public are recognised and reported."""
+    context = {
+        "key_pattern": leaks.KEY_PATTERN,
+        "token_pattern": leaks.TOKEN_PATTERN,
+        "finds_at_most": leak_reports.FINDS_AT_MOST,
+        "a_minute": leak_reports.OF_STRANGERS.at_most,
+        "base_url": site_address(),
+    }
+    return render(request, "pages/leaks.html", context)
 
 
 def _reference(request: HttpRequest, of: Reference) -> HttpResponse:

@@ -301,6 +301,15 @@ OUTBOX_SENDS_BY = (
     "dev.inbox.InboxBackend" if IS_DEVELOPMENT else "django.core.mail.backends.smtp.EmailBackend"
 )
 
+# --- keys -----------------------------------------------------------------------------------
+
+# Where GitHub says what its reports of leaked keys are signed with; empty: nobody is asked, and a
+# signed report counts as anybody's.
+LEAK_KEYS_URL = environment.optional_address(
+    "LEAK_KEYS_URL",
+    "" if IS_DEVELOPMENT else "https://api.github.com/meta/public_keys/secret_scanning",
+)
+
 # --- webhooks -------------------------------------------------------------------------------
 
 # No webhook leads to private addresses, nor to these: networks of the operator's that are public

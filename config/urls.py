@@ -20,6 +20,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/2fa/", to_security, name="mfa_index"),
     path("auth/2fa/webauthn/", to_security, name="mfa_list_webauthn"),
     path("auth/sessions/", to_security, name="usersessions_list"),
+    path("docs/leaks", pages.leaked_keys, name="leaked_keys"),
     path("auth/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("keys.urls")),

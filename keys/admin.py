@@ -65,6 +65,7 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
 
 
 TRUST = ("trusts_request_id", "trusts_units", "trusts_client_ip", "forwarded_hops", "meter")
+COUNTED = ("ignored_headers", "ignored_at", "reported_at")
 
 
 class TrustForm(forms.ModelForm[ServiceToken]):
@@ -90,6 +91,7 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
         "ignored_headers",
         "ignored_at",
         "created_at",
+        "reported_at",
         "revoked_at",
     )
     list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
@@ -109,11 +111,10 @@ class ServiceTokenAdmin(admin.ModelAdmin[ServiceToken]):
         self, request: HttpRequest, obj: ServiceToken | None = None
     ) -> tuple[str, ...]:
         """The name of a token stays; what it is trusted with may change."""
-        return () if obj is None else ("name", "ignored_headers", "ignored_at")
+        return () if obj is None else ("name", *COUNTED)
 
     def get_fields(self, request: HttpRequest, obj: ServiceToken | None = None) -> tuple[str, ...]:
-        counted = () if obj is None else ("ignored_headers", "ignored_at")
-        return ("name", *TRUST, *counted)
+        return ("name", *TRUST, *(() if obj is None else COUNTED))
 
     def has_delete_permission(self, request: HttpRequest, obj: ServiceToken | None = None) -> bool:
         return False

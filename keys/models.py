@@ -27,6 +27,7 @@ from gate.store import snapshots
 from gate.store.snapshots import NOTHING_PAID, KeyState, Paid
 from gate.terms import addresses, week
 from gate.terms.spending import Spending
+from keys import revoke_notes
 from keys import scopes as of_keys
 
 
@@ -137,6 +138,11 @@ class ApiKey(PaceFields, SpendingFields):
     def is_active(self) -> bool:
         """Whether the key is accepted now."""
         return self.revoked_at is None and self.disabled_at is None and not self.is_expired
+
+    @property
+    def why_revoked(self) -> str:
+        """What is kept of why it was revoked, in the reader's language where we said it."""
+        return revoke_notes.in_words(self.revoke_note)
 
     @property
     def was_used_lately(self) -> bool:
@@ -333,6 +339,12 @@ class ServiceToken(models.Model):
         ),
     )
     ignored_at = models.DateTimeField(null=True, blank=True, editable=False)
+    reported_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=gettext_lazy("Since when it is known to be in public. Replace and revoke it."),
+    )
 
     class Meta:
         ordering = ("name",)

@@ -1,5 +1,6 @@
 """Taking keys and tokens back."""
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
@@ -10,10 +11,23 @@ from keys import projection
 from keys.models import ApiKey, ServiceToken
 
 
-def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime, note: str = "") -> None:
+def _nothing(_revoked: ApiKey) -> None:
+    """For callers that have nothing to do besides."""
+
+
+def revoke_api_key(
+    *,
+    key: ApiKey,
+    by: User | None,
+    at: datetime,
+    note: str = "",
+    act: str = "revoked",
+    then: Callable[[ApiKey], object] = _nothing,
+) -> None:
     """Revoke a key; done only when the gate refuses it. Repeating it changes nothing.
 
-    note: why, for whoever asks later. Raises CannotConfirm when Valkey gave no answer.
+    note: why, for whoever asks later. act: what the audit log calls it. then: what belongs to it,
+    in the transaction that revokes. Raises CannotConfirm when Valkey gave no answer.
     """
     with transaction.atomic():
         locked = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
@@ -21,8 +35,9 @@ def revoke_api_key(*, key: ApiKey, by: User | None, at: datetime, note: str = ""
         if found.revoked_at is None:
             found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
             audit.record(
-                found.account, audit.Kind.KEY, "revoked", thing=str(found), note=note, by=by, at=at
+                found.account, audit.Kind.KEY, act, thing=str(found), note=note, by=by, at=at
             )
+            then(found)
     projection.confirm(found)
 
 

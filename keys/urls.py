@@ -1,8 +1,9 @@
 from django.urls import path
 
-from keys import views
+from keys import leak_reports, views
 
 urlpatterns = [
+    path("keys/v1/leaks", leak_reports.report, name="leaks"),
     path("account/keys", views.key_list, name="keys"),
     path("account/keys/new", views.key_create, name="key_create"),
     path("account/keys/<int:key_id>", views.key_edit, name="key_edit"),

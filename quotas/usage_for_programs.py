@@ -13,20 +13,20 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import override
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from redis.exceptions import RedisError
 
+from accounts.json_answers import json_answer, refused
 from accounts.models import Account
 from gate.service.http import (
     Problem,
     bearer_token,
     forwarded_address,
     invalid,
-    problem_response,
 )
 from gate.service.refusals import invalid_key, unavailable
 from gate.store import charges, snapshots
@@ -50,12 +50,12 @@ def usage(request: HttpRequest) -> HttpResponse:
     # The words for people are the page's; the API says everything in English.
     with override("en"):
         try:
-            return JsonResponse(_answer(request))
+            return json_answer(_answer(request))
         except Problem as problem:
-            return _refused(problem)
+            return refused(problem)
         except (RedisError, OperationalError, InterfaceError) as error:
             logger.warning("no usage for a program: %s", type(error).__name__)
-            return _refused(unavailable())
+            return refused(unavailable())
 
 
 def _answer(request: HttpRequest) -> dict[str, Any]:
@@ -67,14 +67,6 @@ def _answer(request: HttpRequest) -> dict[str, Any]:
     for name, words in question.errors.items():
         raise invalid(name, words)
     return _told(account, question)
-
-
-def _refused(problem: Problem) -> HttpResponse:
-    answer = problem_response(problem)
-    response = HttpResponse(answer.body, status=answer.status)
-    for name, value in answer.headers:
-        response[name.decode()] = value.decode()
-    return response
 
 
 @sensitive_variables("key")

@@ -222,6 +222,7 @@ _OF_FIELDS = (
     gettext_noop("renews at"),
     gettext_noop("requests a minute"),
     gettext_noop("requests at once"),
+    gettext_noop("reported at"),
     gettext_noop("resolution"),
     gettext_noop("resolved at"),
     gettext_noop("resolved by"),

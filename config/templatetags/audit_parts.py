@@ -5,6 +5,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit_words
 from accounts.models import AuditEvent
+from keys.revoke_notes import in_words
 
 register = template.Library()
 
@@ -20,3 +21,9 @@ def audit_change(what: str, before: str, after: str) -> str:
     """What is different: “chats a week: 100 → 50”."""
     nothing = _("none")
     return f"{audit_words.name_of(what)}: {before or nothing} → {after or nothing}"
+
+
+@register.filter
+def audit_note(note: str) -> str:
+    """Why it was done; in the language of the page where no person wrote it."""
+    return in_words(_(note)) if note else ""

@@ -27,6 +27,7 @@ PUBLIC = (
     "estimate",
     "reference",
     "quota_reference",
+    "leaked_keys",
     "account_login",
     "account_signup",
     "account_reset_password",

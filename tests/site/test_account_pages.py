@@ -27,6 +27,8 @@ DOES = {
     "estimate": None,
     "reference": None,
     "quota_reference": None,
+    "leaked_keys": None,
+    "leaks": None,
     "language": None,
     "healthz": None,
     "readyz": None,

@@ -37,6 +37,7 @@ AT_MOST = {
     "estimate": 7,
     "reference": 3,
     "quota_reference": 3,
+    "leaked_keys": 3,
     "keys": 5,
     "key_edit": 4,
     "key_revoke": 4,

@@ -136,8 +136,8 @@ _AUTHORIZE = {
         "401": _problem("The customer's key is not valid.", {**_CHALLENGE, **_REASON}),
         "403": _problem("Not permitted.", {**_RATE_HEADERS, **_REASON}),
         "429": _problem(
-            "Not enough, or asked too quickly. `Retry-After` and `resets_at` are there where waiting "
-            "can help.",
+            "Not enough, or asked too quickly. `Retry-After` and `resets_at` are there where "
+            "waiting can help.",
             {**_RETRY_AFTER, **_RATE_HEADERS, **_REASON, **_LINK},
         ),
         "500": _problem("Something broke on our side.", _REASON),

@@ -56,9 +56,7 @@ def test_what_is_left_is_told_for_nothing(api: Api) -> None:
         ("a_minute", "left", "at_once", "open")
     )
     limit(api, a_minute=5, at_once=2)
-    api.world.catalogue = replace(
-        api.world.catalogue, version=2, paces={"free": Pace(a_minute=3)}
-    )
+    api.world.catalogue = replace(api.world.catalogue, version=2, paces={"free": Pace(a_minute=3)})
 
     async def told() -> Any:
         async with api.world.gate() as gate:

@@ -20,6 +20,7 @@ from pytest_django import Settings
 
 from accounts.models import Account, AuditEvent, OutgoingMail, User
 from accounts.outbox import _unseal
+from gate.service.alarms import Alarms
 from gate.terms import key_text
 from gate.terms.key_text import Pepper
 from keys import leak_reports, leaks
@@ -236,7 +237,7 @@ def test_typing_errors_and_noise_cost_no_look_up(
 def test_a_service_token_stays_and_operators_are_alarmed(
     caplog: pytest.LogCaptureFixture, admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leaks, "alarms", leaks.Alarms())
+    monkeypatch.setattr(leaks, "alarms", Alarms())
     token, text = issue_service_token(name="gateway")
     for _ in range(2):
         assert send([find(text)]).json() == {"received": 1}

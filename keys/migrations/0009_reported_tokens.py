@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     """Service tokens that were found in public are known as such."""
 
-    dependencies: ClassVar = [("keys", "0009_keys_that_manage")]
+    dependencies: ClassVar = [("keys", "0008_keys_that_manage")]
 
     operations: ClassVar = [
         migrations.AddField(

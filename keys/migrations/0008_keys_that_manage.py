@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies: ClassVar = [("keys", "0006_switched_off")]
+    dependencies: ClassVar = [("keys", "0007_pace")]
 
     operations: ClassVar = [
         AddConstraintNotValid(

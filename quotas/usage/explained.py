@@ -120,7 +120,10 @@ REFUSALS: Mapping[str, Explained] = {
     ),
     Reason.RATE_LIMITED: Explained(
         _("Too many a minute"),
-        _("The key, or all keys of the account, had made as many requests as may in a minute."),
+        _(
+            "The key, or all keys of the account, had made as many requests as may pass in a "
+            "minute."
+        ),
         _("Ask more slowly, as Retry-After says, or let the key do more a minute."),
         "keys",
     ),

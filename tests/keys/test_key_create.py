@@ -79,6 +79,8 @@ def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
         "expires_in",
         "expires_on",
         "weekly_cap",
+        "requests_a_minute",
+        "requests_at_once",
         "addresses",
         *("meters", "meters", "meters"),
         *("reads_quota", "reads_usage", "manages_keys"),

@@ -88,8 +88,8 @@ def test_how_quickly_its_accounts_may_ask_is_typed_and_listed(
     assert (free.requests_a_minute, free.requests_at_once) == (1200, 1)
     words = "1,200 requests a minute, 1 request at once"
     assert f'<td class="field-pace">{words}</td>' in listed(admin_client)
-    assert "It must be at least 1." in refused(admin_client, page, requests_a_minute="0")
-    assert "It must be at most 1,000." in refused(admin_client, page, requests_at_once="1001")
+    assert "Give 1 or more." in refused(admin_client, page, requests_a_minute="0")
+    assert "Give 1000 or less." in refused(admin_client, page, requests_at_once="1001")
     saved(admin_client, page, requests_a_minute="", requests_at_once="")
     free.refresh_from_db()
     assert (free.requests_a_minute, free.requests_at_once) == (None, None)

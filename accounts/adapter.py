@@ -1,12 +1,16 @@
 """How allauth makes our users."""
 
-from typing import Any
+from typing import Any, cast
 
+from allauth import app_settings as allauth_settings
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.core import context
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from accounts import language
 from accounts.models import User
@@ -32,6 +36,23 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     def is_reauthentication_required(self, *, app: str, **_more: Any) -> bool:
         """Signing in counts, too: allauth would ask again at once."""
         return not is_recent(context.request)
+
+    def get_reauthentication_methods(self, user: User | AnonymousUser) -> list[dict[str, Any]]:
+        """Who has no password and no second factor shows who they are where they came in."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        if methods or not user.is_authenticated or not allauth_settings.SOCIALACCOUNT_ENABLED:
+            return methods
+        rows = cast("Any", user).socialaccount_set
+        connected = rows.values_list("provider", flat=True).order_by("pk")
+        return [
+            {
+                "id": f"elsewhere:{name}",
+                "description": _("Use %(site)s") % {"site": name},
+                "url": reverse(f"{name}_login"),
+            }
+            for name in connected
+            if name in settings.SOCIALACCOUNT_PROVIDERS
+        ]
 
     def reauthenticate(self, user: User, password: str) -> bool:
         """By the password alone, and not by the count of those who guess at the sign-in page.

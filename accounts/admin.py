@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, ClassVar
 
 from allauth.account.admin import EmailAddressAdmin
@@ -6,6 +7,7 @@ from allauth.account.models import EmailAddress
 from allauth.mfa import admin as mfa_admin
 from allauth.usersessions import admin as sessions_admin
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -183,6 +185,12 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
 admin.site.unregister(mfa_admin.Authenticator)
 # It is searched by names that our people do not have, and shows the numbers of sessions.
 admin.site.unregister(sessions_admin.UserSession)
+
+
+if apps.is_installed("allauth.socialaccount"):
+    # What it shows holds secrets of other sites.
+    socials = import_module("allauth.socialaccount.admin")
+    admin.site.unregister((socials.SocialApp, socials.SocialAccount, socials.SocialToken))
 
 
 @admin.register(AuditEvent)

@@ -13,3 +13,5 @@ class AccountsConfig(AppConfig):
         """Hear of how people sign in, where they do: the gate knows no way to."""
         if apps.is_installed("allauth.account"):
             import_module("accounts.audit_sign_in")
+        if apps.is_installed("allauth.socialaccount"):
+            import_module("accounts.elsewhere")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from allauth import app_settings as allauth_settings
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
@@ -9,6 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -35,6 +37,7 @@ def security(request: HttpRequest) -> HttpResponse:
         "has_second_factor": any(factor.type != Type.RECOVERY_CODES for factor in factors),
         "has_name": settings.SITE_HAS_NAME,
         "sessions": open_sessions(request, request.user),
+        "may_come_from_elsewhere": allauth_settings.SOCIALACCOUNT_ENABLED,
     }
     return render(request, "accounts/security.html", context)
 
@@ -68,3 +71,13 @@ def others_end(request: HttpRequest) -> HttpResponse:
 def to_security(request: HttpRequest) -> HttpResponse:
     """Where allauth has pages of its own for what stands on ours."""
     return redirect("security")
+
+
+def sent_to_allauth(request: HttpRequest) -> HttpResponse:
+    """A connection that is to go; whoever only looks finds them on our page."""
+    if request.method != "POST":
+        return redirect("security")
+    # Only where the package is installed.
+    view = import_string("allauth.socialaccount.views.connections")
+    answer: HttpResponse = view(request)
+    return answer

@@ -110,6 +110,14 @@ def optional_address(name: str, default: str = "") -> str:
     return address(name) if optional(name) else ""
 
 
+def sign_in_elsewhere(name: str) -> tuple[str, str] | None:
+    """What a site knows ours by, NAME_CLIENT_ID and NAME_CLIENT_SECRET, or None without both."""
+    known = (optional(f"{name}_CLIENT_ID"), optional(f"{name}_CLIENT_SECRET"))
+    if any(known) and not all(known):
+        raise ImproperlyConfigured(f"{name}_CLIENT_ID and {name}_CLIENT_SECRET go together.")
+    return known if all(known) else None
+
+
 def contact(name: str, default: str) -> str:
     """Where people write to: an e-mail address, as a mailto link, or an https address."""
     value = text(name, default)

@@ -274,6 +274,33 @@ MFA_FORMS = {
     "add_webauthn": "accounts.passkey_forms.AddPasskeyForm",
     "edit_webauthn": "accounts.passkey_forms.RenamePasskeyForm",
 }
+# Signing in by way of others, where they know this site.
+GITHUB_URL = environment.address("GITHUB_URL", "https://github.com")
+_elsewhere = {
+    "github": ("https://github.com", environment.sign_in_elsewhere("GITHUB")),
+    "google": ("https://accounts.google.com", environment.sign_in_elsewhere("GOOGLE")),
+}
+SOCIALACCOUNT_PROVIDERS = {
+    name: {"APP": {"client_id": known[0], "secret": known[1]}, "OAUTH_PKCE_ENABLED": True}
+    for name, (_, known) in _elsewhere.items()
+    if known
+}
+if SOCIALACCOUNT_PROVIDERS:
+    INSTALLED_APPS += [
+        "allauth.socialaccount",
+        *(f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS),
+    ]
+    if "github" in SOCIALACCOUNT_PROVIDERS and GITHUB_URL != "https://github.com":
+        SOCIALACCOUNT_PROVIDERS["github"]["GITHUB_URL"] = GITHUB_URL
+SIGN_IN_ORIGINS = [
+    environment.origin("GITHUB_URL", origin) if name == "github" else origin
+    for name, (origin, known) in _elsewhere.items()
+    if known
+]
+SOCIALACCOUNT_ADAPTER = "accounts.elsewhere.ElsewhereAdapter"
+# Whoever holds an address elsewhere is not believed to be who holds it here: they connect the two
+# once they have signed in.
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
 ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
 # --- mail -----------------------------------------------------------------------------------
@@ -530,7 +557,10 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
-FORM_ACTIONS = [SELF, *dict.fromkeys((STRIPE_CHECKOUT_ORIGIN, STRIPE_PORTAL_ORIGIN))]
+FORM_ACTIONS = [
+    SELF,
+    *dict.fromkeys((STRIPE_CHECKOUT_ORIGIN, STRIPE_PORTAL_ORIGIN, *SIGN_IN_ORIGINS)),
+]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

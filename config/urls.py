@@ -2,12 +2,17 @@ from django.conf import settings
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from accounts.security_page import to_security
+from accounts.security_page import sent_to_allauth, to_security
 from billing.webhook import webhook
 from config import pages
 from config.languages import choose_language
 
 handler500 = "config.outages.server_error"
+
+# Its own page of connections only takes what is sent: they are shown on ours.
+connections: list[URLPattern | URLResolver] = []
+if settings.SOCIALACCOUNT_PROVIDERS:
+    connections = [path("auth/3rdparty/", sent_to_allauth, name="socialaccount_connections")]
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", pages.home, name="home"),
@@ -21,6 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("auth/2fa/webauthn/", to_security, name="mfa_list_webauthn"),
     path("auth/sessions/", to_security, name="usersessions_list"),
     path("docs/leaks", pages.leaked_keys, name="leaked_keys"),
+    *connections,
     path("auth/", include("allauth.urls")),
     path("", include("accounts.urls")),
     path("", include("keys.urls")),

@@ -54,6 +54,12 @@ def account_tabs(context: RequestContext) -> dict[str, Any]:
     return {"tabs": tabs}
 
 
+@register.filter
+def of_provider(connected: dict[str, list[Any]], provider: str) -> list[Any]:
+    """Somebody's connections with one other site."""
+    return connected.get(provider, [])
+
+
 @register.inclusion_tag("partials/_account_menu_links.html")
 def account_menu_links() -> dict[str, Any]:
     """Those of the menu that every page has."""

@@ -171,3 +171,14 @@ def test_a_host_of_everybody_is_refused_in_development_too(tmp_path: Path) -> No
 def test_no_complaint_prints_a_secret(tmp_path: Path) -> None:
     for name, value in (("KEY_PEPPERS", "1:hunter2"), ("STRIPE_WEBHOOK_SECRET", "hunter2")):
         assert "hunter2" not in complaint(tmp_path, {**PRODUCTION, name: value})
+
+
+def test_half_of_what_another_site_knows_ours_by_is_a_mistake(tmp_path: Path) -> None:
+    said = complaint(tmp_path, {**PRODUCTION, "GITHUB_CLIENT_ID": "x"})
+    assert "GITHUB_CLIENT_ID and GITHUB_CLIENT_SECRET go together" in said
+
+
+def test_the_admin_of_production_is_never_open_to_a_password_alone(tmp_path: Path) -> None:
+    said = complaint(tmp_path, {**PRODUCTION, "ADMIN_NEEDS_SECOND_FACTOR": "no"})
+    assert "ADMIN_NEEDS_SECOND_FACTOR" in said
+    assert read(tmp_path, PRODUCTION, "ADMIN_NEEDS_SECOND_FACTOR")["ADMIN_NEEDS_SECOND_FACTOR"]

@@ -33,7 +33,8 @@ def record(
     different by name, before and after; by: who, where that is said otherwise than by who acts now.
     """
     who = acting_now()
-    user = by or who.user()
+    # A program acts for the account, whoever made its key.
+    user = None if who.via is Via.KEY else by or who.user()
     said = {} if at is None else {"created_at": at}
     return AuditEvent.objects.create(
         account=account,

@@ -6,6 +6,7 @@ import msgspec
 
 from api import shapes
 from api.messages import ROLES
+from gate.service import key_shapes
 from gate.terms.reasons import MEANINGS
 
 _SCHEMAS = "#/components/schemas/"
@@ -20,7 +21,7 @@ CODES = sorted(
         *("invalid_request", "not_found", "method_not_allowed", "model_not_found"),
         *("too_large", "unsupported_media_type", "too_many_holds", "model_failed", "model_busy"),
         *("stopping", "internal_error", "malformed_request", "head_too_large", "timed_out"),
-        "too_busy",
+        *("too_busy", "too_many_requests", "too_many_keys", "already_created", "revoked"),
     }
 )
 
@@ -129,7 +130,10 @@ def _look(
 
 
 _, _COMPONENTS = msgspec.json.schema_components(
-    (shapes.Chat, shapes.Completion, shapes.Image, shapes.Voice),
+    (
+        *(shapes.Chat, shapes.Completion, shapes.Image, shapes.Voice),
+        *(key_shapes.NewKey, key_shapes.KeyChanges, key_shapes.Revocation),
+    ),
     ref_template=_SCHEMAS + "{name}",
 )
 _PARTS = {
@@ -160,6 +164,23 @@ _PARTS = {
             },
         ]
     },
+}
+_TIME_OR_NONE = {"type": ["string", "null"], "format": "date-time"}
+_KEY: dict[str, Any] = {
+    "object": {"const": "key"},
+    "id": _WHOLE,
+    "name": _TEXT,
+    "masked": {**_TEXT, "description": "What people recognise it by."},
+    "state": {"enum": ["active", "off", "expired", "revoked"]},
+    "scopes": {"type": "array", "items": _TEXT},
+    "weekly_cap": _WHOLE_OR_NONE,
+    "addresses": {"type": "array", "items": _TEXT},
+    "created_at": _TIME,
+    "expires_at": _TIME_OR_NONE,
+    "last_used_at": _TIME_OR_NONE,
+    "disabled_at": _TIME_OR_NONE,
+    "revoked_at": _TIME_OR_NONE,
+    "revoke_reason": _TEXT,
 }
 _COMPONENTS |= {
     "Message": {
@@ -264,6 +285,18 @@ _COMPONENTS |= {
             open={**_WHOLE_OR_NONE, "description": "That are being answered now."},
         ),
     ),
+    "Key": _object(**_KEY),
+    "CreatedKey": _object(
+        **_KEY, key={**_TEXT, "description": "Its text, which is in this one answer and nowhere."}
+    ),
+    "Keys": _object(
+        object={"const": "list"},
+        data={"type": "array", "items": _ref("Key")},
+        next={
+            "type": ["string", "null"],
+            "description": "The `after` of the next page; null behind the last key.",
+        },
+    ),
     "Usage": _object(
         object={"const": "usage"},
         account=_TEXT,
@@ -324,7 +357,127 @@ def _asked(name: str, says: str) -> dict[str, Any]:
 
 
 # What the site answers, because it reads PostgreSQL; the front knows the way.
-OF_THE_SITE = frozenset({"/api/v1/usage"})
+OF_THE_SITE = frozenset(
+    {"/api/v1/usage", "/api/v1/keys", "/api/v1/keys/{id}", "/api/v1/keys/{id}/revoke"}
+)
+_OF_MANAGING = {
+    **_OF_EVERY_ADDRESS,
+    "403": _problem("The key lacks the scope keys:manage, or only people may do this."),
+    "429": _problem("Too many requests of this key in a minute.", _RETRY_AFTER),
+}
+_NO_SUCH_KEY = {"404": _problem("The account has no such key.")}
+_IS_REVOKED = {"409": _problem("The key is revoked, which is final.")}
+
+
+def _managing(
+    summary: str,
+    name: str,
+    answers: dict[str, str],
+    more: dict[str, Any],
+    *,
+    says: str = "",
+    body: str = "",
+    is_required: bool = True,
+) -> dict[str, Any]:
+    """Something that programs do to keys. answers: what is answered, by status."""
+    of_body: dict[str, Any] = {}
+    if body:
+        content = {"application/json": {"schema": _ref(body)}}
+        of_body = {"requestBody": {"required": is_required, "content": content}}
+        more = {
+            "400": _problem("A member is missing or wrong; `field` names it."),
+            "415": _problem("The body is not application/json, or compressed."),
+            **more,
+        }
+    return {
+        "summary": summary,
+        **({"description": says} if says else {}),
+        "operationId": name,
+        **of_body,
+        "responses": {
+            **{
+                status: {
+                    "description": "Costs nothing.",
+                    "content": {"application/json": {"schema": _ref(shape)}},
+                }
+                for status, shape in answers.items()
+            },
+            **_OF_MANAGING,
+            **more,
+        },
+    }
+
+
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "integer", "minimum": 1}}
+_ASKED_OF_KEYS = {
+    "after": "The `next` of the page before.",
+    "limit": "Keys on a page, 1 to 100; 50 unless said.",
+    "state": "active, off, expired or revoked alone.",
+    "q": "A part of the name, or the last four characters.",
+}
+_MANAGING_KEYS = {
+    "/api/v1/keys": {
+        "get": {
+            **_managing(
+                "The account’s keys, the newest first; the key needs the scope keys:manage.",
+                "listKeys",
+                {"200": "Keys"},
+                {"400": _problem("What is asked for cannot be read; `field` names it.")},
+                says="A key with this scope never calls a model. What it does is in the audit log.",
+            ),
+            "parameters": [_asked(name, says) for name, says in _ASKED_OF_KEYS.items()],
+        },
+        "post": {
+            **_managing(
+                "Make a key. Its text is in this one answer.",
+                "createKey",
+                {"201": "CreatedKey"},
+                {
+                    "409": _problem(
+                        "This Idempotency-Key made a key already, or the account has too many. No "
+                        "answer repeats a text: `Location` leads to the key that was made."
+                    )
+                },
+                body="NewKey",
+                says="Keys with the scope keys:manage are made by people alone.",
+            ),
+            "parameters": [
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "description": "Yours, of up to 255 characters: the same one never makes a "
+                    "second key.",
+                    "schema": _TEXT,
+                }
+            ],
+        },
+    },
+    "/api/v1/keys/{id}": {
+        "parameters": [_ID],
+        "get": _managing("One key.", "getKey", {"200": "Key"}, _NO_SUCH_KEY),
+        "patch": _managing(
+            "Change a key, switch it off or on.",
+            "changeKey",
+            {"200": "Key"},
+            {**_NO_SUCH_KEY, **_IS_REVOKED},
+            body="KeyChanges",
+            says="It counts for the very next request with the key. A list that is named replaces "
+            "the one there was. Keys that manage keys are changed by people alone.",
+        ),
+    },
+    "/api/v1/keys/{id}/revoke": {
+        "parameters": [_ID],
+        "post": _managing(
+            "Revoke a key for good. Again changes nothing.",
+            "revokeKey",
+            {"200": "Key"},
+            _NO_SUCH_KEY,
+            body="Revocation",
+            is_required=False,
+            says="Of the keys that manage keys, one may revoke itself.",
+        ),
+    },
+}
 _BYTES = {"type": "string", "contentMediaType": "application/octet-stream"}
 
 DOCUMENT: dict[str, Any] = {
@@ -378,6 +531,7 @@ DOCUMENT: dict[str, Any] = {
             ),
         },
         "/api/v1/quota": _look("What the key may still do.", "getQuota", _ref("Quota")),
+        **_MANAGING_KEYS,
         "/api/v1/usage": {
             "parameters": [_asked(name, says) for name, says in _ASKED_OF_USAGE.items()],
             **_look(

@@ -20,7 +20,7 @@ _SCHEMAS = "#/components/schemas/"
 _NULL = {"type": "null"}
 # Queries of what takes parameters.
 _QUERIES = {"/api/v1/usage": "?span=4weeks&by=model"}
-_OF_PATHS = {"{name}": "sansxel-chat"}
+_OF_PATHS = {"{name}": "sansxel-chat", "{id}": "17"}
 # Headers that show who asks, by the kinds of security of the documents.
 _SECURITY = {
     "apiKey": "Authorization: Bearer $SANSXEL_KEY",
@@ -148,7 +148,7 @@ class _Reader:
         """Path, method, what is said of the path, and of the method."""
         for path, item in self._document["paths"].items():
             seen: list[object] = []
-            for method in ("get", "post"):
+            for method in ("get", "post", "patch"):
                 operation = item.get(method)
                 # Two methods that do the same stand there once.
                 told = operation and {**operation, "operationId": None}
@@ -162,11 +162,15 @@ class _Reader:
             asked = one.get("requestBody", {}).get("content", {}).get("application/json", {})
             shape = _name_of(asked.get("schema", {}))
             answers = tuple(self._answers(one))
-            both = all(other in item for other in ("get", "post"))
+            alike = [
+                other.upper()
+                for other in ("get", "post", "patch")
+                if {**item.get(other, {}), "operationId": None} == {**one, "operationId": None}
+            ]
             yield Operation(
                 # What refers to the shape of a body finds it at its path.
                 anchor=shape or one["operationId"],
-                method="GET, POST" if both else method.upper(),
+                method=", ".join(alike),
                 path=path,
                 summary=one["summary"],
                 says=one.get("description", ""),
@@ -184,7 +188,7 @@ class _Reader:
                     for answer in answers
                     if answer not in self.common and not (shape and answer in self.of_bodies)
                 ),
-                request=self._example(path, one, shape),
+                request=self._example(path, method, one, shape),
                 answer=_example_answer(answers),
             )
 
@@ -261,13 +265,15 @@ class _Reader:
             says=schema.get("description", ""),
         )
 
-    def _example(self, path: str, operation: Mapping[str, Any], shape: str) -> str:
+    def _example(self, path: str, method: str, operation: Mapping[str, Any], shape: str) -> str:
         for name, value in _OF_PATHS.items():
             path = path.replace(name, value)
         security = operation.get("security", self._document["security"])
         lines = [f"curl {self._base_url}{path}{_QUERIES.get(path, '')}"]
         if lines[0].count("&"):
             lines[0] = f"curl '{lines[0].removeprefix('curl ')}'"
+        if method == "patch":
+            lines.append("-X PATCH")
         lines += [f'-H "{_SECURITY[kind]}"' for kind in security[0]]
         if shape:
             body = json.dumps(ASKED[shape], ensure_ascii=False)

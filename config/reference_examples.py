@@ -16,6 +16,22 @@ _MODEL = {
     "chats": 1,
     "description": "Answers in words.",
 }
+_KEY = {
+    "object": "key",
+    "id": 17,
+    "name": "website",
+    "masked": "sk_e5morGsQ…x7Kd",
+    "state": "active",
+    "scopes": ["chat"],
+    "weekly_cap": 500,
+    "addresses": [],
+    "created_at": "2026-03-30T09:12:00Z",
+    "expires_at": None,
+    "last_used_at": None,
+    "disabled_at": None,
+    "revoked_at": None,
+    "revoke_reason": "",
+}
 _TOKENS = {"prompt_tokens": 9, "completion_tokens": 8, "total_tokens": 17}
 _DECISION = {
     "allowed": True,
@@ -36,6 +52,9 @@ ASKED: dict[str, dict[str, Any]] = {
     "Completion": {"model": "sansxel-chat", "messages": _HELLO},
     "Image": {"prompt": "A lighthouse at dusk", "size": "1024x1024"},
     "Voice": {"text": "Good morning!", "format": "mp3"},
+    "NewKey": {"name": "website", "scopes": ["chat"], "weekly_cap": 500},
+    "KeyChanges": {"weekly_cap": 1000, "enabled": True},
+    "Revocation": {"reason": "The website was switched off."},
     "Check": {"key": "sk_…", "meter": "chat", "units": 1, "request_id": "your-own-id"},
     "Batch": {"checks": [{"key": "sk_…"}, {"key": "sk_…", "units": 0}]},
     "Settle": {"charge_id": _CHARGE, "units": 1, "model": "sansxel-chat", "tokens_out": 120},
@@ -77,6 +96,9 @@ ANSWERED: dict[str, dict[str, Any]] = {
         },
         "requests": {"a_minute": 600, "left": 588, "at_once": None, "open": None},
     },
+    "Key": _KEY,
+    "CreatedKey": {**_KEY, "key": "sk_e5morGsQ…"},
+    "Keys": {"object": "list", "data": [_KEY], "next": None},
     "Usage": {
         "object": "usage",
         "account": "e5morGsQ",

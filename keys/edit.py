@@ -17,7 +17,7 @@ class CannotEdit(Exception):
     """The key is revoked, which is final."""
 
 
-def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User) -> bool:
+def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User | None) -> bool:
     """Give a key another name or other limits; done only when the gate goes by them.
 
     Answers whether anything is different. Raises CannotEdit, or CannotConfirm when Valkey gave no
@@ -43,7 +43,7 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User) -> bool
     return has_changed
 
 
-def switch_api_key(*, key: ApiKey, is_on: bool, by: User, at: datetime) -> bool:
+def switch_api_key(*, key: ApiKey, is_on: bool, by: User | None, at: datetime) -> bool:
     """Have a key refused until it is switched on again; done only when the gate does so.
 
     Answers whether it was otherwise before. Raises CannotEdit, or CannotConfirm when Valkey gave no
@@ -53,7 +53,8 @@ def switch_api_key(*, key: ApiKey, is_on: bool, by: User, at: datetime) -> bool:
         has_changed = (locked.disabled_at is None) is not is_on
         if has_changed:
             locked.change(
-                disabled_at=None if is_on else at, disabled_by_id=None if is_on else by.pk
+                disabled_at=None if is_on else at,
+                disabled_by_id=None if is_on or by is None else by.pk,
             )
             act = "switched on" if is_on else "switched off"
             audit.record(locked.account, audit.Kind.KEY, act, thing=str(locked), by=by, at=at)

@@ -72,7 +72,7 @@ def issue_api_key(
     account: Account,
     name: str,
     submission: UUID,
-    by: User,
+    by: User | None,
     limits: KeyLimits = NO_LIMITS,
     show: Callable[[ApiKey, str], object] = _by_the_caller,
 ) -> tuple[ApiKey, str]:

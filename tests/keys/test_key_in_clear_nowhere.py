@@ -1,5 +1,6 @@
 """Of a key only a digest is kept: its text is nowhere after the page that showed it."""
 
+import json
 import logging
 import re
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.messages import get_messages
+from django.core.mail import EmailMessage
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -30,6 +32,21 @@ def issue_many(client: Client, responses: list[Answer]) -> list[str]:
     return [shown_key(response) for response in responses]
 
 
+def made_by_program(manager: str, responses: list[Answer]) -> str:
+    """The text of a key that a program makes."""
+    client = Client(headers={"Authorization": f"Bearer {manager}"})
+    body = json.dumps({"name": "by program"})
+    answer = client.post("/api/v1/keys", body, content_type="application/json")
+    responses.append(answer)
+    return str(answer.json()["key"])
+
+
+def report(client: Client, texts: list[str]) -> Answer:
+    """Report keys as found, one of them in an address."""
+    finds = [{"token": text, "url": f"https://example.com/?key={text}"} for text in texts]
+    return client.post("/keys/v1/leaks", json.dumps(finds), content_type="application/json")
+
+
 def assert_in_clear_nowhere(texts: list[str], content: bytes, place: str) -> None:
     """No key, and no secret part of one in any other wrapping."""
     handle = texts[0][: len("sk_") + 8].encode()
@@ -42,7 +59,10 @@ def assert_in_clear_nowhere(texts: list[str], content: bytes, place: str) -> Non
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_after_a_thousand_keys_no_store_log_session_or_answer_holds_one(
-    owner_client: Client, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    owner_client: Client,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    mailoutbox: list[EmailMessage],
 ) -> None:
     for name in ("", "django.db.backends", "httpx", "stripe", "celery", "redis", "keys", "gate"):
         caplog.set_level(logging.DEBUG, logger=name)
@@ -52,6 +72,13 @@ def test_after_a_thousand_keys_no_store_log_session_or_answer_holds_one(
         texts = issue_many(owner_client, responses)
         key = ApiKey.objects.get(name="program 7")
         owner_client.post(reverse("key_revoke", args=[key.pk]))
+        # Some are found in public. A program makes others, and its own key is found as well.
+        responses.append(report(owner_client, texts[100:120]))
+        manager = shown_key(submit_key(owner_client, "deploy", manages_keys="on"))
+        texts += [made_by_program(manager, responses) for _ in range(19)]
+        responses.append(report(owner_client, [texts[-1], manager]))
+        texts.append(manager)
+        assert ApiKey.objects.exclude(revoked_at=None).count() == 1 + 20 + 2
         ask_gate(texts[0])
         ask_gate(texts[7])
         ask_gate(texts[0][:-1] + "!")
@@ -62,13 +89,14 @@ def test_after_a_thousand_keys_no_store_log_session_or_answer_holds_one(
             cursor.execute("CHECKPOINT")
     finally:
         connection.force_debug_cursor = False
-    assert len(set(texts)) == KEYS
+    assert len(set(texts)) == KEYS + 20
     printed = capfd.readouterr()
     places = {
         "PostgreSQL": everything_in_postgres().encode(),
         "Valkey": everything_in_valkey(),
         "logs": caplog.text.encode(),
         "what was printed": (printed.out + printed.err).encode(),
+        "mails": b"".join(bytes(mail.message()) for mail in mailoutbox),
         "cookies": owner_client.cookies.output().encode(),
         "headers": repr([dict(response.items()) for response in responses]).encode(),
         "addresses": repr([response.request for response in responses]).encode(),

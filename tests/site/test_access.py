@@ -78,6 +78,9 @@ DECIDED = {
     "usage_zone": Access(get=everybody("405"), post=users("→ usage")),
     # By a key alone: nobody's session opens it.
     "usage_for_programs": Access(get=everybody("401"), post=everybody("405")),
+    "keys_for_programs": Access(get=everybody("401"), post=everybody("401")),
+    "key_for_programs": Access(get=everybody("401"), post=everybody("405")),
+    "key_revoke_for_programs": Access(get=everybody("405"), post=everybody("401")),
     "billing": OWN_PAGE,
     "purchases": OWN_PAGE,
     "credits": OWN_PAGE,
@@ -130,6 +133,8 @@ ARGUMENTS: dict[str, list[object]] = {
     "key_switch": ["1"],
     "key_revoke": ["1"],
     "key_spending": ["1"],
+    "key_for_programs": ["1"],
+    "key_revoke_for_programs": ["1"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
     "purchase": [_NOBODYS],
     "plan_choice": ["plus"],
@@ -235,7 +240,11 @@ def test_a_form_of_another_site_is_refused(
     url = reverse(name, args=arguments.get(name, []))
     # Stripe has no cookie of ours: its signature is judged instead. A find is its own proof, and no
     # form can send one.
-    without_cookie = {"stripe_webhook": 400, "leaks": 415}
+    without_cookie = {
+        "stripe_webhook": 400,
+        "leaks": 415,
+        **dict.fromkeys(("keys_for_programs", "key_revoke_for_programs"), 401),
+    }
     assert browser.post(url).status_code == without_cookie.get(name, 403)
 
 

@@ -1,0 +1,83 @@
+"""What programs ask of keys: `/api/v1/keys`. The site reads by it, and OpenAPI is made of it.
+
+It stands here because the two that use it, the API's document and the site, know nothing of one
+another.
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+ADDRESSES_AT_MOST, CAP_AT_MOST, REASON_AT_MOST = 20, 1_000_000_000, 200
+
+Name = Annotated[
+    str, Meta(min_length=1, max_length=80, description="What people recognise the key by.")
+]
+Moment = Annotated[
+    str,
+    Meta(
+        max_length=40,
+        description="When it ends by itself, with a zone: 2027-01-31T00:00:00Z.",
+        extra_json_schema={"format": "date-time"},
+        extra={"must_be": "a moment to come, as 2027-01-31T00:00:00Z, or null"},
+    ),
+]
+Cap = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=CAP_AT_MOST,
+        description="Chats a week that it may use; null is as many as the account has.",
+        extra={"must_be": f"a whole number, 0 to {CAP_AT_MOST:,}, or null"},
+    ),
+]
+Scopes = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=50)]],
+    Meta(
+        max_length=20,
+        description="chat, images, voice, quota:read, usage:read; none of the endpoints is all of "
+        "them, unless quota:read stands there alone.",
+        extra={"must_be": "a list of texts"},
+    ),
+]
+Addresses = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=60)]],
+    Meta(
+        max_length=ADDRESSES_AT_MOST,
+        description="Addresses or networks that it may be used from; none is anywhere.",
+        extra={"must_be": f"a list of up to {ADDRESSES_AT_MOST} texts"},
+    ),
+]
+
+
+class NewKey(Struct, forbid_unknown_fields=True):
+    """A key to be made."""
+
+    name: Name
+    expires_at: Moment | None = None
+    weekly_cap: Cap | None = None
+    scopes: Scopes = []
+    addresses: Addresses = []
+
+
+class KeyChanges(Struct, forbid_unknown_fields=True):
+    """What is to be different of a key; what is not named stays."""
+
+    name: Name | None = None
+    expires_at: Moment | None = None
+    weekly_cap: Cap | None = None
+    scopes: Scopes | None = None
+    addresses: Addresses | None = None
+    enabled: Annotated[
+        Annotated[bool, Meta(extra={"must_be": "true or false"})] | None,
+        Meta(description="false: every request with it is refused, until it is true again."),
+    ] = None
+
+
+class Revocation(Struct, forbid_unknown_fields=True):
+    """Why a key is revoked, for whoever asks later."""
+
+    reason: Annotated[
+        str,
+        Meta(max_length=REASON_AT_MOST, extra={"must_be": f"a text of up to {REASON_AT_MOST}"}),
+    ] = ""

@@ -1,0 +1,72 @@
+"""Programs that ask the site by an API key: whose it is, and whether it has the scope for that."""
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.models import Account
+from gate.service.http import Headers, Problem, bearer_token, forwarded_address
+from gate.service.refusals import invalid_key, unavailable
+from gate.store import charges, snapshots
+from gate.store.charges import Answer
+from gate.terms import key_text
+from gate.terms.addresses import known_to_hex
+from gate.terms.reasons import Reason
+from keys.models import ApiKey
+from quotas.standing import answer_to
+
+
+@sensitive_variables("key")
+def key_of(request: HttpRequest, *, scope: str, to: str) -> ApiKey:
+    """The key that a request has, as the gate knows it. Problem for one without the scope.
+
+    to: what the scope is needed for, in words. Nothing is charged.
+    """
+    headers: Headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1", "replace"))
+        for name, value in request.headers.items()
+    ]
+    key = bearer_token(headers)
+    if key is None:
+        raise invalid_key()
+    try:
+        handle = key_text.handle_of(key)
+        digests = snapshots.hot_digests(key_text.digests(key, settings.KEY_PEPPERS))
+    except key_text.MalformedKey:
+        raise invalid_key() from None
+    account = Account.objects.filter(handle=handle).first()
+    if account is None:
+        raise invalid_key()
+    hops = settings.TRUSTED_PROXIES
+    address = forwarded_address(headers, hops=hops) if hops else request.META.get("REMOTE_ADDR")
+    answer = _look(account, digests, address=known_to_hex(address))
+    if answer.status == Reason.INVALID_KEY:
+        raise invalid_key()
+    found = ApiKey.objects.filter(pk=answer.key_id, account=account)
+    known = found.select_related("account", "created_by").first()
+    if known is None or scope not in known.scopes:
+        raise Problem(
+            403,
+            "not_permitted",
+            f"This key may not {to}: it lacks the scope {scope}. Make one that has it at "
+            "/account/keys.",
+        )
+    return known
+
+
+def _look(account: Account, digests: Sequence[str], *, address: str) -> Answer:
+    """What the gate says of a key; nothing is charged. Problem 503 when it says nothing."""
+    call = charges.check_call(
+        handle=account.handle,
+        digests=digests,
+        meter="chat",
+        units=0,
+        request_id=None,
+        address=address,
+    )
+    answer = answer_to(account, call)
+    if answer is None:
+        raise unavailable()
+    return answer

@@ -362,7 +362,6 @@ OF_THE_SITE = frozenset(
 )
 _OF_MANAGING = {
     **_OF_EVERY_ADDRESS,
-    "403": _problem("The key lacks the scope keys:manage, or only people may do this."),
     "429": _problem("Too many requests of this key in a minute.", _RETRY_AFTER),
 }
 _NO_SUCH_KEY = {"404": _problem("The account has no such key.")}
@@ -393,6 +392,8 @@ def _managing(
         "summary": summary,
         **({"description": says} if says else {}),
         "operationId": name,
+        # What may go wrong with them is not what may go wrong with calls.
+        "tags": ["keys"],
         **of_body,
         "responses": {
             **{

@@ -77,6 +77,7 @@ class Operation:
     says: str
     parameters: tuple[Member, ...]
     body: tuple[Member, ...]
+    has_errors_of_bodies: bool
     answers: tuple[Answer, ...]
     request: str
     answer: str
@@ -141,7 +142,8 @@ class _Reader:
         self._schemas: Mapping[str, Schema] = document["components"]["schemas"]
         operations = [one for *_, one in self._each()]
         self.common = self._shared(operations)
-        with_body = [one for one in operations if "requestBody" in one]
+        # Those with a tag are of another kind, and say their errors themselves.
+        with_body = [one for one in operations if "requestBody" in one and "tags" not in one]
         self.of_bodies = tuple(e for e in self._shared(with_body) if e not in self.common)
 
     def _each(self) -> Iterator[tuple[str, str, Mapping[str, Any], Mapping[str, Any]]]:
@@ -162,6 +164,7 @@ class _Reader:
             asked = one.get("requestBody", {}).get("content", {}).get("application/json", {})
             shape = _name_of(asked.get("schema", {}))
             answers = tuple(self._answers(one))
+            is_alike = bool(shape) and "tags" not in one
             alike = [
                 other.upper()
                 for other in ("get", "post", "patch")
@@ -183,10 +186,11 @@ class _Reader:
                     for parameter in (*item.get("parameters", ()), *one.get("parameters", ()))
                 ),
                 body=tuple(self._members(self._schemas[shape])) if shape else (),
+                has_errors_of_bodies=is_alike,
                 answers=tuple(
                     answer
                     for answer in answers
-                    if answer not in self.common and not (shape and answer in self.of_bodies)
+                    if answer not in self.common and not (is_alike and answer in self.of_bodies)
                 ),
                 request=self._example(path, method, one, shape),
                 answer=_example_answer(answers),

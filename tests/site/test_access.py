@@ -191,6 +191,8 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
         "key_switch": [issued[0].pk],
         "key_revoke": [issued[0].pk],
         "key_spending": [issued[0].pk],
+        "key_for_programs": [issued[0].pk],
+        "key_revoke_for_programs": [issued[0].pk],
         "purchase": [purchase.pk],
         "purchase_continue": [purchase.pk],
         "purchase_discard": [purchase.pk],

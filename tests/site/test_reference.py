@@ -14,12 +14,14 @@ from api import shapes as api_shapes
 from api.openapi import DOCUMENT as PUBLIC
 from config.reference import of_public_api, of_quota_check
 from config.reference_examples import ANSWERED, ASKED
+from gate.service import key_shapes
 from gate.service import shapes as gate_shapes
 from gate.service.openapi import DOCUMENT as GATE
 
 PAGES: dict[str, dict[str, Any]] = {"/docs/reference": PUBLIC, "/docs/reference/quota": GATE}
 SHAPES: dict[str, type[Struct]] = {
     **{name: getattr(api_shapes, name) for name in ("Chat", "Completion", "Image", "Voice")},
+    **{name: getattr(key_shapes, name) for name in ("NewKey", "KeyChanges", "Revocation")},
     **{
         name: getattr(gate_shapes, name)
         for name in ("Check", "Batch", "Settle", "Extend", "Refund")

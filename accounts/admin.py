@@ -27,7 +27,8 @@ from django.utils.translation import gettext_lazy as _
 from accounts.admin_fields import ManyAsBoxes
 from accounts.audit_words import act_of, name_of
 from accounts.large_lists import LargeListAdmin, OfAccountsAdmin, in_period
-from accounts.models import AuditEvent, Membership, User
+from accounts.models import AuditEvent, Invitation, Membership, User
+from accounts.people_in_admin import MembershipFormSet
 from accounts.read_only_admin import ReadOnlyAdmin
 
 RIGHTS = _("Rights")
@@ -66,6 +67,7 @@ class MembershipInline(admin.StackedInline[Membership, Any]):
 
     model = Membership
     form = MembershipForm
+    formset = MembershipFormSet
     extra = 0
     readonly_fields = ("created_at",)
 
@@ -179,6 +181,19 @@ class AddressAdmin(LargeListAdmin[Any], EmailAddressAdmin):  # type: ignore[misc
     def found_elsewhere(self, request: HttpRequest, words: str) -> Q:
         """They are kept in small letters."""
         return Q(email=words.lower())
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin[Invitation], OfAccountsAdmin[Invitation]):
+    """Who was asked into which account, and what they said."""
+
+    list_display = ("email", "account", "role", "state", "sent_at", "expires_at")
+    list_filter = ("state", in_period("created_at"))
+    list_select_related = ("account",)
+    fields = (
+        *("account", "email", "role", "state", "invited_by"),
+        *("created_at", "sent_at", "expires_at", "answered_at"),
+    )
 
 
 # What it shows holds secrets, and `forget_second_factor` writes down what it does.

@@ -53,6 +53,17 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.SIGN_IN, "codes made"): _("Recovery codes made"),
     (Kind.SIGN_IN, "codes removed"): _("Recovery codes removed"),
     (Kind.SIGN_IN, "code used"): _("Recovery code used"),
+    (Kind.PEOPLE, "team made"): _("Team made"),
+    (Kind.PEOPLE, "renamed"): _("Account renamed"),
+    (Kind.PEOPLE, "invited"): _("Person invited"),
+    (Kind.PEOPLE, "invited again"): _("Invitation sent again"),
+    (Kind.PEOPLE, "invitation withdrawn"): _("Invitation withdrawn"),
+    (Kind.PEOPLE, "invitation declined"): _("Invitation declined"),
+    (Kind.PEOPLE, "joined"): _("Person joined"),
+    (Kind.PEOPLE, "role changed"): _("Role changed"),
+    (Kind.PEOPLE, "removed"): _("Person removed"),
+    (Kind.PEOPLE, "left"): _("Person left"),
+    (Kind.PEOPLE, "handed over"): _("Ownership handed over"),
     (Kind.PEOPLE, "suspended"): _("Account suspended"),
     (Kind.PEOPLE, "reinstated"): _("Suspension lifted"),
 }
@@ -82,6 +93,8 @@ _NAMES: dict[str, StrOrPromise] = {
     "month": _("at most a month"),
     "kinds": _("told of"),
     "low_credits": _("low credits"),
+    "role": _("role"),
+    "owner": _("owner"),
 }
 
 

@@ -161,6 +161,14 @@ class User(AbstractBaseUser, PermissionsMixin):
         """What to call the user in a sentence."""
         return self.name or self.email
 
+    def places(self) -> list[Membership]:
+        """Their places in accounts, with these: their own first, then by name."""
+        found = list(self.memberships.select_related("account").order_by("pk"))
+        own = next((place for place in found if place.account.is_personal), None)
+        return sorted(
+            found, key=lambda place: (place is not own, place.account.name.lower(), place.pk)
+        )
+
     @property
     def personal_membership(self) -> Membership | None:
         """Their place in the account that came with them; None once they left it.
@@ -233,25 +241,40 @@ class Account(models.Model):
         return partition_of(self.handle)
 
 
+class RoleField(models.CharField):  # type: ignore[type-arg]
+    """What somebody may do, as `accounts.roles` says.
+
+    The release before writes "member", which has a name of its own now: it is read as that.
+    """
+
+    def from_db_value(self, value: str, *_more: object) -> str:
+        """The role, by the word that it has now."""
+        return "developer" if value == "member" else value
+
+
 class Membership(models.Model):
     """A user's place in an account."""
 
     class Role(models.TextChoices):
         OWNER = "owner", _("Owner")
         ADMIN = "admin", pgettext_lazy("role", "Admin")
-        MEMBER = "member", _("Member")
+        DEVELOPER = "developer", _("Developer")
+        BILLING = "billing", pgettext_lazy("role", "Billing")
+        VIEWER = "viewer", _("Viewer")
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=10, choices=Role)
+    role = RoleField(max_length=10, choices=Role)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "user"], name="membership_once"),
             models.CheckConstraint(
-                condition=models.Q(role__in=["owner", "admin", "member"]),
-                name="membership_role_known",
+                condition=models.Q(
+                    role__in=["owner", "admin", "developer", "billing", "viewer", "member"]
+                ),
+                name="membership_role_is_one",
             ),
         ]
 
@@ -261,6 +284,56 @@ class Membership(models.Model):
             "account": self.account,
             "role": self.get_role_display(),
         }
+
+
+class Invitation(models.Model):
+    """Somebody is asked, by mail, to become a member. Of its secret only the digest is kept."""
+
+    class State(models.TextChoices):
+        OPEN = "open", _("Open")
+        ACCEPTED = "accepted", _("Accepted")
+        DECLINED = "declined", _("Declined")
+        WITHDRAWN = "withdrawn", _("Withdrawn")
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="invitations")
+    email = models.EmailField(_("e-mail address"))
+    role = RoleField(max_length=10, choices=Membership.Role)
+    digest = models.CharField(max_length=43, unique=True, editable=False)
+    invited_by = models.ForeignKey(
+        User, models.SET_NULL, null=True, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    sent_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    answered_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                "account",
+                Lower("email"),
+                condition=models.Q(state="open"),
+                name="invitation_open_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(state="open", answered_at=None)
+                | (~models.Q(state="open") & models.Q(answered_at__isnull=False)),
+                name="invitation_answered_or_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} ({self.account})"
+
+    def is_expired(self, *, at: datetime) -> bool:
+        """Whether nobody accepted it in time."""
+        return self.state == self.State.OPEN and self.expires_at <= at
+
+    def answer(self, state: str, *, at: datetime) -> None:
+        """Record how it ended."""
+        self.state, self.answered_at = state, at
+        self.save(update_fields=["state", "answered_at"])
 
 
 class OutgoingMail(models.Model):

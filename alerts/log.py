@@ -9,7 +9,7 @@ from django.db.models import Prefetch
 from accounts.models import Account
 from accounts.paging import ListPage, page_of
 from alerts import wording
-from alerts.models import Alert, Delivery
+from alerts.models import MONEY_KINDS, Alert, Delivery
 
 AT_ONCE = 20
 
@@ -23,10 +23,15 @@ class Line:
     deliveries: Sequence[Delivery]
 
 
-def page_of_lines(account: Account, asked: Mapping[str, str]) -> ListPage[Line]:
-    """A page of what an account was told of, as an address asks for it; see `accounts.paging`."""
+def page_of_lines(account: Account, asked: Mapping[str, str], *, has_money: bool) -> ListPage[Line]:
+    """A page of what an account was told of, as an address asks for it; see `accounts.paging`.
+
+    has_money: with what was told of money, too.
+    """
     deliveries = Delivery.objects.select_related("user", "endpoint").order_by("pk")
     told = Alert.objects.filter(account=account, is_passed=False)
+    if not has_money:
+        told = told.exclude(kind__in=MONEY_KINDS)
     rows = told.prefetch_related(Prefetch("deliveries", queryset=deliveries))
     return page_of(rows, asked, kept={}, moment="occurred_at", at_most=AT_ONCE).of(_line)
 

@@ -30,7 +30,9 @@ Role = Membership.Role
 MAIL_BY_DEFAULT: dict[str, frozenset[str]] = {
     Role.OWNER: frozenset(MAIL_KINDS),
     Role.ADMIN: frozenset({*CHOSEN_KINDS, *MONEY_KINDS}),
-    Role.MEMBER: frozenset(),
+    Role.DEVELOPER: frozenset(),
+    Role.BILLING: frozenset(MONEY_KINDS),
+    Role.VIEWER: frozenset(),
 }
 # Mail that nobody chose to get or not: what they set up no longer works.
 _TO_WHO_ANSWERS = {Kind.ENDPOINT_OFF}

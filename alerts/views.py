@@ -205,7 +205,7 @@ def _page(
         "webhooks": webhooks,
         "may_add": len(webhooks) < endpoints.AT_MOST,
         "webhooks_at_most": endpoints.AT_MOST,
-        "log": log.page_of_lines(account, request.GET),
+        "log": log.page_of_lines(account, request.GET, has_money=may(membership, Act.SEE_MONEY)),
     }
     return render(request, "alerts/alerts.html", context, status=status)
 

@@ -17,6 +17,7 @@ from config.example_week import example_week
 from config.public_pages import public_page
 from config.reference import Reference, of_public_api, of_quota_check
 from keys import leak_reports, leaks
+from keys.listing import keys_seen_by
 from keys.models import ApiKey
 from quotas import catalogue, entitlements
 from quotas.models.plans import Plan
@@ -87,7 +88,7 @@ def _newest_key(request: HttpRequest) -> ApiKey | None:
     membership = membership_of(request)
     if membership is None:
         return None
-    keys = ApiKey.objects.filter(account=membership.account, revoked_at=None)
+    keys = keys_seen_by(membership).filter(revoked_at=None)
     return keys.select_related("account").first()
 
 

@@ -11,8 +11,9 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from accounts.paging import FilterForm
+from accounts.roles import Act, may
 from gate.terms.redaction import holds_secret
 from keys.models import ApiKey
 
@@ -20,6 +21,35 @@ from keys.models import ApiKey
 _PEOPLE_AT_MOST = 100
 # A key as pages show it, copied from there.
 _MASKED = re.compile(r"sk_[0-9A-Za-z]*…([0-9A-Za-z]{4})")
+
+
+def keys_seen_by(membership: Membership) -> QuerySet[ApiKey]:
+    """The keys of the account that a member may see: all, their own, or none."""
+    return _within(membership, own=Act.SEE_KEYS, all_of_them=Act.SEE_ALL_KEYS)
+
+
+def keys_changed_by(membership: Membership) -> QuerySet[ApiKey]:
+    """The keys of the account that a member may change, switch and revoke."""
+    return _within(membership, own=Act.CHANGE_KEYS, all_of_them=Act.CHANGE_ALL_KEYS)
+
+
+def keys_told_by(key: ApiKey) -> QuerySet[ApiKey]:
+    """The keys whose names a key may be told: those that whoever made it may see.
+
+    Of who is no longer a member, those that they made.
+    """
+    memberships = Membership.objects.filter(account=key.account_id, user=key.created_by_id)
+    membership = memberships.first() if key.created_by_id else None
+    if membership is not None:
+        return keys_seen_by(membership)
+    return ApiKey.objects.filter(account=key.account_id, created_by=key.created_by_id)
+
+
+def _within(membership: Membership, *, own: Act, all_of_them: Act) -> QuerySet[ApiKey]:
+    keys = ApiKey.objects.filter(account=membership.account_id)
+    if may(membership, all_of_them):
+        return keys
+    return keys.filter(created_by=membership.user_id) if may(membership, own) else keys.none()
 
 
 def people_of(account: Account) -> Sequence[User]:

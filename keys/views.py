@@ -16,7 +16,7 @@ from accounts.roles import Act, may
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
-from keys.listing import KeyFilter, people_of
+from keys.listing import KeyFilter, keys_changed_by, keys_seen_by, people_of
 from keys.models import ApiKey
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
@@ -78,9 +78,8 @@ def key_create(request: AccountRequest) -> HttpResponse:
 @never_cache
 def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
     """Ask before revoking a key; the POST revokes it."""
-    key = get_object_or_404(
-        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
-    )
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
     if request.method == "GET":
         return render(request, "keys/revoke.html", {"key": key, "form": RevokeForm()})
     form = RevokeForm(request.POST)
@@ -108,9 +107,8 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     """What a key is called and may do; the POST changes it."""
-    key = get_object_or_404(
-        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
-    )
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
     sent = request.POST if request.method == "POST" else None
     form = EditKeyForm(sent, key=key, may_manage=_may_manage(request))
     if not form.is_valid():
@@ -140,9 +138,8 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
     """Switch a key off for a while, or on again."""
-    key = get_object_or_404(
-        ApiKey.objects.select_related("account"), pk=key_id, account=request.account
-    )
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
     wanted = request.POST.get("on")
     if wanted not in {"true", "false"}:
         messages.error(request, _("The form was incomplete. Nothing was changed; try again."))
@@ -171,12 +168,13 @@ def _may_manage(request: AccountRequest) -> bool:
 
 def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResponse:
     """The form for a new key above a page of those that there are."""
-    people = people_of(request.account)
+    sees_all = may(request.membership, Act.SEE_ALL_KEYS)
+    people = people_of(request.account) if sees_all else []
     asked = KeyFilter(request.GET, people=people)
     keys = None
     if asked.is_valid():
-        rows = ApiKey.objects.filter(account=request.account)
-        rows = asked.narrow(rows, at=timezone.now()).select_related("account", "created_by")
+        rows = asked.narrow(keys_seen_by(request.membership), at=timezone.now())
+        rows = rows.select_related("account", "created_by")
         keys = page_of(rows, request.GET, kept=asked.kept)
     context = {"keys": keys, "form": form, "asked": asked, "is_team": len(people) > 1}
     return render(request, "keys/list.html", context, status=status)

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
@@ -17,10 +18,10 @@ from django_stubs_ext import StrOrPromise
 from redis.exceptions import RedisError
 
 from accounts.current import AccountRequest, account_page
-from accounts.models import Account
 from accounts.roles import Act
 from gate.service.shapes import MAX_REQUEST_ID
 from gate.terms import tags
+from keys.listing import keys_seen_by
 from keys.models import ApiKey
 from quotas.models.plans import Meter
 from quotas.usage.explained import Explained, explained
@@ -114,7 +115,7 @@ def requests(request: AccountRequest) -> HttpResponse:
             "no recent requests of account %s: %s", request.account.pk, type(error).__name__
         )
         return render(request, "quotas/requests.html", {"is_away": True})
-    keys = _keys(request.account, decisions)
+    keys = _keys(keys_seen_by(request.membership), decisions)
     form = Filter(request.GET, decisions=decisions, keys=keys.values())
     page = Paginator(form.of(decisions), _A_PAGE).get_page(request.GET.get("page"))
     meters = dict(Meter.objects.values_list("slug", "name"))
@@ -145,8 +146,8 @@ def requests(request: AccountRequest) -> HttpResponse:
     )
 
 
-def _keys(account: Account, decisions: Iterable[Decided]) -> dict[int, ApiKey]:
-    """The keys that asked last, by their number, the last one first."""
+def _keys(seen: QuerySet[ApiKey], decisions: Iterable[Decided]) -> dict[int, ApiKey]:
+    """Those that the visitor may see of the keys that asked last, by number, the last one first."""
     last = list(dict.fromkeys(one.key_id for one in decisions))[:_KEYS_AT_MOST]
-    found = ApiKey.objects.filter(account=account).select_related("account").in_bulk(last)
+    found = seen.select_related("account").in_bulk(last)
     return {key_id: found[key_id] for key_id in last if key_id in found}

@@ -16,6 +16,7 @@ from accounts.roles import Act
 from accounts.spending import SpendingForm, in_words
 from gate.store.snapshots import Paid
 from gate.terms.spending import PastAllowance, Spending
+from keys.listing import keys_changed_by
 from keys.models import ApiKey
 from quotas import catalogue, entitlements, grants
 from quotas.standing import left_of, paid_of
@@ -54,8 +55,8 @@ def of_account(request: AccountRequest) -> HttpResponse:
 @never_cache
 def of_key(request: AccountRequest, key_id: int) -> HttpResponse:
     """What one key may spend; the POST changes it."""
-    keys = ApiKey.objects.select_related("account")
-    key = get_object_or_404(keys, pk=key_id, account=request.account)
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
     return _page(request, key, key.spending)
 
 

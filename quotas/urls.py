@@ -1,8 +1,37 @@
 from django.urls import path, re_path
 
-from quotas import keys_for_programs, requests_page, spending_page, usage_for_programs, views
+from quotas import (
+    invitation_page,
+    keys_for_programs,
+    requests_page,
+    spending_page,
+    team_page,
+    usage_for_programs,
+    views,
+)
 
 urlpatterns = [
+    path("account/team", team_page.team, name="team"),
+    path("account/team/name", team_page.rename, name="team_rename"),
+    path("account/team/invitations", team_page.invite, name="team_invite"),
+    path(
+        "account/team/invitations/<int:invitation_id>/again",
+        team_page.invite_again,
+        name="team_invite_again",
+    ),
+    path(
+        "account/team/invitations/<int:invitation_id>/withdraw",
+        team_page.withdraw,
+        name="team_withdraw",
+    ),
+    path("account/team/members/<int:user_id>", team_page.member, name="team_member"),
+    path("account/team/members/<int:user_id>/remove", team_page.remove, name="team_remove"),
+    path("account/team/members/<int:user_id>/owner", team_page.hand_over, name="team_hand_over"),
+    path("account/team/leave", team_page.leave, name="team_leave"),
+    path("invitations/<str:secret>", invitation_page.opened, name="invitation_open"),
+    path("invitation", invitation_page.invitation, name="invitation"),
+    path("invitation/accept", invitation_page.accept, name="invitation_accept"),
+    path("invitation/decline", invitation_page.decline, name="invitation_decline"),
     path("api/v1/usage", usage_for_programs.usage, name="usage_for_programs"),
     path("api/v1/keys", keys_for_programs.keys, name="keys_for_programs"),
     path("api/v1/keys/<int:key_id>", keys_for_programs.key, name="key_for_programs"),

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import InterfaceError, OperationalError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import override
@@ -22,6 +23,8 @@ from accounts.models import Account
 from gate.service.http import Problem, invalid
 from gate.service.refusals import unavailable
 from gate.terms.week import utc_text
+from keys.listing import keys_told_by
+from keys.models import ApiKey
 from keys.scopes import READ_USAGE
 from quotas.programs import key_of
 from quotas.usage import live, page, reading
@@ -47,21 +50,22 @@ def usage(request: HttpRequest) -> HttpResponse:
 def _answer(request: HttpRequest) -> dict[str, Any]:
     if request.method not in {"GET", "HEAD"}:
         raise Problem(405, "method_not_allowed", "Use GET.", headers=[(b"allow", b"GET, HEAD")])
-    account = key_of(request, scope=READ_USAGE, to="read usage").account
+    key = key_of(request, scope=READ_USAGE, to="read usage")
+    account = key.account
     utc = ZoneInfo("UTC")
     question = reading.read(request.GET, account=account, zone=utc, at=timezone.now())
     for name, words in question.errors.items():
         raise invalid(name, words)
-    return _told(account, question)
+    return _told(account, question, keys=keys_told_by(key))
 
 
-def _told(account: Account, question: Question) -> dict[str, Any]:
+def _told(account: Account, question: Question, *, keys: QuerySet[ApiKey]) -> dict[str, Any]:
     seen = live.look(account, question.span, by=question.by, only=question.only)
     if not seen.is_exact:
         # A program would take what is missing for what was not used.
         raise unavailable()
     report, span = seen.report, question.span
-    parts = page.named_parts(account, question.by, report)
+    parts = page.named_parts(keys, question.by, report)
     return {
         "object": "usage",
         "account": account.handle,

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET, require_POST
 from accounts import spreadsheets
 from accounts.current import AccountRequest, account_page
 from accounts.roles import Act
+from keys.listing import keys_seen_by
 from quotas.standing import fingerprint_of
 from quotas.usage import export, page, reading, spans
 from quotas.usage.reading import Question
@@ -36,7 +37,8 @@ def usage(request: AccountRequest) -> HttpResponse:
     # Before the page is read: what comes meanwhile is new to who has seen it.
     version = _version(request, at=at)
     question = _question(request, at=at)
-    context = page.page_of(request.account, question, at=at)
+    keys = keys_seen_by(request.membership)
+    context = page.page_of(request.account, question, keys=keys, at=at)
     context |= {"zone_names": spans.zone_names(), "version": version}
     status = 400 if question.errors else 404 if context["page_is_past"] else 200
     return render(request, "quotas/usage.html", context, status=status)
@@ -51,7 +53,8 @@ def usage_now(request: AccountRequest) -> HttpResponse:
     version = _version(request, at=at)
     if version and request.headers.get("If-None-Match") == version:
         return HttpResponseNotModified()
-    context: dict[str, Any] = page.page_of(request.account, _question(request, at=at), at=at)
+    keys, question = keys_seen_by(request.membership), _question(request, at=at)
+    context: dict[str, Any] = page.page_of(request.account, question, keys=keys, at=at)
     return render(request, "quotas/_usage_now.html", context | {"version": version})
 
 
@@ -82,7 +85,8 @@ def usage_export(request: AccountRequest, kind: str) -> HttpResponse | Streaming
     if question.errors:
         return _no_export(request, question.errors)
     try:
-        parts = export.rows(request.account, question.span, only=question.only, at=at)
+        keys = keys_seen_by(request.membership)
+        parts = export.rows(request.account, question.span, only=question.only, keys=keys, at=at)
         file = spreadsheets.alone(request.account, _WRITERS[kind](parts), of="usage")
     except spreadsheets.CannotExport as error:
         return _no_export(request, {"export": str(error)})
@@ -112,6 +116,9 @@ def _version(request: AccountRequest, *, at: datetime) -> str:
     if fingerprint is None:
         return ""
     zone, language = request.session.get(_ZONE, ""), get_language() or ""
-    said = request.GET.urlencode(), zone, language, f"{at:%Y-%m-%dT%H:%M}"
+    said = (
+        *(request.GET.urlencode(), zone, language, request.membership.role),
+        f"{at:%Y-%m-%dT%H:%M}",
+    )
     text = "|".join((fingerprint, *said))
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:24]}"'

@@ -124,7 +124,7 @@ def account(owner: User) -> Account:
 def team_mate(account: Account) -> User:
     """A member of the owner's account, with a personal account besides."""
     user = User.objects.create_user("mate@example.com", PASSWORD, name="Tim Mate")
-    Membership.objects.create(account=account, user=user, role=Membership.Role.MEMBER)
+    Membership.objects.create(account=account, user=user, role=Membership.Role.DEVELOPER)
     return user
 
 

@@ -42,6 +42,7 @@ TASKS = (
             "accounts.Account",
             "accounts.User",
             "account.EmailAddress",
+            "accounts.Invitation",
             "accounts.AuditEvent",
             "keys.ApiKey",
             "quotas.PlanGrant",

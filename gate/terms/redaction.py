@@ -21,6 +21,7 @@ _SECRET = re.compile(
     r"|(?P<key>sk(?:_|%5[Ff]))(?P<rest_of_key>[0-9A-Za-z]{16,})"
     r"|(?P<token>svc(?:_|%5[Ff]))(?P<rest_of_token>[0-9A-Za-z]{12,})"
     r"|(?P<foreign>sk-)[\w-]{16,}"
+    r"|(?P<invitation>inv(?:_|%5[Ff]))[0-9A-Za-z]{12,}"
     r")"
     r"|(?P<scheme>\w://[^\s:/@]*:)[^\s/@]+(?=@)"
 )
@@ -53,7 +54,7 @@ def _remainder(found: "re.Match[str]") -> str:
         rest = found["rest_of_token"]
         end = rest[-4:] if len(rest) == TOKEN_LENGTH - len("svc_") else ""
         return f"{found['token']}…{end}"
-    return f"{found['stripe'] or found['foreign'] or found['scheme']}…"
+    return f"{found['stripe'] or found['foreign'] or found['invitation'] or found['scheme']}…"
 
 
 # --- logs -------------------------------------------------------------------------------------

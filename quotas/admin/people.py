@@ -11,11 +11,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts import people_in_admin
 from accounts.access import accounts_of, accounts_that_need, is_attended
 from accounts.admin import RIGHTS, MembershipInline, UserAdmin
 from accounts.finding import accounts_with
 from accounts.large_lists import LargeListAdmin
-from accounts.models import Account, User
+from accounts.models import Account, Membership, User
 from quotas import access
 
 
@@ -83,6 +84,12 @@ class PeopleAdmin(UserAdmin):
         listed, counts, lacking, protected = super().get_deleted_objects(objs, request)
         ending = list(accounts_that_need(objs))
         keys = access.keys_in_words(ending)
+        lacking_owner = [
+            _("%(account)s has other members and would have no owner. Make one of them the owner.")
+            % {"account": account}
+            for account in people_in_admin.owned_alone(objs)
+        ]
+        protected = [*protected, *lacking_owner]
         sentences = [
             _("%(account)s is kept and access to it ends: %(keys)s")
             % {"account": account, "keys": keys[account.pk]}
@@ -106,14 +113,22 @@ class PeopleAdmin(UserAdmin):
         form.access_before |= access.access_of(entered - form.access_before.keys())
         super().save_related(request, form, formsets, change)
 
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is Membership:
+            people_in_admin.record(formset)
+
     def delete_model(self, request: HttpRequest, obj: User) -> None:
         before = access.access_of(accounts_of([obj]))
+        people_in_admin.record_deletion([obj])
         super().delete_model(request, obj)
         transaction.on_commit(lambda: tell_of_change(request, before))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         before = access.access_of(accounts_of(queryset))
-        super().delete_queryset(request, queryset)
+        with transaction.atomic():
+            people_in_admin.record_deletion(queryset)
+            super().delete_queryset(request, queryset)
         transaction.on_commit(lambda: tell_of_change(request, before))
 
 
@@ -179,6 +194,11 @@ class AccountPeople(LargeListAdmin[Account]):
         return _("Several people may act. While one of them is left, access stays: %(keys)s.") % {
             "keys": keys
         }
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        super().save_formset(request, form, formset, change)
+        if formset.model is Membership:
+            people_in_admin.record(formset)
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
         before = access.access_of([obj.pk]) if change else {}

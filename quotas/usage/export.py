@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection as database
+from django.db.models import QuerySet
 from django.utils.translation import gettext
 
 from accounts import spreadsheets
@@ -50,14 +51,21 @@ _Raw = tuple[datetime, int, int, str, str, int, int]
 _After = tuple[datetime, int, str, str]
 
 
-def rows(account: Account, span: Span, *, only: Only, at: datetime) -> Iterator[list[Row]]:
-    """All rows of a span, some at a time. CannotExport for what is not kept by key."""
+def rows(
+    account: Account, span: Span, *, only: Only, keys: QuerySet[ApiKey], at: datetime
+) -> Iterator[list[Row]]:
+    """All rows of a span, some at a time. CannotExport for what is not kept by key.
+
+    keys: those that its reader may see the names of.
+    """
     if only.tag is not None or only.model is not None:
         raise CannotExport(gettext("What is exported is kept by key: take tag and model away."))
-    return _rows(account, span, only=only, at=at)
+    return _rows(account, span, only=only, keys=keys, at=at)
 
 
-def _rows(account: Account, span: Span, *, only: Only, at: datetime) -> Iterator[list[Row]]:
+def _rows(
+    account: Account, span: Span, *, only: Only, keys: QuerySet[ApiKey], at: datetime
+) -> Iterator[list[Row]]:
     names: dict[int, str] = {}
     values = {
         "account": account.pk,
@@ -74,8 +82,8 @@ def _rows(account: Account, span: Span, *, only: Only, at: datetime) -> Iterator
     }
     for read in (_DAYS, _HOURS):
         for some in _in_turn(read, values):
-            yield _named(account, some, names)
-    yield _named(account, _until_now(account, span, only=only, values=values), names)
+            yield _named(keys, some, names)
+    yield _named(keys, _until_now(account, span, only=only, values=values), names)
 
 
 def _in_turn(read: str, values: dict[str, Any]) -> Iterator[list[_Raw]]:
@@ -120,12 +128,11 @@ def _until_now(account: Account, span: Span, *, only: Only, values: dict[str, An
     ]
 
 
-def _named(account: Account, raw: list[_Raw], names: dict[int, str]) -> list[Row]:
+def _named(keys: QuerySet[ApiKey], raw: list[_Raw], names: dict[int, str]) -> list[Row]:
     unknown = {key_id for _, _, key_id, *_ in raw} - names.keys()
     if unknown:
         names |= dict.fromkeys(unknown, "")
-        of_keys = ApiKey.objects.filter(pk__in=unknown, account=account)
-        names |= dict(of_keys.values_list("pk", "name"))
+        names |= dict(keys.filter(pk__in=unknown).values_list("pk", "name"))
     return [
         Row(utc_text(starts_at), hours, key_id, names[key_id], meter, paid_by, chats, credits)
         for starts_at, hours, key_id, meter, paid_by, chats, credits in raw

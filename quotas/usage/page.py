@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, User
@@ -84,11 +85,13 @@ class ReasonLine:
     refusals: int
 
 
-def page_of(account: Account, question: Question, *, at: datetime) -> dict[str, Any]:
-    """What the template of the page draws."""
+def page_of(
+    account: Account, question: Question, *, keys: QuerySet[ApiKey], at: datetime
+) -> dict[str, Any]:
+    """What the template of the page draws. keys: those that its reader may see the names of."""
     seen = live.look(account, question.span, by=question.by, only=question.only)
     meters = dict(Meter.objects.values_list("slug", "name"))
-    lines = _lines(account, question, seen.report, meters)
+    lines = _lines(keys, question, seen.report, meters)
     return {
         "question": question,
         "span": question.span,
@@ -105,7 +108,7 @@ def page_of(account: Account, question: Question, *, at: datetime) -> dict[str, 
             for reason, refusals in seen.report.refusals.most_common()
         ],
         "tokens": sorted(seen.report.tokens.items(), key=lambda told: (-told[1].chats, told[0])),
-        "only_lines": _only_lines(account, question, meters),
+        "only_lines": _only_lines(keys, question, meters),
         **_events(account, question),
         "spans": SPANS,
         "cuts": CUTS,
@@ -148,13 +151,13 @@ def _pictures(seen: Live, question: Question, *, at: datetime) -> dict[str, Any]
 
 
 def _lines(
-    account: Account, question: Question, report: Report, meters: Mapping[str, str]
+    keys: QuerySet[ApiKey], question: Question, report: Report, meters: Mapping[str, str]
 ) -> Lines:
     ranked = _ranked(question.by, report)
     pages = max(1, -(-len(ranked) // ROWS_OF_A_PAGE))
     shown = ranked[(question.page - 1) * ROWS_OF_A_PAGE :][:ROWS_OF_A_PAGE]
     most = ranked[0][1][0] if ranked else 0
-    names = _names(account, question.by, [part for part, _ in shown], meters)
+    names = _names(keys, question.by, [part for part, _ in shown], meters)
     return Lines(
         lines=tuple(
             Line(
@@ -172,11 +175,13 @@ def _lines(
     )
 
 
-def named_parts(account: Account, by: By, report: Report) -> list[tuple[int | str, str, int, int]]:
+def named_parts(
+    keys: QuerySet[ApiKey], by: By, report: Report
+) -> list[tuple[int | str, str, int, int]]:
     """Every part that is told: what it is asked for by, its name, chats and credits."""
     meters = dict(Meter.objects.values_list("slug", "name")) if by is By.METER else {}
     ranked = _ranked(by, report)
-    names = _names(account, by, [part for part, _ in ranked], meters)
+    names = _names(keys, by, [part for part, _ in ranked], meters)
     return [(part, names[part][0], *amounts) for part, amounts in ranked]
 
 
@@ -217,11 +222,11 @@ _Names = dict[int | str, tuple[str, str]]
 
 
 def _names(
-    account: Account, by: By, parts: Iterable[int | str], meters: Mapping[str, str]
+    keys: QuerySet[ApiKey], by: By, parts: Iterable[int | str], meters: Mapping[str, str]
 ) -> _Names:
     match by:
         case By.KEY:
-            return _key_names(account, parts)
+            return _key_names(keys, parts)
         case By.MEMBER:
             people = {user.pk: user for user in User.objects.filter(pk__in=[*parts])}
             return {
@@ -241,10 +246,10 @@ def _names(
             return {part: (str(part) or str(_("Not told")), "") for part in parts}
 
 
-def _key_names(account: Account, parts: Iterable[int | str]) -> _Names:
-    keys = ApiKey.objects.filter(pk__in=[*parts], account=account).select_related("account")
+def _key_names(keys: QuerySet[ApiKey], parts: Iterable[int | str]) -> _Names:
+    """Others than these have a number, and no name."""
     names: _Names = {part: (_("Key %(id)s") % {"id": part}, "") for part in parts}
-    for key in keys:
+    for key in keys.filter(pk__in=[*parts]).select_related("account"):
         if key.is_active:
             detail = key.masked
         else:
@@ -263,7 +268,9 @@ class OnlyLine:
     address: str
 
 
-def _only_lines(account: Account, question: Question, meters: Mapping[str, str]) -> list[OnlyLine]:
+def _only_lines(
+    keys: QuerySet[ApiKey], question: Question, meters: Mapping[str, str]
+) -> list[OnlyLine]:
     only, words = question.only, dict(CUTS)
     parts: dict[By, int | str | None] = {
         By.SOURCE: only.source,
@@ -276,7 +283,7 @@ def _only_lines(account: Account, question: Question, meters: Mapping[str, str])
     return [
         OnlyLine(
             str(words[by]),
-            _names(account, by, [part], meters)[part][0],
+            _names(keys, by, [part], meters)[part][0],
             question.address(**{by: None, "by": None if only.part is by else question.by}),
         )
         for by, part in parts.items()

@@ -116,10 +116,14 @@ def test_only_who_may_see_money_reads_of_it(
     assert [letter.to for letter in send()] == [["owner@example.com"]]
     choosing.choose_mail(membership, kinds=MAIL_KINDS)
     paid(buyer)
+    # A developer does not, whatever they choose.
+    assert [letter.to for letter in send()] == [["owner@example.com"]]
+    Membership.objects.filter(pk=membership.pk).update(role=Role.BILLING)
+    paid(buyer)
     assert len(send()) == 2
     paid(buyer)
     # What was begun while they might, and is sent when they may not any more.
-    monkeypatch.setitem(MAY, Role.MEMBER, MAY[Role.MEMBER] - {Act.SEE_MONEY})
+    monkeypatch.setitem(MAY, Role.BILLING, MAY[Role.BILLING] - {Act.SEE_MONEY})
     assert [letter.to for letter in send()] == [["owner@example.com"]]
     assert Delivery.objects.get(user=team_mate, state="dropped").error == Reason.NO_MEMBER
     paid(buyer)

@@ -1,6 +1,7 @@
 """Every page of the site, as its owner or a visitor sees it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -8,7 +9,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import User
+from accounts import invitations
+from accounts.models import Account, Invitation, User
 from alerts import raising
 from billing.models import Product, Purchase
 from billing.seed import seed_products
@@ -51,6 +53,9 @@ OWN = (
     "mfa_activate_totp",
     "mfa_add_webauthn",
     "mfa_generate_recovery_codes",
+    "team",
+    "team_new",
+    "team_leave",
     "account_email",
     "account_change_password",
     "account_reauthenticate",
@@ -76,8 +81,24 @@ def purchase(owner: User) -> Purchase:
     )
 
 
+def invited(account: Account, owner: User) -> str:
+    """The secret of an invitation that waits for an answer."""
+    secret = f"inv_{uuid4().hex}"
+    Invitation.objects.create(
+        account=account,
+        email="guest@example.com",
+        role="viewer",
+        digest=invitations.digest_of(secret),
+        invited_by=owner,
+        expires_at=timezone.now() + timedelta(days=7),
+    )
+    return secret
+
+
 @pytest.fixture
-def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) -> Pages:
+def pages(
+    owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase, team_mate: User
+) -> Pages:
     """Every page, as its owner or a visitor sees it."""
     visitor = Client()
     key, _ = issued
@@ -96,7 +117,22 @@ def pages(owner_client: Client, issued: tuple[ApiKey, str], purchase: Purchase) 
     ) -> Callable[..., Answer]:
         return lambda **more: client.post(reverse(name), fields(), **more)
 
+    guest = team_mate.pk
+    secret = invited(purchase.account, owner)
+    mate = Client()
+    mate.force_login(team_mate)
+    mate.get(reverse("invitation_open", args=[secret]))
     return {
+        "invitation": get(mate, "invitation"),
+        "no invitation": get(visitor, "invitation"),
+        "meant for another account": post(
+            owner_client, "key_create", lambda: {"for_account": "another0"}
+        ),
+        "member": get(owner_client, "team_member", guest),
+        "remove a member": get(owner_client, "team_remove", guest),
+        "hand over": get(owner_client, "team_hand_over", guest),
+        "refused team": post(owner_client, "team_new"),
+        "refused invitation": post(owner_client, "team_invite"),
         **{f"{name} as a visitor": get(visitor, name) for name in PUBLIC},
         **{name: get(owner_client, name) for name in (*PUBLIC[:6], *OWN)},
         "refused sign-in": post(visitor, "account_login"),

@@ -1,14 +1,21 @@
 """Who gets what from every address of the site. A new address without a decision here fails."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts import roles
+from accounts.current import act_of
+from accounts.models import Account, Invitation, Membership, User
+from accounts.roles import Act
 from alerts import raising
 from alerts.models import Delivery
 from billing.models import Product, Purchase
@@ -19,8 +26,10 @@ from tests.billing.orders import plan_order_of
 from tests.conftest import PASSWORD
 from tests.signed_in import sign_in_at_once
 from tests.site.answer import Answer
-from tests.site.urls_of_the_site import every_url
+from tests.site.urls_of_the_site import every_address, every_url
+from tests.team.conftest import acting_for
 
+Role = Membership.Role
 PEOPLE = ("anonymous", "owner", "outsider", "staff")
 SIGN_IN = "→ account_login"
 
@@ -69,6 +78,8 @@ DECIDED = {
     "dev_inbox": PUBLIC_PAGE,
     "styleguide": PUBLIC_PAGE,
     "dev_inbox_message": Access(get=everybody("404"), post=everybody("405")),
+    "audit": OWN_PAGE,
+    "audit_export": OWN_PAGE,
     "stripe_webhook": Access(get=everybody("405"), post=everybody("400")),
     "keys": OWN_PAGE,
     "usage": OWN_PAGE,
@@ -122,6 +133,55 @@ DECIDED = {
     "webhook_remove": Access(get=only_owner("200"), post=only_owner("→ alerts")),
     "webhook_test": Access(get=everybody("405"), post=only_owner("→ alerts")),
     "delivery_resend": Access(get=everybody("405"), post=users("→ alerts")),
+    "team": OWN_PAGE,
+    "team_rename": Access(get=everybody("405"), post=users("422")),
+    "team_invite": Access(get=everybody("405"), post=users("422")),
+    "team_invite_again": Access(get=everybody("405"), post=only_owner("→ team")),
+    "team_withdraw": Access(get=everybody("405"), post=only_owner("→ team")),
+    "team_member": Access(get=only_owner("200"), post=only_owner("422")),
+    "team_remove": Access(get=only_owner("200"), post=only_owner("→ team")),
+    "team_hand_over": Access(get=only_owner("200"), post=only_owner("→ team")),
+    # Each is the last owner of their own.
+    "team_leave": Access(get=users("200"), post=users("422")),
+    "team_new": Access(get=users("200"), post=users("422")),
+    "team_switch": Access(get=everybody("405"), post=users("→ home")),
+    "invitation_open": Access(get=everybody("→ invitation"), post=everybody("405")),
+    "invitation": Access(get=everybody("404"), post=everybody("405")),
+    "invitation_accept": Access(get=everybody("405"), post=users("404")),
+    "invitation_decline": Access(get=everybody("405"), post=users("404")),
+}
+
+# What each role may do, said a second time: `accounts.roles` changes together with this, or is red.
+EVERYBODY = frozenset(Role)
+KEEPERS = frozenset({Role.OWNER, Role.ADMIN})
+WHO_MAY: dict[Act, frozenset[str]] = {
+    Act.SEE_USAGE: EVERYBODY,
+    Act.SEE_KEYS: KEEPERS | {Role.DEVELOPER},
+    Act.CHANGE_KEYS: KEEPERS | {Role.DEVELOPER},
+    Act.SEE_ALL_KEYS: KEEPERS,
+    Act.CHANGE_ALL_KEYS: KEEPERS,
+    Act.SEE_MONEY: KEEPERS | {Role.BILLING},
+    Act.SPEND_MONEY: KEEPERS | {Role.BILLING},
+    Act.SWITCH_PACKS: KEEPERS | {Role.BILLING},
+    Act.SEE_ALERTS: EVERYBODY,
+    Act.CHOOSE_MAIL: EVERYBODY,
+    Act.CHANGE_ALERTS: KEEPERS,
+    Act.SEE_AUDIT: KEEPERS,
+    Act.SEE_PEOPLE: EVERYBODY,
+    Act.LEAVE: EVERYBODY,
+    Act.CHANGE_PEOPLE: KEEPERS,
+    Act.CHANGE_OWNERS: frozenset({Role.OWNER}),
+}
+# Where the thing is the owner's own, and whoever sees only theirs does not find it.
+OF_A_KEY = frozenset({"key_edit", "key_switch", "key_revoke", "key_spending"})
+OF_AN_INVITATION = frozenset({"team_invite_again", "team_withdraw"})
+OF_A_MEMBER = frozenset({"team_member", "team_remove", "team_hand_over"})
+# Who asks somebody else’s server must not hold a transaction.
+AT_STRIPE = frozenset({"customer_portal", "purchase_continue", "top_up_saved"})
+# Where the role makes another difference than whether it may.
+ANSWERS: dict[tuple[str, str], str] = {
+    # Whoever is no last owner may go.
+    **{("team_leave", role): "→ usage" for role in EVERYBODY - {Role.OWNER}},
 }
 
 
@@ -144,6 +204,8 @@ ARGUMENTS: dict[str, list[object]] = {
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("webhook")},
     "webhook_add": [],
     "delivery_resend": ["1"],
+    **{name: ["1"] for name in OF_AN_INVITATION | OF_A_MEMBER},
+    "invitation_open": ["inv_made_up"],
 }
 
 
@@ -164,7 +226,9 @@ def browsers(
 
 
 @pytest.fixture
-def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict[str, list[object]]:
+def arguments(
+    issued: tuple[ApiKey, str], account: Account, owner: User, team_mate: User
+) -> dict[str, list[object]]:
     """What addresses are about: things of the owner."""
     seed_products()
     product = Product.objects.filter(kind="boost").first()
@@ -182,7 +246,19 @@ def arguments(issued: tuple[ApiKey, str], account: Account, owner: User) -> dict
     )
     endpoint = endpoint_of(account, owner, "https://example.com/hook")
     raising.raise_test(endpoint, at=timezone.now())
+    invitation = Invitation.objects.create(
+        account=account,
+        email="guest@example.com",
+        role=Role.VIEWER,
+        digest="d",
+        invited_by=owner,
+        sent_at=timezone.now() - timedelta(hours=1),
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
     return {
+        **{name: [invitation.pk] for name in OF_AN_INVITATION},
+        **{name: [team_mate.pk] for name in OF_A_MEMBER},
+        "invitation_open": ["inv_made_up"],
         **{name: [endpoint.pk] for name in DECIDED if name.startswith("webhook")},
         "webhook_add": [],
         "delivery_resend": [Delivery.objects.get().pk],
@@ -212,6 +288,66 @@ def answer_of(response: Answer) -> str:
         return f"→ {resolve(response['Location'].partition('?')[0]).view_name}"
     except Resolver404:
         return f"→ {response['Location']}"
+
+
+def test_roles_may_what_was_decided() -> None:
+    decided = {role: {act for act in Act if role in WHO_MAY[act]} for role in Role}
+    assert {role: set(roles.MAY[role]) for role in Role} == decided
+
+
+def acts_by_address() -> dict[str, Act]:
+    """What each address of the account area does."""
+    found = {address.name: act_of(address.view) for address in every_address()}
+    return {name: act for name, act in found.items() if act is not None}
+
+
+def expected_of(name: str, role: str, answer_to_the_owner: str) -> str:
+    """What this role gets from an address of the owner’s account."""
+    act = acts_by_address()[name]
+    if answer_to_the_owner == "405":
+        # Nobody gets that far.
+        return "405"
+    if role not in WHO_MAY[act]:
+        return "403"
+    if name in OF_A_KEY and role not in WHO_MAY[Act.SEE_ALL_KEYS]:
+        return "404"
+    return answer_to_the_owner
+
+
+@pytest.mark.parametrize("name", sorted(acts_by_address()))
+def test_every_role_gets_what_was_decided(
+    account: Account, owner: User, arguments: dict[str, list[object]], name: str
+) -> None:
+    url = reverse(name, args=arguments.get(name, []))
+    decided = DECIDED[name]
+    for role in Role:
+        user = owner
+        if role != Role.OWNER:
+            user = User.objects.create_user(f"{role}.role@example.com", PASSWORD)
+            Membership.objects.create(account=account, user=user, role=role)
+        browser = acting_for(user, account)
+        got = answer_of(whole(browser.get(url)))
+        assert got == expected_of(name, role, decided.get[1]), role
+        # What one does is undone for the next.
+        keeps = contextlib.nullcontext() if name in AT_STRIPE else undone()
+        with keeps:
+            got = answer_of(browser.post(url, {"for_account": account.handle}))
+        of_post = expected_of(name, role, decided.post[1])
+        assert got == (of_post if of_post == "405" else ANSWERS.get((name, role), of_post)), role
+
+
+def whole(response: Answer) -> Answer:
+    """An answer that was read to its end: an account has one export at a time."""
+    if response.streaming:
+        b"".join(response)
+    return response
+
+
+@contextlib.contextmanager
+def undone() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
 
 
 def test_every_address_has_a_decision() -> None:

@@ -1,5 +1,6 @@
 """What a form does not ask for has no effect."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -7,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Account, User
+from accounts.models import Account, Invitation, User
 from billing.models import Product, Purchase
 from billing.seed import seed_products
 from keys.models import ApiKey
@@ -74,6 +75,33 @@ def test_what_is_not_on_sale_cannot_be_bought(owner_client: Client) -> None:
         fields = {"product": product, "terms": "500-500-7-0", "submission": str(uuid4())}
         owner_client.post(reverse("checkout"), fields)
     assert not Purchase.objects.exists()
+
+
+def test_of_people_only_what_is_asked_for_is_changed(
+    owner_client: Client, account: Account, owner: User, team_mate: User, greed: dict[str, str]
+) -> None:
+    before = (account.handle, account.is_personal)
+    more = {**greed, "handle": "aaaaaaaa", "is_personal": "", "owner": str(team_mate.pk)}
+    owner_client.post(reverse("team_rename"), {"name": "Acme", **more})
+    owner_client.post(
+        reverse("team_invite"),
+        {
+            "state": "accepted",
+            "invited_by": "0",
+            "expires_at": "2100-01-01",
+            **more,
+            "email": "guest@example.com",
+            "role": "viewer",
+        },
+    )
+    owner_client.post(reverse("team_member", args=[team_mate.pk]), {"role": "viewer", **more})
+    account.refresh_from_db()
+    assert (account.name, account.handle, account.is_personal) == ("Acme", *before)
+    invitation = Invitation.objects.get()
+    assert (invitation.account, invitation.invited_by, invitation.state) == (account, owner, "open")
+    assert invitation.expires_at < timezone.now() + timedelta(days=8)
+    roles = dict(account.memberships.values_list("user", "role"))
+    assert roles == {owner.pk: "owner", team_mate.pk: "viewer"}
 
 
 def test_nothing_that_is_posted_changes_what_an_account_may_use(

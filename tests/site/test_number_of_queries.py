@@ -52,6 +52,9 @@ AT_MOST = {
     "top_up": 6,
     "alerts": 8,
     "audit": 4,
+    "team": 7,
+    "team_new": 3,
+    "team_leave": 5,
     "webhook": 4,
     "purchase": 7,
     "purchases": 4,
@@ -200,9 +203,9 @@ def add_members(account: Account, count: int) -> None:
     owner = account.memberships.earliest("pk").user
     for _ in range(count):
         person = User.objects.create_user(f"{uuid4().hex}@example.com")
-        Membership.objects.create(account=account, user=person, role=Membership.Role.MEMBER)
+        Membership.objects.create(account=account, user=person, role=Membership.Role.DEVELOPER)
         Membership.objects.create(
-            account=person.personal_account, user=owner, role=Membership.Role.MEMBER
+            account=person.personal_account, user=owner, role=Membership.Role.DEVELOPER
         )
         keys_of(person.personal_account, 1)
 

@@ -118,7 +118,7 @@ def _live(gate: LiveGate, facts: Facts, *, at: datetime) -> None:
 def _of_olga(gate: LiveGate, facts: Facts, olga: User, tim: User, *, at: datetime) -> None:
     """An account with a past: two weeks, every source, keys of every kind."""
     account = olga.personal_account
-    Membership.objects.create(account=account, user=tim, role=Membership.Role.MEMBER)
+    Membership.objects.create(account=account, user=tim, role=Membership.Role.DEVELOPER)
     # The week before, closed since.
     with time_machine.travel(at - timedelta(days=7)):
         plain = _key(facts, account, olga, "laptop", "ok")

@@ -66,7 +66,13 @@ def test_rows_add_up_to_the_report(used: Used, account: Account, zone: ZoneInfo)
             spans.days(date(2031, 3, 1), date(2031, 4, 10), zone=zone),
             spans.days(date(2031, 3, 30), date(2031, 3, 30), zone=zone),
         ):
-            rows = [row for some in export.rows(account, span, only=only, at=at) for row in some]
+            rows = [
+                row
+                for some in export.rows(
+                    account, span, only=only, keys=account.api_keys.all(), at=at
+                )
+                for row in some
+            ]
             report = report_of(account, span, by=By.KEY, only=only)
             assert sum(row.chats for row in rows) == report.total
             counted += report.total
@@ -81,7 +87,7 @@ def test_rows_come_some_at_a_time_each_once(
     totals.catch_up(at=datetime(2032, 1, 1, tzinfo=UTC))
     totals.fold(before=datetime(2031, 2, 15, tzinfo=UTC))
     at = datetime(2031, 8, 3, tzinfo=UTC)
-    parts = list(export.rows(account, span, only=Only(), at=at))
+    parts = list(export.rows(account, span, only=Only(), keys=account.api_keys.all(), at=at))
     assert max(map(len, parts)) == 7
     rows = [row for some in parts for row in some]
     assert len({(r.starts_at, r.hours, r.key_id, r.meter, r.paid_by) for r in rows}) == len(rows)
@@ -110,7 +116,9 @@ def test_memory_stays_flat_and_no_transaction_is_open(account: Account) -> None:
     tracemalloc.start()
     try:
         at = datetime(2031, 8, 1, tzinfo=UTC)
-        parts = export.as_csv(export.rows(account, span, only=Only(), at=at))
+        parts = export.as_csv(
+            export.rows(account, span, only=Only(), keys=account.api_keys.all(), at=at)
+        )
         first = peak_after(parts, 4)
         assert peak_after(parts, 16) < 1.5 * first
         assert sum(part.count("\n") for part in parts) > 0
@@ -188,6 +196,8 @@ def test_queries_grow_with_chunks_alone(account: Account) -> None:
     at = datetime(2031, 4, 1, tzinfo=UTC)
     for is_warm in (False, True):
         with CaptureQueriesContext(connection) as asked:
-            parts = list(export.rows(account, span, only=Only(), at=at))
+            parts = list(
+                export.rows(account, span, only=Only(), keys=account.api_keys.all(), at=at)
+            )
         assert sum(map(len, parts)) == 300
         assert len(asked) <= 7 or not is_warm

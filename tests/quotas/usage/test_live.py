@@ -73,7 +73,7 @@ def lines_of(account: Account, by: By) -> list[tuple[str, int]]:
     at = WEDNESDAY
     question = reading.read(asked, account=account, zone=UTC_ZONE, at=at)
     assert not question.errors
-    lines = page.page_of(account, question, at=at)["lines"]
+    lines = page.page_of(account, question, keys=account.api_keys.all(), at=at)["lines"]
     return [(line.name, line.chats) for line in lines.lines]
 
 

@@ -125,7 +125,7 @@ def why_not(invitation: Invitation, *, at: datetime) -> str:
 def is_for(invitation: Invitation, user: User) -> bool:
     """Whether it went to an address of theirs that they confirmed."""
     addresses = EmailAddress.objects.filter(user=user, verified=True)
-    return addresses.filter(email__iexact=invitation.email).exists()
+    return bool(addresses.filter(email__iexact=invitation.email).exists())
 
 
 def accept(*, invitation: Invitation, user: User, seats: int | None, at: datetime) -> Membership:

@@ -51,11 +51,17 @@ class RoleForm(forms.Form):
         },
     )
 
+    without_owner = False
+
     def __init__(self, *args: Any, of: Membership, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         role = self.fields["role"]
         assert isinstance(role, forms.ChoiceField)
-        role.choices = [(name, words) for name, words in Role.choices if may_give(of, name)]
+        role.choices = [
+            (name, words)
+            for name, words in Role.choices
+            if may_give(of, name) and not (self.without_owner and name == Role.OWNER)
+        ]
 
 
 class InviteForm(RoleForm):
@@ -71,12 +77,10 @@ class InviteForm(RoleForm):
         widget=forms.EmailInput(attrs={"autocomplete": "off"}),
     )
     field_order = ("email", "role")
+    without_owner = True
 
     def __init__(self, *args: Any, of: Membership, **kwargs: Any) -> None:
         super().__init__(*args, of=of, initial={"role": Role.DEVELOPER}, **kwargs)
-        role = self.fields["role"]
-        assert isinstance(role, forms.ChoiceField)
-        role.choices = [(name, words) for name, words in role.choices if name != Role.OWNER]
 
 
 @require_GET

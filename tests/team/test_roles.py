@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from datetime import datetime
 from uuid import uuid4
 
 import pytest
@@ -39,7 +40,7 @@ def test_a_developer_sees_changes_and_revokes_their_own_keys_alone(
     assert "server-7" not in page
     # Nor by their name, by who made them, or on the quickstart.
     assert "server-7" not in client.get(reverse("keys"), {"q": "server"}).content.decode()
-    by = client.get(reverse("keys"), {"by": theirs.created_by_id})
+    by = client.get(reverse("keys"), {"by": str(theirs.created_by_id)})
     assert "server-7" not in by.content.decode()
     own.revoked_at = own.created_at
     own.save()
@@ -70,7 +71,7 @@ def test_others_see_no_keys_at_all(team: Account, joined: Join, theirs: ApiKey, 
     [(Role.ADMIN, True), (Role.DEVELOPER, False), (Role.BILLING, False), (Role.VIEWER, False)],
 )
 def test_usage_is_told_to_all_and_names_of_keys_to_who_may_see_them(
-    *, team: Account, joined: Join, theirs: ApiKey, role: str, sees: bool, hour: object
+    *, team: Account, joined: Join, theirs: ApiKey, role: str, sees: bool, hour: datetime
 ) -> None:
     client = acting_for(joined(role), team)
     UsageRollup.objects.create(
@@ -95,7 +96,7 @@ def test_a_key_that_reads_usage_tells_no_more_names_than_its_maker_may_see(
     team: Account,
     joined: Join,
     theirs: ApiKey,
-    hour: object,
+    hour: datetime,
     gate: LiveGate,
     role: str,
     name: str,

@@ -38,7 +38,7 @@ def test_somebody_acts_for_the_account_that_they_chose(
     assert switch(owner_client, team, reverse("usage")) == reverse("usage")
     page = owner_client.get(reverse("keys")).content.decode()
     head = page.partition("<main")[0]
-    assert re.search(r"Acme\s+<span[^>]*>Owner<", head)
+    assert re.search(r"Acme\s+<span[^>]*>· Owner<", head)
     assert new_key(owner_client, for_account=team.handle) == 201
     assert ApiKey.objects.get().account == team
     assert switch(owner_client, account) == reverse("keys")

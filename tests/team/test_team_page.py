@@ -57,8 +57,8 @@ def test_the_page_tells_who_is_there_and_what_each_role_may(
         "What each role may do",
     ):
         assert words in page
-    for words, _acts in LINES:
-        assert str(words) in page
+    for line, _acts in LINES:
+        assert str(line) in page
 
 
 def test_the_matrix_tells_every_act_once() -> None:

@@ -25,8 +25,8 @@ from redis.exceptions import RedisError
 from accounts.acting import Acting, Via, acting, acting_now
 from accounts.json_answers import json_answer, refused
 from accounts.names import NameFormField
-from accounts.rate import Rate
 from accounts.paging import CannotReadPlace, Place, page_of
+from accounts.rate import Rate
 from gate.service import strict_json
 from gate.service.checking import first_misfit, members_of, require_no_secret
 from gate.service.http import Problem, invalid

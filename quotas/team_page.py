@@ -104,11 +104,13 @@ def rename(request: AccountRequest) -> HttpResponse:
     return redirect("team")
 
 
-@require_POST
-@account_page(Act.CHANGE_PEOPLE)
+@require_http_methods(["GET", "POST"])
+@account_page(Act.CHANGE_PEOPLE, asks_again=True)
 @never_cache
 def invite(request: AccountRequest) -> HttpResponse:
-    """Ask somebody in by mail."""
+    """Ask somebody in by mail. Whoever comes back to it otherwise finds the page of the team."""
+    if request.method == "GET":
+        return redirect("team")
     form = InviteForm(request.POST, of=request.membership)
     if not form.is_valid():
         return _page(request, invite_form=form, status=422)
@@ -169,7 +171,7 @@ def withdraw(request: AccountRequest, invitation_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@account_page(Act.CHANGE_PEOPLE)
+@account_page(Act.CHANGE_PEOPLE, asks_again=True)
 @never_cache
 def member(request: AccountRequest, user_id: int) -> HttpResponse:
     """One member; the POST gives them another role."""
@@ -207,7 +209,7 @@ def member(request: AccountRequest, user_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@account_page(Act.CHANGE_PEOPLE)
+@account_page(Act.CHANGE_PEOPLE, asks_again=True)
 @never_cache
 def remove(request: AccountRequest, user_id: int) -> HttpResponse:
     """Ask before a member is taken out; the POST does it."""
@@ -228,7 +230,7 @@ def remove(request: AccountRequest, user_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@account_page(Act.CHANGE_OWNERS)
+@account_page(Act.CHANGE_OWNERS, asks_again=True)
 @never_cache
 def hand_over(request: AccountRequest, user_id: int) -> HttpResponse:
     """Ask before a member becomes the owner; the POST does it."""
@@ -244,7 +246,7 @@ def hand_over(request: AccountRequest, user_id: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@account_page(Act.LEAVE)
+@account_page(Act.LEAVE, asks_again=True)
 @never_cache
 def leave(request: AccountRequest) -> HttpResponse:
     """Ask before the visitor goes; the POST does it."""

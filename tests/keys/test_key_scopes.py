@@ -130,7 +130,7 @@ def test_what_a_key_is_for_can_be_changed_and_counts_at_once(owner_client: Clien
 def test_who_does_not_answer_for_the_account_lets_no_key_manage(
     account: Account, owner: User, owner_client: Client
 ) -> None:
-    Membership.objects.filter(account=account, user=owner).update(role=Membership.Role.MEMBER)
+    Membership.objects.filter(account=account, user=owner).update(role=Membership.Role.DEVELOPER)
     assert 'name="manages_keys"' not in owner_client.get(reverse("keys")).text
     assert submit_key(owner_client, manages_keys="on").status_code == 201
     key = ApiKey.objects.get()

@@ -57,8 +57,6 @@ DOES = {
     "keys_for_programs": None,
     "key_for_programs": None,
     "key_revoke_for_programs": None,
-    "audit": Act.SEE_AUDIT,
-    "audit_export": Act.SEE_AUDIT,
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,
     "purchase": Act.SEE_MONEY,
@@ -107,7 +105,9 @@ DOES = {
 # Pages about whoever is signed in, whatever account they act for.
 OF_A_PERSON = {"security", "session_end", "sessions_end"}
 # What is sent to them is done for who has shown just now that it is they.
-ASK_AGAIN = {"key_create"}
+ASK_AGAIN = {
+    *("key_create", "team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),
+}
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.
 CHOOSING = re.compile(

@@ -12,7 +12,8 @@ from django.urls import reverse
 
 from accounts.models import Account, Membership, User
 from keys.issue import KeyLimits, issue_api_key
-from keys.models import READ_USAGE, ApiKey
+from keys.models import ApiKey
+from keys.scopes import READ_USAGE
 from quotas.models.used import UsageRollup
 from tests.quotas.live_gate import LiveGate
 from tests.team.conftest import acting_for

@@ -124,11 +124,17 @@ def test_what_a_page_asks_for_by_itself_is_not_answered_for_another_account(
     assert owner_client.get(reverse("usage_now"), headers=asked).status_code == 409
 
 
+# Forms about the visitor, about everything, or about the account that they name.
+_OF_NO_ACCOUNT = frozenset(
+    {"account", "accounts", "admin", "allauth", "layouts", "mfa", "partials", "socialaccount"}
+)
+
+
 def test_every_form_of_the_account_area_says_whose_it_is() -> None:
     silent = []
     for file in Path(settings.BASE_DIR, "templates").rglob("*.html"):
         folder = file.relative_to(settings.BASE_DIR / "templates").parts[0]
-        if folder in {"account", "accounts", "admin", "allauth", "layouts", "partials"}:
+        if folder in _OF_NO_ACCOUNT:
             continue
         forms = re.findall(r"<form\b.*?</form>", file.read_text(), re.DOTALL)
         silent += [

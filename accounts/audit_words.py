@@ -3,9 +3,10 @@
 from django.utils.translation import gettext_lazy as _
 from django_stubs_ext import StrOrPromise
 
-from accounts.models import AuditEvent
+from accounts.models import AuditEvent, Membership
 
 Kind = AuditEvent.Kind
+_ROLES: dict[str, StrOrPromise] = {str(role.value): role.label for role in Membership.Role}
 
 _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.KEY, "created"): _("Key created"),
@@ -106,3 +107,8 @@ def act_of(event: AuditEvent) -> StrOrPromise:
 def name_of(what: str) -> StrOrPromise:
     """What was changed."""
     return _NAMES.get(what, what)
+
+
+def value_of(what: str, value: str) -> StrOrPromise:
+    """What it was, or is."""
+    return _ROLES.get(value, value) if what == "role" else value

@@ -214,7 +214,7 @@ def digest_of(secret: str) -> str:
 
 
 def _record(held: Account, act: str, invitation: Invitation, *, by: User) -> None:
-    changes: dict[str, tuple[object, object]] = {"role": (None, invitation.get_role_display())}
+    changes: dict[str, tuple[object, object]] = {"role": (None, invitation.role)}
     audit.record(
         held,
         audit.Kind.PEOPLE,

@@ -42,9 +42,9 @@ def change_role(*, account: Account, user_id: int, role: str, by: User) -> bool:
         if member.role == role:
             return False
         _keep_an_owner(held, without=member)
-        before, member.role = member.get_role_display(), role
+        before, member.role = member.role, role
         member.save(update_fields=["role"])
-        changes: dict[str, tuple[object, object]] = {"role": (before, member.get_role_display())}
+        changes: dict[str, tuple[object, object]] = {"role": (before, member.role)}
         _record(held, "role changed", thing=member.user.email, changes=changes, by=by)
     return True
 
@@ -98,7 +98,7 @@ def _part(held: Account, member: Membership, act: str, *, by: User, at: datetime
     for invitation in asked:
         invitation.answer(Invitation.State.WITHDRAWN, at=at)
         _record(held, "invitation withdrawn", thing=invitation.email, by=by)
-    changes: dict[str, tuple[object, object]] = {"role": (member.get_role_display(), None)}
+    changes: dict[str, tuple[object, object]] = {"role": (member.role, None)}
     member.delete()
     _record(held, act, thing=member.user.email, changes=changes, by=by)
 

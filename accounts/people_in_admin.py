@@ -97,8 +97,5 @@ def _left(account: Account, user: User, role: str) -> None:
 
 
 def _record(account: Account, act: str, user: User, before: str | None, after: str | None) -> None:
-    words = dict(Role.choices)
-    changes: dict[str, tuple[object, object]] = {
-        "role": (words.get(before or ""), words.get(after or ""))
-    }
+    changes: dict[str, tuple[object, object]] = {"role": (before, after)}
     audit.record(account, audit.Kind.PEOPLE, act, thing=user.email, changes=changes)

@@ -278,6 +278,10 @@ _OF_FIELDS = (
     gettext_noop("week"),
     gettext_noop("weekly cap"),
     gettext_noop("yearly price cents"),
+    gettext_noop("act"),
+    gettext_noop("thing"),
+    gettext_noop("changes"),
+    gettext_noop("client"),
 )
 # Histories keep which fields were changed by their English labels, and read them in any language.
 IN_HISTORIES = frozenset(
@@ -304,6 +308,8 @@ IN_HISTORIES = frozenset(
         gettext_noop("Kind"),
         gettext_noop("Chats"),
         gettext_noop("Valid days"),
+        gettext_noop("Requests a minute"),
+        gettext_noop("Requests at once"),
         gettext_noop("Credits"),
         gettext_noop("Position"),
         gettext_noop("On sale"),

@@ -5,9 +5,11 @@ from django.utils.translation import gettext as _
 
 from accounts import audit_words
 from accounts.models import AuditEvent
+from accounts.sessions import client_in_words
 from keys.revoke_notes import in_words
 
 register = template.Library()
+register.filter("client_in_words", client_in_words)
 
 
 @register.simple_tag
@@ -20,7 +22,8 @@ def audit_act(event: AuditEvent) -> str:
 def audit_change(what: str, before: str, after: str) -> str:
     """What is different: “chats a week: 100 → 50”."""
     nothing = _("none")
-    return f"{audit_words.name_of(what)}: {before or nothing} → {after or nothing}"
+    was, now = (audit_words.value_of(what, value) or nothing for value in (before, after))
+    return f"{audit_words.name_of(what)}: {was} → {now}"
 
 
 @register.filter

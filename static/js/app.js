@@ -216,6 +216,8 @@
   document.addEventListener("DOMContentLoaded", () => {
     nameLanguage();
     for (const contents of document.querySelectorAll("[data-follows]")) follow(contents);
+    // On a phone not all tabs have room: the one that one is at has.
+    document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     nameToggle();
     enrich(document);
     document.querySelectorAll("[data-lets-go]").forEach(holdBack);

@@ -17,6 +17,7 @@ from accounts.models import Account, AuditEvent, User
 from quotas import grants
 from tests.conftest import PASSWORD
 from tests.keys.acts import submit_key
+from tests.signed_in import sign_in_at_once
 
 PHONE = "Telephone/1.0"
 
@@ -118,6 +119,21 @@ def test_the_page_says_it_and_finds_it_by_kind_and_day(
     assert "Spending past the allowance chosen" not in found
     wrong = owner_client.get(reverse("audit"), {"from": "someday"}).content.decode()
     assert "This search is not understood" in wrong
+
+
+def test_roles_and_programs_read_as_people_call_them(
+    owner_client: Client, account: Account, owner: User
+) -> None:
+    browser = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"
+    who = Acting(Via.PAGE, user=lambda: owner, ip="192.0.2.7", client=browser)
+    with acting(who):
+        role = {"role": ("developer", "billing")}
+        audit.record(account, audit.Kind.PEOPLE, "role changed", thing="a", changes=role)
+    german = Client(headers={"Accept-Language": "de"})
+    sign_in_at_once(german, owner)
+    page = german.get(reverse("audit")).content.decode()
+    assert "Rolle: Entwickler/in → Abrechnung" in page
+    assert f'title="{browser}">Firefox auf Linux<' in page
 
 
 def test_it_is_had_as_a_file(owner_client: Client, account: Account, owner: User) -> None:

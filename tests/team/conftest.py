@@ -9,6 +9,7 @@ from accounts.models import Account, Membership, User
 from gate.terms import week
 from tests.conftest import PASSWORD
 from tests.quotas.conftest import gate
+from tests.signed_in import sign_in_at_once
 from tests.site.collected import collected_static_files
 
 __all__ = ["collected_static_files", "gate"]
@@ -38,7 +39,7 @@ def joined(team: Account) -> Callable[[str], User]:
 def acting_for(user: User, account: Account) -> Client:
     """A browser in which somebody is signed in and acts for an account."""
     client = Client()
-    client.force_login(user)
+    sign_in_at_once(client, user)
     session = client.session
     session["account"] = account.handle
     session.save()

@@ -19,6 +19,7 @@ from quotas.models.entitlements import PlanGrant
 from quotas.models.plans import Plan
 from tests.accounts.acts import sign_in
 from tests.conftest import PASSWORD
+from tests.signed_in import sign_in_at_once
 from tests.site.answer import Answer
 from tests.team.conftest import acting_for
 
@@ -61,7 +62,7 @@ def link_in(letter: mail.EmailMultiAlternatives) -> str:
 def browser_of(user: User | None) -> Client:
     client = Client()
     if user is not None:
-        client.force_login(user)
+        sign_in_at_once(client, user)
     return client
 
 

@@ -59,9 +59,9 @@ def test_what_staff_change_is_written_down(
     change(admin_client, team, **{"memberships-0-DELETE": "on"})
     assert roles_in(team) == {user.name: Role.OWNER}
     assert acts_of(team) == [
-        ("role changed", user.email, "staff", [["role", "Developer", "Owner"]]),
-        ("role changed", "owner@example.com", "staff", [["role", "Owner", "Viewer"]]),
-        ("removed", "owner@example.com", "staff", [["role", "Viewer", ""]]),
+        ("role changed", user.email, "staff", [["role", "developer", "owner"]]),
+        ("role changed", "owner@example.com", "staff", [["role", "owner", "viewer"]]),
+        ("removed", "owner@example.com", "staff", [["role", "viewer", ""]]),
     ]
 
 
@@ -73,7 +73,7 @@ def test_people_who_are_put_in_moved_and_deleted_are_written_down(
     address = reverse("admin:accounts_user_delete", args=[outsider.pk])
     admin_client.post(address, {"post": "yes"})
     assert acts_of(team) == [
-        ("removed", user.email, "staff", [["role", "Developer", ""]]),
-        ("joined", "outsider@example.com", "staff", [["role", "", "Developer"]]),
-        ("removed", "outsider@example.com", "staff", [["role", "Developer", ""]]),
+        ("removed", user.email, "staff", [["role", "developer", ""]]),
+        ("joined", "outsider@example.com", "staff", [["role", "", "developer"]]),
+        ("removed", "outsider@example.com", "staff", [["role", "developer", ""]]),
     ]

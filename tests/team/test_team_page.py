@@ -92,7 +92,7 @@ def test_a_role_is_changed_and_counts_from_the_next_click(
     assert theirs.get(reverse("keys")).status_code == 403
     assert acts_of(team) == [("role changed", user.email, "owner@example.com")]
     event = AuditEvent.objects.get(act="role changed")
-    assert event.changes == [["role", "Developer", "Viewer"]]
+    assert event.changes == [["role", "developer", "viewer"]]
     for odd in ("", "king", "member"):
         assert (
             client_of_owner.post(

@@ -16,10 +16,10 @@ from accounts import audit
 from accounts.current import act_of, choose, forget_memberships, memberships_of
 from accounts.models import Account, Membership, User
 from accounts.names import NameFormField
-from accounts.roles import Act, may
+from accounts.roles import Act, Role, may
 
-# Nobody has so many; whoever makes them by a program must not fill the menu of every page.
-TEAMS_AT_MOST = 50
+# Each begins with what the default plan gives for nothing.
+OWNED_AT_MOST = 5
 
 
 class TeamForm(forms.Form):
@@ -53,8 +53,12 @@ def new(request: HttpRequest) -> HttpResponse:
     form = TeamForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return _form(request, form, status=422 if form.is_bound else 200)
-    if sum(not place.account.is_personal for place in memberships_of(request)) >= TEAMS_AT_MOST:
-        form.add_error(None, _("You are in as many teams as one person can be. Leave one first."))
+    if _teams_owned(request) >= OWNED_AT_MOST:
+        form.add_error(
+            None,
+            _("You own %(count)s teams, as many as one person may. Hand one over first.")
+            % {"count": OWNED_AT_MOST},
+        )
         return _form(request, form, status=422)
     assert isinstance(request.user, User)
     account = open_team(request.user, name=form.cleaned_data["name"])
@@ -64,6 +68,11 @@ def new(request: HttpRequest) -> HttpResponse:
         request, _("“%(team)s” is there. Invite whom you work with.") % {"team": account.name}
     )
     return redirect("team")
+
+
+def _teams_owned(request: HttpRequest) -> int:
+    places = memberships_of(request)
+    return sum(place.role == Role.OWNER and not place.account.is_personal for place in places)
 
 
 def open_team(owner: User, *, name: str) -> Account:

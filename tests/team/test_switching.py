@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
+from accounts import switching
 from accounts.models import Account, Membership, User
 from keys.models import ApiKey
 from quotas import projection
@@ -176,3 +177,15 @@ def test_a_new_team_belongs_to_who_made_it_and_is_acted_for_at_once(
 def test_a_team_has_a_name(outsider_client: Client, name: str) -> None:
     assert outsider_client.post(reverse("team_new"), {"name": name}).status_code == 422
     assert not Account.objects.filter(is_personal=False).exists()
+
+
+def test_nobody_gathers_teams_for_what_each_has_for_nothing(outsider_client: Client) -> None:
+    for number in range(switching.OWNED_AT_MOST):
+        answer = outsider_client.post(reverse("team_new"), {"name": f"Team {number}"})
+        assert answer.status_code == 302
+    refused = outsider_client.post(reverse("team_new"), {"name": "One more"})
+    assert refused.status_code == 422
+    assert "You own 5 teams" in refused.text
+    # Those of others do not count.
+    Membership.objects.filter(account__is_personal=False).update(role=Role.ADMIN)
+    assert outsider_client.post(reverse("team_new"), {"name": "One more"}).status_code == 302

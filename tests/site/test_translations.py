@@ -93,7 +93,7 @@ def _marked(tmp_path: Path) -> object:
 # What has no language: names of ours, of things that people made, of standards.
 NAMES = re.compile(
     r"sansxel(-chat|-image|-voice)?|Free|Core|Plus|Pro|Teams|Enterprise|Copilot Pro Pack|House|"
-    r"English|Deutsch|UTC|Olga Owner|production|laptop|Weekly Boost|"
+    r"English|Deutsch|UTC|Olga Owner|Tim Mate|production|laptop|Weekly Boost|"
     r"Chat|curl|Python|JavaScript|\.env|"
     r"[\w.+-]+@[\w.-]+|sk_\S+|https?://\S+|/[\w/.-]+|[0-9a-f-]{36}|[A-Z]\w*/[\w/+-]+"
 )

@@ -7,6 +7,7 @@ its account has: none that manages keys, and of those that do it touches none bu
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -190,6 +191,8 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
                 weekly_cap=found.weekly_cap,
                 scopes=tuple(found.scopes),
                 addresses=tuple(found.addresses),
+                requests_a_minute=found.requests_a_minute,
+                requests_at_once=found.requests_at_once,
             )
             limits = _limits(wanted, now)
             name = _name(wanted["name"]) if "name" in wanted else found.name
@@ -245,7 +248,8 @@ def _name(text: str) -> str:
 
 def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
     """What a key may do less than its account, where it is not named as it is now."""
-    return KeyLimits(
+    return replace(
+        now,
         expires_at=_moment(wanted["expires_at"]) if "expires_at" in wanted else now.expires_at,
         weekly_cap=wanted.get("weekly_cap", now.weekly_cap),
         scopes=_scopes(wanted["scopes"], now) if "scopes" in wanted else now.scopes,

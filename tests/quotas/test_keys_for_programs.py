@@ -226,6 +226,19 @@ def test_strangers_learn_nothing(
         assert refusal(answer) == (401, "invalid_key", None)
 
 
+def test_what_a_program_does_not_name_stays_as_people_chose_it(
+    program: Program, account: Account, owner: User
+) -> None:
+    limits = KeyLimits(weekly_cap=9, requests_a_minute=60, requests_at_once=2)
+    made = issue_api_key(
+        account=account, name="website", submission=uuid4(), by=owner, limits=limits
+    )[0]
+    before = made.limits()
+    assert program.change(made, name="shop").status_code == 200
+    made.refresh_from_db()
+    assert made.limits() == {**before, "name": "shop"}
+
+
 def test_it_makes_and_changes_no_key_that_manages_keys(
     program: Program, managing: Issued, issued: Issued, account: Account, owner: User
 ) -> None:

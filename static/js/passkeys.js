@@ -1,6 +1,19 @@
 // Asks the browser for a passkey and sends what it answers with the form around the button.
 (() => {
+  // Most who see such a form use another way: what makes JSON of a passkey comes when it is asked for.
+  const library = document.currentScript.dataset.library;
+  const load = () =>
+    new Promise((resolve, reject) => {
+      if (window.webauthnJSON) return resolve();
+      const script = document.createElement("script");
+      script.onload = resolve;
+      script.onerror = reject;
+      script.src = library;
+      document.head.append(script);
+    });
+
   const ask = async (form) => {
+    await load();
     const known = form.dataset.options;
     const options = known
       ? JSON.parse(known)

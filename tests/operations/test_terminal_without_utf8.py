@@ -84,7 +84,8 @@ def test_a_site_starts_and_stops_in_a_folder_with_a_foreign_name(tmp_path: Path)
 def test_a_command_says_what_it_can(language: dict[str, str], tmp_path: Path) -> None:
     command = tmp_path / "command.py"
     command.write_text(
-        "import runpy, sys\nimport django.core.management as management\n"
+        # The folder of a script is looked through, and here that is the one of the command.
+        "import runpy, sys\nsys.path.insert(0, '')\nimport django.core.management as management\n"
         f"def say(_):\n    {SAYS}"
         "management.execute_from_command_line = say\n"
         "runpy.run_path('manage.py', run_name='__main__')\n",

@@ -25,7 +25,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.admin_fields import ManyAsBoxes
-from accounts.audit_words import act_of, name_of
+from accounts.audit_words import act_of, change_of
 from accounts.large_lists import LargeListAdmin, OfAccountsAdmin, in_period
 from accounts.models import AuditEvent, Invitation, Membership, User
 from accounts.people_in_admin import MembershipFormSet
@@ -227,7 +227,5 @@ class AuditEventAdmin(ReadOnlyAdmin[AuditEvent], OfAccountsAdmin[AuditEvent]):
     @admin.display(description=_("changes"))
     def what_changed(self, event: AuditEvent) -> str:
         """A line for each."""
-        lines = [
-            f"{name_of(what)}: {was or '–'} → {now or '–'}" for what, was, now in event.changes
-        ]
+        lines = [change_of(*change, nothing="–") for change in event.changes]
         return "\n".join(lines) or str(self.get_empty_value_display())

@@ -109,6 +109,10 @@ def name_of(what: str) -> StrOrPromise:
     return _NAMES.get(what, what)
 
 
-def value_of(what: str, value: str) -> StrOrPromise:
-    """What it was, or is."""
-    return _ROLES.get(value, value) if what == "role" else value
+def change_of(what: str, before: str, after: str, *, nothing: str) -> str:
+    """What is different: “chats a week: 100 → 50”. nothing: what a blank reads as."""
+    was, now = (
+        (_ROLES.get(value, value) if what == "role" else value) or nothing
+        for value in (before, after)
+    )
+    return f"{name_of(what)}: {was} → {now}"

@@ -21,9 +21,7 @@ def audit_act(event: AuditEvent) -> str:
 @register.simple_tag
 def audit_change(what: str, before: str, after: str) -> str:
     """What is different: “chats a week: 100 → 50”."""
-    nothing = _("none")
-    was, now = (audit_words.value_of(what, value) or nothing for value in (before, after))
-    return f"{audit_words.name_of(what)}: {was} → {now}"
+    return audit_words.change_of(what, before, after, nothing=_("none"))
 
 
 @register.filter

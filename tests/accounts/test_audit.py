@@ -122,7 +122,7 @@ def test_the_page_says_it_and_finds_it_by_kind_and_day(
 
 
 def test_roles_and_programs_read_as_people_call_them(
-    owner_client: Client, account: Account, owner: User
+    admin_client: Client, account: Account, owner: User
 ) -> None:
     browser = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"
     who = Acting(Via.PAGE, user=lambda: owner, ip="192.0.2.7", client=browser)
@@ -134,6 +134,8 @@ def test_roles_and_programs_read_as_people_call_them(
     page = german.get(reverse("audit")).content.decode()
     assert "Rolle: Entwickler/in → Abrechnung" in page
     assert f'title="{browser}">Firefox auf Linux<' in page
+    row = reverse("admin:accounts_auditevent_change", args=[AuditEvent.objects.get().pk])
+    assert "role: Developer → Billing" in admin_client.get(row).content.decode()
 
 
 def test_it_is_had_as_a_file(owner_client: Client, account: Account, owner: User) -> None:

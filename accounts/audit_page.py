@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
@@ -52,8 +53,15 @@ def audit_export(request: AccountRequest) -> HttpResponse | StreamingHttpRespons
             response = StreamingHttpResponse(file, content_type=spreadsheets.CSV)
             response["Content-Disposition"] = 'attachment; filename="audit.csv"'
             return response
-    context = {"asked": asked, "why": why}
-    return render(request, "accounts/no_audit_export.html", context, status=400)
+    url = reverse("audit")
+    context = {
+        "asked": asked,
+        "why": why,
+        "list_url": url,
+        "above": _("Audit log"),
+        "above_url": url,
+    }
+    return render(request, "accounts/no_export.html", context, status=400)
 
 
 def _events(request: AccountRequest, asked: KindAndDays) -> QuerySet[AuditEvent]:

@@ -411,8 +411,14 @@ def _csv(
 def _no_export(
     request: AccountRequest, asked: KindAndDays, *, up: str, why: str = ""
 ) -> HttpResponse:
-    context = {"asked": asked, "why": why, "up": up}
-    return render(request, "billing/no_export.html", context, status=400)
+    context = {
+        "asked": asked,
+        "why": why,
+        "list_url": reverse(up),
+        "above": _("Billing"),
+        "above_url": reverse("billing"),
+    }
+    return render(request, "accounts/no_export.html", context, status=400)
 
 
 @require_GET

@@ -50,15 +50,26 @@ def switch_api_key(*, key: ApiKey, is_on: bool, by: User | None, at: datetime) -
     answer.
     """
     with _of(key) as locked:
-        has_changed = (locked.disabled_at is None) is not is_on
-        if has_changed:
-            locked.change(
-                disabled_at=None if is_on else at,
-                disabled_by_id=None if is_on or by is None else by.pk,
-            )
-            act = "switched on" if is_on else "switched off"
-            audit.record(locked.account, audit.Kind.KEY, act, thing=str(locked), by=by, at=at)
+        has_changed = switch_locked(locked, is_on=is_on, by=by, at=at)
     projection.confirm(locked)
+    return has_changed
+
+
+def switch_locked(locked: ApiKey, *, is_on: bool, by: User | None, at: datetime) -> bool:
+    """Record that a key is on or off whose row is locked; False when it was so already.
+
+    The caller has the gate confirm it once it is committed. Raises CannotEdit.
+    """
+    if locked.revoked_at is not None:
+        raise CannotEdit
+    has_changed = (locked.disabled_at is None) is not is_on
+    if has_changed:
+        locked.change(
+            disabled_at=None if is_on else at,
+            disabled_by_id=None if is_on or by is None else by.pk,
+        )
+        act = "switched on" if is_on else "switched off"
+        audit.record(locked.account, audit.Kind.KEY, act, thing=str(locked), by=by, at=at)
     return has_changed
 
 

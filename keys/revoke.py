@@ -32,13 +32,23 @@ def revoke_api_key(
     with transaction.atomic():
         locked = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
         found = locked.get(pk=key.pk)
-        if found.revoked_at is None:
-            found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
-            audit.record(
-                found.account, audit.Kind.KEY, act, thing=str(found), note=note, by=by, at=at
-            )
+        if revoke_locked(found, by=by, at=at, note=note, act=act):
             then(found)
     projection.confirm(found)
+
+
+def revoke_locked(
+    found: ApiKey, *, by: User | None, at: datetime, note: str = "", act: str = "revoked"
+) -> bool:
+    """Record that a key is revoked whose row is locked; False when it was already.
+
+    The caller has the gate confirm it once it is committed.
+    """
+    if found.revoked_at is not None:
+        return False
+    found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
+    audit.record(found.account, audit.Kind.KEY, act, thing=str(found), note=note, by=by, at=at)
+    return True
 
 
 def revoke_service_token(*, token: ServiceToken, at: datetime) -> None:

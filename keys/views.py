@@ -176,5 +176,11 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
         rows = asked.narrow(keys_seen_by(request.membership), at=timezone.now())
         rows = rows.select_related("account", "created_by")
         keys = page_of(rows, request.GET, kept=asked.kept)
-    context = {"keys": keys, "form": form, "asked": asked, "is_team": len(people) > 1}
+    context = {
+        "keys": keys,
+        "form": form,
+        "asked": asked,
+        "is_team": len(people) > 1,
+        "has_live": keys is not None and any(key.revoked_at is None for key in keys.rows),
+    }
     return render(request, "keys/list.html", context, status=status)

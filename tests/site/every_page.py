@@ -139,6 +139,9 @@ def pages(
         "refused sign-up": post(visitor, "account_signup"),
         "a key": get(owner_client, "key_edit", key.pk),
         "revoke": get(owner_client, "key_revoke", key.pk),
+        "several keys": lambda **more: owner_client.get(
+            f"{reverse('keys_several')}?do=revoke&key={key.pk}", **more
+        ),
         "spending of a key": get(owner_client, "key_spending", key.pk),
         "refused spending": post(
             owner_client,

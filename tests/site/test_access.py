@@ -105,6 +105,8 @@ DECIDED = {
     "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
     "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
+    # Without any that is chosen.
+    "keys_several": Access(get=users("→ keys"), post=users("→ keys")),
     "spending": Access(get=users("200"), post=users("422")),
     "key_spending": Access(get=only_owner("200"), post=only_owner("422")),
     "purchase": Access(get=only_owner("200"), post=everybody("405")),

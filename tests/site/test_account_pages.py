@@ -41,6 +41,7 @@ DOES = {
     "key_edit": Act.CHANGE_KEYS,
     "key_switch": Act.CHANGE_KEYS,
     "key_revoke": Act.CHANGE_KEYS,
+    "keys_several": Act.CHANGE_KEYS,
     "key_spending": Act.CHANGE_KEYS,
     "audit": Act.SEE_AUDIT,
     "audit_export": Act.SEE_AUDIT,

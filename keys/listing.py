@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -19,6 +20,8 @@ from keys.models import ApiKey
 
 # A list to choose from is read by people; whoever is not on it is found by the keys' names.
 _PEOPLE_AT_MOST = 100
+# No further than anybody reads (docs/decisions/0028).
+COUNTED_AT_MOST = 1_000
 # A key as pages show it, copied from there.
 _MASKED = re.compile(r"sk_[0-9A-Za-z]*…([0-9A-Za-z]{4})")
 
@@ -58,6 +61,11 @@ def people_of(account: Account) -> Sequence[User]:
     return list(members.order_by("email")[:_PEOPLE_AT_MOST])
 
 
+def at_most_counted(keys: QuerySet[ApiKey]) -> int:
+    """How many they are; one more than `COUNTED_AT_MOST` stands for any number beyond it."""
+    return keys.order_by()[: COUNTED_AT_MOST + 1].count()
+
+
 class KeyFilter(FilterForm):
     """Which keys to list; without anything, all of them."""
 
@@ -78,7 +86,7 @@ class KeyFilter(FilterForm):
     state = forms.ChoiceField(
         required=False,
         choices=[
-            ("", _("Any")),
+            ("", _("All but revoked")),
             ("active", _("Active")),
             ("off", _("Switched off")),
             ("expired", _("Expired")),
@@ -113,8 +121,23 @@ class KeyFilter(FilterForm):
             raise ValidationError(_("That is a key. Search for its last four characters instead."))
         return words
 
-    def narrow(self, keys: QuerySet[ApiKey], *, at: datetime) -> QuerySet[ApiKey]:
-        """Those of the keys that are asked for; the form is valid."""
+    @property
+    def is_of_revoked(self) -> bool:
+        """Whether it asks for keys that are gone for good, which pages list apart."""
+        return self.data.get("state") == "revoked"
+
+    @property
+    def of_live(self) -> str:
+        """The address of the same among keys that are not revoked, behind its question mark."""
+        return urlencode({name: value for name, value in self.kept.items() if name != "state"})
+
+    @property
+    def of_revoked(self) -> str:
+        """The address of the same among those that are."""
+        return urlencode({**self.kept, "state": "revoked"})
+
+    def in_any_state(self, keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
+        """Those of the keys that are asked for, whatever their state; the form is valid."""
         asked: dict[str, Any] = self.cleaned_data
         if words := asked["q"]:
             masked = _MASKED.fullmatch(words)
@@ -122,8 +145,13 @@ class KeyFilter(FilterForm):
             keys = keys.filter(Q(name__icontains=words) | Q(last_four=end))
         if by := asked.get("by"):
             keys = keys.filter(created_by=by)
+        return keys
+
+    def narrow(self, keys: QuerySet[ApiKey], *, at: datetime) -> QuerySet[ApiKey]:
+        """Those of the keys that are asked for; the form is valid."""
+        keys = self.in_any_state(keys)
         is_over = Q(expires_at__lte=at)
-        match asked["state"]:
+        match self.cleaned_data["state"]:
             case "active":
                 keys = keys.exclude(is_over).filter(revoked_at=None, disabled_at=None)
             case "off":

@@ -13,10 +13,17 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
 from accounts.roles import Act, may
+from keys import listing
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
-from keys.listing import KeyFilter, keys_changed_by, keys_seen_by, people_of
+from keys.listing import (
+    KeyFilter,
+    at_most_counted,
+    keys_changed_by,
+    keys_seen_by,
+    people_of,
+)
 from keys.models import ApiKey
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
@@ -171,9 +178,12 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
     sees_all = may(request.membership, Act.SEE_ALL_KEYS)
     people = people_of(request.account) if sees_all else []
     asked = KeyFilter(request.GET, people=people)
-    keys = None
+    keys, revoked = None, 0
     if asked.is_valid():
-        rows = asked.narrow(keys_seen_by(request.membership), at=timezone.now())
+        seen, at = keys_seen_by(request.membership), timezone.now()
+        # Those that are gone for good are a list of their own.
+        rows = asked.narrow(seen if asked.is_of_revoked else seen.filter(revoked_at=None), at=at)
+        revoked = at_most_counted(asked.in_any_state(seen).exclude(revoked_at=None))
         rows = rows.select_related("account", "created_by")
         keys = page_of(rows, request.GET, kept=asked.kept)
     context = {
@@ -181,6 +191,8 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
         "form": form,
         "asked": asked,
         "is_team": len(people) > 1,
+        "revoked": revoked,
+        "revoked_at_most": listing.COUNTED_AT_MOST,
         "has_live": keys is not None and any(key.revoked_at is None for key in keys.rows),
     }
     return render(request, "keys/list.html", context, status=status)

@@ -48,7 +48,7 @@ def names(page: Page) -> list[str]:
 
 def tab_to(page: Page, wanted: Locator) -> None:
     """Press Tab until something has the focus."""
-    for _ in range(200):
+    for _ in range(300):
         page.keyboard.press("Tab")
         if wanted.evaluate("element => element === document.activeElement"):
             return
@@ -87,24 +87,24 @@ def test_a_key_is_found_by_keyboard_in_a_narrow_window(narrow: Page, site: Runni
 def test_all_pages_are_read_by_keyboard(narrow: Page, site: RunningSite) -> None:
     with_many_keys(narrow, site)
     seen = names(narrow)
-    for _ in range(2):
-        tab_to(narrow, narrow.get_by_role("link", name="Older"))
-        narrow.keyboard.press("Enter")
-        narrow.wait_for_url(re.compile("after="))
-        expect(narrow.locator("tbody th").first).to_contain_text(f"service {len(seen) + 1}")
-        assert problems(narrow) == []
-        seen += names(narrow)
-    assert seen == [str(number) for number in range(1, 121)]
+    tab_to(narrow, narrow.get_by_role("link", name="Older"))
+    narrow.keyboard.press("Enter")
+    narrow.wait_for_url(re.compile("after="))
+    expect(narrow.locator("tbody th").first).to_contain_text("service 102")
+    assert problems(narrow) == []
+    seen += names(narrow)
+    # Those that are revoked are a list of their own.
+    assert seen == [str(number) for number in range(2, 121, 2)]
     tab_to(narrow, narrow.get_by_role("link", name="Newer"))
     narrow.keyboard.press("Enter")
-    expect(narrow.locator("tbody th").first).to_contain_text("service 51")
+    expect(narrow.locator("tbody th").first).to_contain_text("service 2")
 
 
 def test_a_key_is_not_sent_to_search_for_it(page: Page, site: RunningSite) -> None:
     with_many_keys(page, site)
     page.get_by_label("Name or last four").fill("sk_AbCd1234" + "Zx9" * 12 + "Zx")
     page.get_by_role("button", name="Search").click()
-    page.get_by_label("Name or last four").fill("0007")
+    page.get_by_label("Name or last four").fill("0008")
     page.get_by_role("button", name="Search").click()
     expect(page.locator("tbody tr")).to_have_count(1)
     page.go_back()
@@ -122,8 +122,7 @@ def without_scripts(chromium: Browser) -> Iterator[BrowserContext]:
 def test_a_key_is_found_without_scripts(without_scripts: BrowserContext, site: RunningSite) -> None:
     page = without_scripts.new_page()
     with_many_keys(page, site)
-    page.get_by_label("State").select_option("Revoked")
-    page.get_by_role("button", name="Search").click()
+    page.get_by_role("link", name="Revoked (60)").click()
     assert names(page) == [str(number) for number in range(1, 100, 2)]
     page.get_by_role("link", name="Older").click()
     assert names(page) == [str(number) for number in range(101, 121, 2)]

@@ -38,7 +38,7 @@ AT_MOST = {
     "reference": 3,
     "quota_reference": 3,
     "leaked_keys": 3,
-    "keys": 5,
+    "keys": 6,
     "key_edit": 4,
     "key_revoke": 4,
     "keys_several": 4,
@@ -78,7 +78,7 @@ def keys_of(account: Account, count: int) -> list[ApiKey]:
             pepper_id="1",
             last_four="0000",
             submission=uuid4(),
-            revoked_at=timezone.now() if number % 3 == 0 else None,
+            revoked_at=timezone.now() if number % 3 == 2 else None,
         )
         for number in range(count)
     )

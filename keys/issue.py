@@ -16,14 +16,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
 from accounts.models import Account, User
-from accounts.numbers import thousands
 from gate.service.trust import Trust
 from gate.terms import key_text
 from keys import projection
+from keys.bounds import bound_of
 from keys.models import ONE_WAY_TO_KNOW_THE_ADDRESS, ApiKey, ServiceToken
-
-# Enough for anybody; a runaway script must not fill the account's hot state.
-ACTIVE_KEYS_LIMIT = 1_000
 
 
 class CannotIssueKey(Exception):
@@ -88,12 +85,11 @@ def issue_api_key(
         before = ApiKey.objects.filter(account=account, submission=submission).first()
         if before is not None:
             raise AlreadyIssued(before)
-        active = ApiKey.objects.filter(account=account, revoked_at=None).count()
-        if active >= ACTIVE_KEYS_LIMIT:
-            raise CannotIssueKey(
-                _("You have %(count)s active keys. Revoke one that you no longer use.")
-                % {"count": thousands(ACTIVE_KEYS_LIMIT)}
-            )
+        bound = bound_of(account)
+        # Counted no further than it matters: a plan with fewer leaves those that are there.
+        live = ApiKey.objects.filter(account=account, revoked_at=None).order_by()
+        if live[: bound.at_most].count() >= bound.at_most:
+            raise CannotIssueKey(bound.in_words)
         key = ApiKey.objects.create(
             account=account,
             name=name,

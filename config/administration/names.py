@@ -171,6 +171,7 @@ _OF_FIELDS = (
     gettext_noop("is top up"),
     gettext_noop("key"),
     gettext_noop("key variable"),
+    gettext_noop("keys at most"),
     gettext_noop("kind"),
     gettext_noop("kinds"),
     gettext_noop("language"),

@@ -15,6 +15,7 @@ from accounts.admin_fields import ManyAsBoxes
 from accounts.money import MoneyField, code_when_read, price_when_read
 from accounts.numbers import thousands
 from accounts.pace import in_words
+from keys.bounds import KEYS_AT_MOST
 from quotas import catalogue, grants
 from quotas.admin.forms import LinesField
 from quotas.models.plans import Meter, Pack, Plan, QuotaPolicy
@@ -93,7 +94,7 @@ class PlanForm(forms.ModelForm[Plan]):
         model = Plan
         fields = (
             *("slug", "name", "summary", "features", "weekly_cap", "requests_a_minute"),
-            *("requests_at_once", "monthly_price_cents", "yearly_price_cents"),
+            *("requests_at_once", "keys_at_most", "monthly_price_cents", "yearly_price_cents"),
             *("is_per_seat", "packs", "position", "is_public", "is_default"),
         )
 
@@ -102,6 +103,7 @@ class PlanForm(forms.ModelForm[Plan]):
         say_unlimited(self)
         for name in ("requests_a_minute", "requests_at_once"):
             self.fields[name].widget.attrs["placeholder"] = _("Unlimited")
+        self.fields["keys_at_most"].widget.attrs["placeholder"] = thousands(KEYS_AT_MOST)
         mark = self.fields["is_default"]
         if self.instance.why_it_stays_default:
             mark.disabled = True

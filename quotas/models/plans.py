@@ -14,6 +14,7 @@ from accounts import pace
 from accounts.names import NameField, name_check
 from accounts.numbers import thousands
 from accounts.pace import PaceFields
+from keys.bounds import KEYS_AT_MOST
 
 # The API and the pages ask for this one.
 CHAT_METER = "chat"
@@ -86,6 +87,12 @@ class Plan(PaceFields):
         help_text=_(
             "The price is that of one seat, and who buys it says how many people it is for."
         ),
+    )
+    keys_at_most = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(KEYS_AT_MOST)],
+        help_text=_("Not revoked; empty is 1,000. With fewer than there are, these stay."),
     )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
     position = models.PositiveSmallIntegerField(

@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from accounts.models import Account, User
 from gate.terms import key_text
-from keys.issue import ACTIVE_KEYS_LIMIT
+from keys.bounds import KEYS_AT_MOST
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from keys.snippets import snippets_for
@@ -188,7 +188,7 @@ def test_active_keys_are_limited_and_a_revoked_one_makes_room(
             submission=uuid4(),
             pushed_version=1,
         )
-        for number in range(ACTIVE_KEYS_LIMIT)
+        for number in range(KEYS_AT_MOST)
     )
     response = submit_key(owner_client, "one more")
     assert response.status_code == 422

@@ -15,11 +15,11 @@ from accounts.models import Account, AuditEvent, Membership, User
 from accounts.rate import Rate
 from api.openapi import DOCUMENT
 from gate.terms import addresses
-from keys import issue
 from keys.issue import KeyLimits, issue_api_key
 from keys.models import ApiKey
 from keys.scopes import MANAGE_KEYS, READ_QUOTA
 from quotas import keys_for_programs
+from quotas.models.plans import Plan
 from tests.keys.acts import KEY, ask_gate
 from tests.site.answer import Answer
 
@@ -415,10 +415,14 @@ def test_an_idempotency_key_that_is_none_makes_nothing(program: Program, text: s
 
 
 def test_an_account_with_too_many_keys_gets_no_more(
-    program: Program, monkeypatch: pytest.MonkeyPatch
+    program: Program,
 ) -> None:
-    monkeypatch.setattr(issue, "ACTIVE_KEYS_LIMIT", 1)
-    assert refusal(program.create())[:2] == (409, "too_many_keys")
+    # One of them is the program's own.
+    Plan.objects.update(keys_at_most=2)
+    assert program.create().status_code == 201
+    answer = program.create()
+    assert refusal(answer)[:2] == (409, "too_many_keys")
+    assert "The plan “Free” comes with 2 keys." in answer.content.decode()
 
 
 def test_one_key_manages_so_often_a_minute(

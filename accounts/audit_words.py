@@ -70,6 +70,7 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
 }
 _NAMES: dict[str, StrOrPromise] = {
     "name": _("name"),
+    "environment": _("environment"),
     "expires_at": _("end"),
     "weekly_cap": _("chats a week"),
     "scopes": _("scopes"),

@@ -170,6 +170,7 @@ _KEY: dict[str, Any] = {
     "object": {"const": "key"},
     "id": _WHOLE,
     "name": _TEXT,
+    "environment": {**_TEXT, "description": "Where it is used; empty where nobody said."},
     "masked": {**_TEXT, "description": "What people recognise it by."},
     "state": {"enum": ["active", "off", "expired", "revoked"]},
     "scopes": {"type": "array", "items": _TEXT},
@@ -414,6 +415,7 @@ _ASKED_OF_KEYS = {
     "after": "The `next` of the page before.",
     "limit": "Keys on a page, 1 to 100; 50 unless said.",
     "state": "active, off, expired or revoked alone.",
+    "environment": "Where they are used, as it is spelled.",
     "q": "A part of the name, or the last four characters.",
 }
 _MANAGING_KEYS = {

@@ -20,6 +20,7 @@ _KEY = {
     "object": "key",
     "id": 17,
     "name": "website",
+    "environment": "production",
     "masked": "sk_e5morGsQ…x7Kd",
     "state": "active",
     "scopes": ["chat"],

@@ -17,6 +17,7 @@ from keys.issue import KeyLimits
 from keys.models import ApiKey
 
 ADDRESSES_AT_MOST = 20
+ENVIRONMENT_LONGEST = 20
 
 
 # Dates of PostgreSQL and of Python reach further than what is passed on to the gate.
@@ -35,7 +36,7 @@ _TIMES = [
 class KeyForm(PaceForm):
     """What a key is called and may do less than its account."""
 
-    field_order = ("name", "expires_in", "expires_on", "weekly_cap")
+    field_order = ("name", "environment", "expires_in", "expires_on", "weekly_cap")
 
     name = NameFormField(
         longest=80,
@@ -45,6 +46,13 @@ class KeyForm(PaceForm):
             "required": _("Give the key a name, so that you recognise it later."),
         },
         widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "production"}),
+    )
+    environment = NameFormField(
+        longest=ENVIRONMENT_LONGEST,
+        required=False,
+        label=_("Environment"),
+        help_text=_("If you like, in a word: “production”, “staging”. The list shows it."),
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
     expires_in = forms.ChoiceField(
         choices=_TIMES,
@@ -163,6 +171,7 @@ class KeyForm(PaceForm):
             addresses=self.cleaned_data["addresses"],
             requests_a_minute=self.cleaned_data["requests_a_minute"],
             requests_at_once=self.cleaned_data["requests_at_once"],
+            environment=self.cleaned_data["environment"],
         )
 
     def _scopes(self) -> tuple[str, ...]:
@@ -208,6 +217,7 @@ class EditKeyForm(KeyForm):
             may_manage=may_manage,
             initial={
                 "name": key.name,
+                "environment": key.environment,
                 "expires_in": "" if key.expires_at is None else _AS_IT_IS,
                 "weekly_cap": key.weekly_cap,
                 "addresses": "\n".join(key.addresses),

@@ -45,7 +45,7 @@ class CannotTrust(CannotIssueKey):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLimits:
-    """What a key may do less than its account. Networks in CIDR form."""
+    """What a key may do less than its account, and where it is used. Networks in CIDR form."""
 
     expires_at: datetime | None = None
     weekly_cap: int | None = None
@@ -53,6 +53,7 @@ class KeyLimits:
     addresses: tuple[str, ...] = ()
     requests_a_minute: int | None = None
     requests_at_once: int | None = None
+    environment: str = ""
 
 
 NO_LIMITS = KeyLimits()
@@ -104,6 +105,7 @@ def issue_api_key(
             addresses=list(limits.addresses),
             requests_a_minute=limits.requests_a_minute,
             requests_at_once=limits.requests_at_once,
+            environment=limits.environment,
         )
         audit.record(
             account,

@@ -20,6 +20,7 @@ from keys.models import ApiKey
 
 # A list to choose from is read by people; whoever is not on it is found by the keys' names.
 _PEOPLE_AT_MOST = 100
+_ENVIRONMENTS_AT_MOST = 50
 # No further than anybody reads (docs/decisions/0028).
 COUNTED_AT_MOST = 1_000
 # A key as pages show it, copied from there.
@@ -61,6 +62,12 @@ def people_of(account: Account) -> Sequence[User]:
     return list(members.order_by("email")[:_PEOPLE_AT_MOST])
 
 
+def environments_of(keys: QuerySet[ApiKey]) -> list[str]:
+    """Where keys are used, by the alphabet."""
+    named = keys.exclude(environment="").order_by("environment")
+    return list(named.values_list("environment", flat=True).distinct()[:_ENVIRONMENTS_AT_MOST])
+
+
 def at_most_counted(keys: QuerySet[ApiKey]) -> int:
     """How many they are; one more than `COUNTED_AT_MOST` stands for any number beyond it."""
     return keys.order_by()[: COUNTED_AT_MOST + 1].count()
@@ -95,6 +102,11 @@ class KeyFilter(FilterForm):
         label=_("State"),
         error_messages={"invalid_choice": _("Choose one of the states.")},
     )
+    environment = forms.ChoiceField(
+        required=False,
+        label=_("Environment"),
+        error_messages={"invalid_choice": _("Choose one of the environments of these keys.")},
+    )
     by = forms.TypedChoiceField(
         required=False,
         coerce=int,
@@ -103,9 +115,16 @@ class KeyFilter(FilterForm):
         error_messages={"invalid_choice": _("Choose one of the people of this account.")},
     )
 
-    def __init__(self, asked: QueryDict, *, people: Sequence[User]) -> None:
-        """people: of the account; one alone is not asked for."""
+    def __init__(
+        self, asked: QueryDict, *, people: Sequence[User], environments: Sequence[str] = ()
+    ) -> None:
+        """people: of the account; one alone is not asked for. environments: of its keys."""
         super().__init__(asked.dict())
+        if environments:
+            environment = cast("forms.ChoiceField", self.fields["environment"])
+            environment.choices = [("", _("Any")), *((name, name) for name in environments)]
+        else:
+            del self.fields["environment"]
         if len(people) > 1:
             named = [(str(person.pk), person.get_full_name()) for person in people]
             by = cast("forms.ChoiceField", self.fields["by"])
@@ -145,6 +164,8 @@ class KeyFilter(FilterForm):
             keys = keys.filter(Q(name__icontains=words) | Q(last_four=end))
         if by := asked.get("by"):
             keys = keys.filter(created_by=by)
+        if environment := asked.get("environment"):
+            keys = keys.filter(environment=environment)
         return keys
 
     def narrow(self, keys: QuerySet[ApiKey], *, at: datetime) -> QuerySet[ApiKey]:

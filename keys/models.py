@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from accounts import pace
 from accounts.beginnings import beginnings_index
 from accounts.models import Account
-from accounts.names import NameField, name_check
+from accounts.names import UNFIT, NameField, name_check
 from accounts.numbers import thousands
 from accounts.pace import PaceFields
 from accounts.spending import IS_KNOWN, SpendingFields, fields_of, in_words
@@ -36,6 +36,13 @@ class ApiKey(PaceFields, SpendingFields):
 
     account = models.ForeignKey(Account, models.PROTECT, related_name="api_keys")
     name = NameField(longest=80)
+    environment = NameField(
+        longest=20,
+        blank=True,
+        default="",
+        db_default="",
+        help_text=gettext_lazy("Where it is used, in a word: production, staging."),
+    )
     digest = models.CharField(max_length=43, unique=True, editable=False)
     pepper_id = models.CharField(max_length=16, editable=False)
     last_four = models.CharField(max_length=4, editable=False)
@@ -101,6 +108,9 @@ class ApiKey(PaceFields, SpendingFields):
             ),
             models.CheckConstraint(condition=~Q(name=""), name="api_key_named"),
             name_check("api_key_name_clean"),
+            models.CheckConstraint(
+                condition=~Q(environment__regex=UNFIT), name="api_key_environment_clean"
+            ),
             models.CheckConstraint(condition=IS_KNOWN, name="api_key_spending_known"),
             models.CheckConstraint(condition=pace.IS_KNOWN, name="api_key_pace_known"),
             models.CheckConstraint(
@@ -244,8 +254,8 @@ class ApiKey(PaceFields, SpendingFields):
     def limits(self) -> dict[str, object]:
         """What it is called and may do less than its account, by name."""
         names = (
-            *("name", "expires_at", "weekly_cap", "scopes", "addresses"),
-            *("requests_a_minute", "requests_at_once"),
+            *("name", "environment", "expires_at", "weekly_cap"),
+            *("scopes", "addresses", "requests_a_minute", "requests_at_once"),
         )
         return {name: getattr(self, name) for name in names}
 

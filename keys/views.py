@@ -20,6 +20,7 @@ from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
 from keys.listing import (
     KeyFilter,
     at_most_counted,
+    environments_of,
     keys_changed_by,
     keys_seen_by,
     people_of,
@@ -177,12 +178,13 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
     """The form for a new key above a page of those that there are."""
     sees_all = may(request.membership, Act.SEE_ALL_KEYS)
     people = people_of(request.account) if sees_all else []
-    asked = KeyFilter(request.GET, people=people)
+    seen = keys_seen_by(request.membership)
+    asked = KeyFilter(request.GET, people=people, environments=environments_of(seen))
     keys, revoked = None, 0
     if asked.is_valid():
-        seen, at = keys_seen_by(request.membership), timezone.now()
         # Those that are gone for good are a list of their own.
-        rows = asked.narrow(seen if asked.is_of_revoked else seen.filter(revoked_at=None), at=at)
+        listed = seen if asked.is_of_revoked else seen.filter(revoked_at=None)
+        rows = asked.narrow(listed, at=timezone.now())
         revoked = at_most_counted(asked.in_any_state(seen).exclude(revoked_at=None))
         rows = rows.select_related("account", "created_by")
         keys = page_of(rows, request.GET, kept=asked.kept)

@@ -17,7 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, QueryDict, UnreadablePostError
 from django.utils import timezone
-from django.utils.translation import override
+from django.utils.translation import gettext_lazy, override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
 from msgspec import Struct
@@ -38,6 +38,7 @@ from gate.terms.redaction import holds_secret
 from gate.terms.week import utc_text
 from keys import scopes
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
+from keys.forms import ENVIRONMENT_LONGEST
 from keys.issue import AlreadyIssued, CannotIssueKey, KeyLimits, issue_api_key
 from keys.listing import KeyFilter
 from keys.models import ApiKey
@@ -54,6 +55,9 @@ BODY_AT_MOST, PAGE_AT_MOST, PAGE_USUALLY = 64 * 1024, 100, 50
 _TOKEN_AT_MOST = 255
 _LAST_YEAR = 2200
 _NAME = NameFormField(longest=80)
+_ENVIRONMENT = NameFormField(
+    longest=ENVIRONMENT_LONGEST, required=False, label=gettext_lazy("Environment")
+)
 # Submissions of programs are told from those of forms, and of one another.
 _BY_PROGRAM = UUID("0fc6d4e2-5f0b-4a3e-9d0e-6a0c7f1b2d35")
 Act = Callable[..., HttpResponse]
@@ -126,7 +130,7 @@ def key_revoke(request: HttpRequest, program: ApiKey, key_id: int) -> HttpRespon
 def _list(request: HttpRequest, program: ApiKey) -> HttpResponse:
     asked = request.GET
     for name in asked:
-        if name not in {"after", "limit", "state", "q"}:
+        if name not in {"after", "limit", "state", "q", "environment"}:
             raise invalid(name, f"There is no parameter “{name}” here.")
     limit = asked.get("limit", str(PAGE_USUALLY))
     if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= PAGE_AT_MOST):
@@ -135,6 +139,8 @@ def _list(request: HttpRequest, program: ApiKey) -> HttpResponse:
     for name, errors in narrowed.errors.items():
         raise invalid(name, str(errors[0]))
     rows = narrowed.narrow(ApiKey.objects.filter(account=program.account), at=timezone.now())
+    if "environment" in asked:
+        rows = rows.filter(environment=_named(asked["environment"], "environment", _ENVIRONMENT))
     place = {"after": _place(asked["after"])} if "after" in asked else {}
     page = page_of(rows.select_related("account"), place, kept={}, at_most=int(limit))
     last = page.rows[-1] if page.rows and page.older else None
@@ -154,7 +160,7 @@ def _create(request: HttpRequest, program: ApiKey) -> HttpResponse:
     try:
         made, text = issue_api_key(
             account=program.account,
-            name=_name(wanted["name"]),
+            name=_named(wanted["name"], "name", _NAME),
             submission=submission,
             # Who answers for the program answers for what it makes.
             by=program.created_by,
@@ -178,7 +184,7 @@ def _create(request: HttpRequest, program: ApiKey) -> HttpResponse:
 
 def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpResponse:
     wanted = _read(request, KeyChanges)
-    for name in ("name", "scopes", "addresses", "enabled"):
+    for name in ("name", "environment", "scopes", "addresses", "enabled"):
         if name in wanted and wanted[name] is None:
             raise invalid(name, f"“{name}” must not be null.")
     if found.manages_keys:
@@ -193,9 +199,10 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
                 addresses=tuple(found.addresses),
                 requests_a_minute=found.requests_a_minute,
                 requests_at_once=found.requests_at_once,
+                environment=found.environment,
             )
             limits = _limits(wanted, now)
-            name = _name(wanted["name"]) if "name" in wanted else found.name
+            name = _named(wanted["name"], "name", _NAME) if "name" in wanted else found.name
             edit_api_key(key=found, name=name, limits=limits, by=None)
         if is_on is not None:
             switch_api_key(key=found, is_on=is_on, by=None, at=timezone.now())
@@ -238,12 +245,12 @@ def _read(
     return said
 
 
-def _name(text: str) -> str:
-    require_no_secret("name", text)
+def _named(text: str, member: str, rule: NameFormField) -> str:
+    require_no_secret(member, text)
     try:
-        return str(_NAME.clean(text))
+        return str(rule.clean(text))
     except ValidationError as error:
-        raise invalid("name", " ".join(error.messages)) from None
+        raise invalid(member, " ".join(error.messages)) from None
 
 
 def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
@@ -254,6 +261,11 @@ def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
         weekly_cap=wanted.get("weekly_cap", now.weekly_cap),
         scopes=_scopes(wanted["scopes"], now) if "scopes" in wanted else now.scopes,
         addresses=_networks(wanted["addresses"]) if "addresses" in wanted else now.addresses,
+        environment=(
+            _named(wanted["environment"], "environment", _ENVIRONMENT)
+            if "environment" in wanted
+            else now.environment
+        ),
     )
 
 
@@ -365,6 +377,7 @@ def _told(one: ApiKey) -> dict[str, Any]:
         "object": "key",
         "id": one.pk,
         "name": one.name,
+        "environment": one.environment,
         "masked": one.masked,
         "state": _state(one),
         "scopes": one.scopes,

@@ -133,6 +133,7 @@ _OF_FIELDS = (
     gettext_noop("endpoint"),
     gettext_noop("ends at"),
     gettext_noop("ends problem"),
+    gettext_noop("environment"),
     gettext_noop("epoch"),
     gettext_noop("error"),
     gettext_noop("event id"),

@@ -13,6 +13,14 @@ ADDRESSES_AT_MOST, CAP_AT_MOST, REASON_AT_MOST = 20, 1_000_000_000, 200
 Name = Annotated[
     str, Meta(min_length=1, max_length=80, description="What people recognise the key by.")
 ]
+Environment = Annotated[
+    str,
+    Meta(
+        max_length=80,
+        description="Where it is used, in a word of up to 20 characters: production, staging.",
+        extra={"must_be": "a text of up to 20 characters"},
+    ),
+]
 Moment = Annotated[
     str,
     Meta(
@@ -54,6 +62,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
     """A key to be made."""
 
     name: Name
+    environment: Environment = ""
     expires_at: Moment | None = None
     weekly_cap: Cap | None = None
     scopes: Scopes = []
@@ -64,6 +73,7 @@ class KeyChanges(Struct, forbid_unknown_fields=True):
     """What is to be different of a key; what is not named stays."""
 
     name: Name | None = None
+    environment: Environment | None = None
     expires_at: Moment | None = None
     weekly_cap: Cap | None = None
     scopes: Scopes | None = None

@@ -226,19 +226,6 @@ def test_strangers_learn_nothing(
         assert refusal(answer) == (401, "invalid_key", None)
 
 
-def test_what_a_program_does_not_name_stays_as_people_chose_it(
-    program: Program, account: Account, owner: User
-) -> None:
-    limits = KeyLimits(weekly_cap=9, requests_a_minute=60, requests_at_once=2)
-    made = issue_api_key(
-        account=account, name="website", submission=uuid4(), by=owner, limits=limits
-    )[0]
-    before = made.limits()
-    assert program.change(made, name="shop").status_code == 200
-    made.refresh_from_db()
-    assert made.limits() == {**before, "name": "shop"}
-
-
 def test_it_makes_and_changes_no_key_that_manages_keys(
     program: Program, managing: Issued, issued: Issued, account: Account, owner: User
 ) -> None:
@@ -412,6 +399,34 @@ def test_an_idempotency_key_that_is_none_makes_nothing(program: Program, text: s
     answer = program("POST", body={"name": "website"}, **{"Idempotency-Key": text})
     assert refusal(answer) == (400, "invalid_request", "Idempotency-Key")
     assert ApiKey.objects.count() == 1
+
+
+def test_where_a_key_is_used_is_said_changed_and_asked_for(program: Program) -> None:
+    made = check_shape(program.create("website", environment="production"), "CreatedKey")
+    assert made["environment"] == "production"
+    program.create("other")
+    found = program("GET", "?environment=production").json()["data"]
+    assert [key["name"] for key in found] == ["website"]
+    key = ApiKey.objects.get(name="website")
+    assert program.change(key, name="shop").json()["environment"] == "production"
+    assert check_shape(program.change(key, environment=""), "Key")["environment"] == ""
+    answer = program.change(key, environment="x" * 21)
+    assert refusal(answer) == (400, "invalid_request", "environment")
+
+
+def test_what_a_program_does_not_name_stays_as_people_chose_it(
+    program: Program, account: Account, owner: User
+) -> None:
+    limits = KeyLimits(
+        weekly_cap=9, requests_a_minute=60, requests_at_once=2, environment="staging"
+    )
+    made = issue_api_key(
+        account=account, name="website", submission=uuid4(), by=owner, limits=limits
+    )[0]
+    before = made.limits()
+    assert program.change(made, name="shop").status_code == 200
+    made.refresh_from_db()
+    assert made.limits() == {**before, "name": "shop"}
 
 
 def test_an_account_with_too_many_keys_gets_no_more(

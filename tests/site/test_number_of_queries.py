@@ -38,7 +38,7 @@ AT_MOST = {
     "reference": 3,
     "quota_reference": 3,
     "leaked_keys": 3,
-    "keys": 6,
+    "keys": 7,
     "key_edit": 4,
     "key_revoke": 4,
     "keys_several": 4,

@@ -2,15 +2,19 @@
 
 import json
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.numbers import chats
+from keys.models import ApiKey
 from quotas.strip import BOOST, CREDITS
+from quotas.usage.of_key import use_of_key
 from quotas.usage.picture import DrawnBar, DrawnCell, Row
 from quotas.usage.reading import Question
 
@@ -58,9 +62,15 @@ def here(moment: datetime, zone: ZoneInfo) -> SafeString:
     return format_html('<time datetime="{}">{}{}</time>', moment.isoformat(), shown, ends)
 
 
+@register.inclusion_tag("keys/_use.html")
+def use_of(key: ApiKey) -> dict[str, Any]:
+    """What a key used this week and in 14 days."""
+    return {"use": use_of_key(key, at=timezone.now()), "key": key}
+
+
 # Of these there are hundreds on a page: made here, where that costs a tenth.
 @register.simple_tag
-def bar_of(bar: DrawnBar, question: Question) -> SafeString:
+def bar_of(bar: DrawnBar, question: Question | None) -> SafeString:
     """One bar: what paid for its chats, one above the other; it leads to its day."""
     parts = format_html_join(
         "",
@@ -82,7 +92,7 @@ def bar_of(bar: DrawnBar, question: Question) -> SafeString:
         _REFUSED if bar.refused else "",
         bar.says,
     )
-    if bar.opens is None:
+    if bar.opens is None or question is None:
         return format_html('<span class="bar" title="{}">{}</span>', bar.says, drawn)
     address = day_address(question, bar.opens)
     return format_html('<a class="bar" href="{}" title="{}">{}</a>', address, bar.says, drawn)

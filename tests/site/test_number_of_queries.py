@@ -39,7 +39,7 @@ AT_MOST = {
     "quota_reference": 3,
     "leaked_keys": 3,
     "keys": 7,
-    "key_edit": 4,
+    "key_edit": 5,
     "key_revoke": 4,
     "keys_several": 4,
     "key_spending": 5,

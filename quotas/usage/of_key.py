@@ -1,0 +1,50 @@
+"""What one key used of late, for its own page: this week, and day by day."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from gate.terms import week
+from keys.models import ApiKey
+from quotas.strip import Amounts
+from quotas.usage.asked import By, Only
+from quotas.usage.picture import DrawnBar, bars_of
+from quotas.usage.report import report_of
+from quotas.usage.spans import days
+
+# The week that counts is never older.
+DAYS = 14
+# A quota week begins with a day of UTC, so that days of UTC add up to it.
+_UTC = ZoneInfo("UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class UseOfKey:
+    """Chats, as far as they are drained.
+
+    amounts: the week under the key's own cap as cells; None without one.
+    """
+
+    this_week: int
+    in_all: int
+    bars: tuple[DrawnBar, ...]
+    amounts: Amounts | None
+
+
+def use_of_key(key: ApiKey, *, at: datetime) -> UseOfKey:
+    """What a key used this week and in 14 days, read at once."""
+    today = at.astimezone(_UTC).date()
+    span = days(today - timedelta(days=DAYS - 1), today, zone=_UTC)
+    report = report_of(key.account, span, by=By.SOURCE, only=Only(key=key.pk))
+    starts_at = week.starts_at(week.week_of(week.to_ms(at)))
+    this_week = sum(
+        report.of_bar(number) for number, bar in enumerate(span.bars) if bar.starts_at >= starts_at
+    )
+    amounts = None
+    if key.weekly_cap:
+        spent = min(max(this_week, 0), key.weekly_cap)
+        elapsed = (at - starts_at) / timedelta(days=7)
+        amounts = Amounts(spent=spent, allowance=key.weekly_cap - spent, elapsed=elapsed)
+    # The usage page, one link away, leads to single days.
+    bars = tuple(replace(bar, opens=None) for bar in bars_of(report, span, at=at))
+    return UseOfKey(this_week, report.total, bars, amounts)

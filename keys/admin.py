@@ -16,6 +16,7 @@ from accounts.models import User
 from accounts.read_only_admin import ReadOnlyAdmin
 from keys.issue import issue_service_token
 from keys.models import ApiKey, ServiceToken
+from keys.peppers import peppers_in_short
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key, revoke_service_token
 
@@ -36,6 +37,13 @@ class ApiKeyAdmin(ReadOnlyAdmin[ApiKey], OfAccountsAdmin[ApiKey]):
         account=HOW_ACCOUNTS_ARE_FOUND,
     )
     actions = ("revoke",)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list, below what is to be known of peppers."""
+        context = {"note": peppers_in_short(), **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     @admin.display(description=gettext_lazy("masked"))
     def masked(self, key: ApiKey) -> str:

@@ -133,6 +133,11 @@ class ApiKey(PaceFields, SpendingFields):
                 name="api_key_revoked",
             ),
             models.Index(fields=["last_four"], name="api_key_last_four"),
+            models.Index(
+                fields=["pepper_id"],
+                condition=Q(revoked_at__isnull=True),
+                name="api_key_live_pepper",
+            ),
             beginnings_index("name", name="api_key_name_begins"),
         ]
 

@@ -1,6 +1,10 @@
 from typing import ClassVar
 
-from django.contrib.postgres.operations import AddConstraintNotValid, ValidateConstraint
+from django.contrib.postgres.operations import (
+    AddConstraintNotValid,
+    AddIndexConcurrently,
+    ValidateConstraint,
+)
 from django.db import migrations, models
 from django.db.models import Q
 
@@ -9,8 +13,9 @@ from accounts.names import UNFIT
 
 
 class Migration(migrations.Migration):
-    """Keys say where they are used. Safe while keys are used: the column has a constant default.
+    """Keys say where they are used, and live ones are counted by their pepper.
 
+    Safe while keys are used: the column has a constant default, the index is made beside them.
     The release before makes keys that say nothing of it.
     """
 
@@ -38,4 +43,12 @@ class Migration(migrations.Migration):
             ),
         ),
         ValidateConstraint("apikey", "api_key_environment_clean"),
+        AddIndexConcurrently(
+            "apikey",
+            models.Index(
+                fields=["pepper_id"],
+                condition=Q(revoked_at__isnull=True),
+                name="api_key_live_pepper",
+            ),
+        ),
     ]

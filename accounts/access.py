@@ -1,4 +1,7 @@
-"""Who may act for an account: its members who may sign in. Without any, access has ended."""
+"""Who may act for an account: its members who may sign in. Without any, access has ended.
+
+Nobody may act for an account that was closed, whoever is in it still.
+"""
 
 from collections.abc import Iterable
 
@@ -6,12 +9,16 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts.models import Account, Membership, User
 
-_ACTING = Membership.objects.filter(account=OuterRef("pk"), user__is_active=True)
+_ACTING = Membership.objects.filter(
+    account=OuterRef("pk"), account__closed_at=None, user__is_active=True
+)
 
 
 def attended(account_ids: Iterable[int]) -> set[int]:
     """Those of the accounts that somebody may act for."""
-    rows = Membership.objects.filter(account__in=account_ids, user__is_active=True)
+    rows = Membership.objects.filter(
+        account__in=account_ids, account__closed_at=None, user__is_active=True
+    )
     return set(rows.values_list("account_id", flat=True))
 
 

@@ -21,6 +21,7 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.PLAN, "moved"): _("Moved to a plan"),
     (Kind.PLAN, "changed"): _("Plan changed"),
     (Kind.PLAN, "cancelled"): _("Subscription cancelled"),
+    (Kind.PLAN, "cancelled at once"): _("Subscription ended at once"),
     (Kind.PLAN, "resumed"): _("Subscription goes on after all"),
     (Kind.PLAN, "pack on"): _("Pack switched on"),
     (Kind.PLAN, "pack off"): _("Pack switched off"),
@@ -65,6 +66,9 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.PEOPLE, "removed"): _("Person removed"),
     (Kind.PEOPLE, "left"): _("Person left"),
     (Kind.PEOPLE, "handed over"): _("Ownership handed over"),
+    (Kind.PEOPLE, "account closed"): _("Account closed"),
+    (Kind.PEOPLE, "account reopened"): _("Account reopened"),
+    (Kind.PEOPLE, "data taken"): _("Data of the account taken along"),
     (Kind.PEOPLE, "suspended"): _("Account suspended"),
     (Kind.PEOPLE, "reinstated"): _("Suspension lifted"),
 }

@@ -15,6 +15,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, Membership, User
@@ -60,6 +61,15 @@ def membership_of(request: HttpRequest) -> Membership | None:
     return membership
 
 
+def closed_places_of(request: HttpRequest) -> list[Membership]:
+    """Their places in accounts that were closed, the latest first: they lead nowhere."""
+    if not isinstance(request.user, User):
+        return []
+    closed = Membership.objects.filter(user_id=request.user.pk, account__closed_at__isnull=False)
+    found = closed.select_related("account", "account__closed_by")
+    return list(found.order_by("-account__closed_at", "pk"))
+
+
 def choose(request: HttpRequest, handle: str) -> Membership | None:
     """Act for this account from now on; None, and nothing is changed, for who is no member."""
     for membership in memberships_of(request):
@@ -88,20 +98,29 @@ def _chosen(request: HttpRequest, places: list[Membership]) -> Membership | None
             return None
         # It stays chosen: forms of pages that are open still have to say whom they mean.
         request.session[_SESSION] = instead.account.handle
-        messages.warning(
-            request,
-            _(
+        if Account.objects.filter(handle=handle, closed_at__isnull=False).exists():
+            said = _(
+                "The account that you used is closed. This is “%(account)s”, another one of yours."
+            )
+        else:
+            said = _(
                 "You are no longer a member of the account that you used. This is "
                 "“%(account)s”, another one of yours."
             )
-            % {"account": instead.account.name},
-        )
+        messages.warning(request, said % {"account": instead.account.name})
     return instead
 
 
 def _handle_in(request: HttpRequest) -> str:
     session = getattr(request, "session", None)
     return "" if session is None else str(session.get(_SESSION, ""))
+
+
+def no_account(request: HttpRequest) -> HttpResponse:
+    """What is said to who is a member of no account that is open."""
+    at = timezone.now()
+    closed = [(place, place.account.may_be_reopened(at=at)) for place in closed_places_of(request)]
+    return render(request, "account/no_account.html", {"closed": closed}, status=403)
 
 
 def _meant_for(request: HttpRequest, account: Account) -> str:
@@ -135,7 +154,7 @@ def account_page(act: Act, *, asks_again: bool = False) -> Callable[[View], View
         ) -> HttpResponse | StreamingHttpResponse:
             membership = membership_of(request)
             if membership is None:
-                return render(request, "account/no_account.html", status=403)
+                return no_account(request)
             handle = _meant_for(request, membership.account)
             if handle != membership.account.handle:
                 places = memberships_of(request)

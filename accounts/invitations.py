@@ -157,6 +157,15 @@ def decline(*, invitation: Invitation, user: User, at: datetime) -> None:
         _record(held, "invitation declined", found, by=user)
 
 
+def withdraw_all(account: Account, *, by: User, at: datetime) -> int:
+    """Take back every one that is open, of an account that the caller holds; answers how many."""
+    open_ones = open_of(account)
+    for invitation in open_ones:
+        invitation.answer(State.WITHDRAWN, at=at)
+        _record(account, "invitation withdrawn", invitation, by=by)
+    return len(open_ones)
+
+
 def _held(invitation: Invitation) -> tuple[Account, Invitation]:
     """Under the lock of the account, as every change of its people."""
     held = Account.objects.select_for_update().get(pk=invitation.account_id)
@@ -165,7 +174,7 @@ def _held(invitation: Invitation) -> tuple[Account, Invitation]:
 
 def _check_right(held: Account, by: User, role: str) -> None:
     actor = Membership.objects.filter(account=held, user=by).first()
-    if actor is None or not may_give(actor, role):
+    if held.closed_at is not None or actor is None or not may_give(actor, role):
         raise CannotInvite(_("You may not ask anybody in as that."))
 
 

@@ -19,6 +19,9 @@ from gate.store.hot_state import partition_of
 from gate.terms.key_text import new_handle
 from gate.terms.names import mend_name
 
+# After an account was closed. What it holds stays written down longer; nobody uses it again.
+REOPENED_WITHIN = timedelta(days=30)
+
 
 class UserManager(BaseUserManager["User"]):
     """Creates users together with their personal account."""
@@ -162,8 +165,9 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.name or self.email
 
     def places(self) -> list[Membership]:
-        """Their places in accounts, with these: their own first, then by name."""
-        found = list(self.memberships.select_related("account").order_by("pk"))
+        """Their places in accounts that are open, with these: their own first, then by name."""
+        open_ones = self.memberships.filter(account__closed_at=None)
+        found = list(open_ones.select_related("account").order_by("pk"))
         own = next((place for place in found if place.account.is_personal), None)
         return sorted(
             found, key=lambda place: (place is not own, place.account.name.lower(), place.pk)
@@ -218,6 +222,17 @@ class Account(models.Model):
     name = NameField(longest=120)
     is_personal = models.BooleanField(_("personal"), default=False, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    closed_at = models.DateTimeField(
+        _("closed"), null=True, editable=False, help_text=_("Nobody may act for it since then.")
+    )
+    closed_by = models.ForeignKey(
+        User,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        editable=False,
+        verbose_name=_("closed by"),
+    )
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
@@ -239,6 +254,16 @@ class Account(models.Model):
     def partition_index(self) -> int:
         """Where the account lives in Valkey."""
         return partition_of(self.handle)
+
+    @property
+    def may_be_reopened_until(self) -> datetime | None:
+        """Until when staff may undo that it was closed; None where it is open."""
+        return None if self.closed_at is None else self.closed_at + REOPENED_WITHIN
+
+    def may_be_reopened(self, *, at: datetime) -> bool:
+        """Whether staff may still undo that it was closed."""
+        until = self.may_be_reopened_until
+        return until is not None and at < until
 
 
 class RoleField(models.CharField):  # type: ignore[type-arg]

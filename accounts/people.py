@@ -116,7 +116,10 @@ def _keep_an_owner(held: Account, *, without: Membership) -> None:
 @contextmanager
 def _held(account: Account) -> Iterator[Account]:
     with transaction.atomic():
-        yield Account.objects.select_for_update().get(pk=account.pk)
+        held = Account.objects.select_for_update().get(pk=account.pk)
+        if held.closed_at is not None:
+            raise CannotChangePeople(_("This account is closed."))
+        yield held
 
 
 def _actor(held: Account, by: User) -> Membership:

@@ -30,15 +30,18 @@ class Act(StrEnum):
     LEAVE = "leave"
     CHANGE_PEOPLE = "invite, change roles, remove, rename"
     CHANGE_OWNERS = "make and unmake owners, hand over"
+    TAKE_DATA = "take everything that is written down of the account along"
+    CLOSE = "close the account"
 
 
 _EVERYBODYS = frozenset({Act.SEE_USAGE, Act.SEE_ALERTS, Act.CHOOSE_MAIL, Act.SEE_PEOPLE, Act.LEAVE})
+_OWNERS_ALONE = frozenset({Act.CHANGE_OWNERS, Act.TAKE_DATA, Act.CLOSE})
 _MONEY = frozenset({Act.SEE_MONEY, Act.SPEND_MONEY, Act.SWITCH_PACKS})
 
 # Whoever touches no keys sees none, and whoever makes keys pays for nothing.
 MAY: dict[str, frozenset[Act]] = {
     Role.OWNER: frozenset(Act),
-    Role.ADMIN: frozenset(Act) - {Act.CHANGE_OWNERS},
+    Role.ADMIN: frozenset(Act) - _OWNERS_ALONE,
     Role.DEVELOPER: _EVERYBODYS | {Act.SEE_KEYS, Act.CHANGE_KEYS},
     Role.BILLING: _EVERYBODYS | _MONEY,
     Role.VIEWER: _EVERYBODYS,
@@ -69,6 +72,10 @@ LINES: tuple[tuple[StrOrPromise, frozenset[Act]], ...] = (
         frozenset({Act.CHANGE_PEOPLE}),
     ),
     (_("Make other owners, and hand the team over"), frozenset({Act.CHANGE_OWNERS})),
+    (
+        _("Take all data of the account along, and close it"),
+        frozenset({Act.TAKE_DATA, Act.CLOSE}),
+    ),
 )
 
 

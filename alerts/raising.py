@@ -36,6 +36,8 @@ MAIL_BY_DEFAULT: dict[str, frozenset[str]] = {
 }
 # Mail that nobody chose to get or not: what they set up no longer works.
 _TO_WHO_ANSWERS = {Kind.ENDPOINT_OFF}
+# Of money that still moves, its owner hears also when the account is closed.
+_ALSO_WHEN_CLOSED = frozenset(MONEY_KINDS)
 # What only people are told of.
 _MAIL_ONLY = {Kind.SUMMARY, Kind.ENDPOINT_OFF, *MONEY_KINDS}
 
@@ -110,6 +112,8 @@ def _write_once(
 def _readers(account: Account, kind: Kind) -> list[int]:
     """The people who want mail about it."""
     members = Membership.objects.filter(account=account, user__is_active=True)
+    if kind not in _ALSO_WHEN_CLOSED:
+        members = members.filter(account__closed_at=None)
     chosen = dict(
         MailChoice.objects.filter(membership__account=account).values_list("membership", "kinds")
     )
@@ -128,4 +132,5 @@ def _readers(account: Account, kind: Kind) -> list[int]:
 def _servers(account: Account, kind: Kind) -> list[WebhookEndpoint]:
     if kind in _MAIL_ONLY:
         return []
-    return list(WebhookEndpoint.objects.filter(account=account, is_on=True, removed_at=None))
+    endpoints = WebhookEndpoint.objects.filter(account=account, is_on=True, removed_at=None)
+    return list(endpoints.filter(account__closed_at=None))

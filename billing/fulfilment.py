@@ -88,6 +88,7 @@ def settle(session: CheckoutSession, *, at: datetime) -> str:
             )
             grant(purchase, at=at)
             purchase.mark(Purchase.Status.PAID, at=at)
+            note_if_closed(purchase)
         elif session.status == "expired":
             purchase.mark(Purchase.Status.EXPIRED, at=at)
         elif session.payment_failed:
@@ -245,6 +246,20 @@ def grant(purchase: Purchase, *, at: datetime) -> None:
     # Its money may have gone back before we heard that it had come.
     take_back_returned(purchase, at=at)
     telling.of_payment(purchase, at=at)
+
+
+def note_if_closed(purchase: Purchase) -> None:
+    """Have a person look at what was paid for an account that nobody uses any more.
+
+    What was bought is written down like any other: the money is not lost, and goes back from there.
+    """
+    if purchase.account.closed_at is not None:
+        logger.error("purchase %s was paid after its account was closed", purchase.pk)
+        purchase.note_problem(
+            "paid after its account was closed",
+            received_cents=purchase.received_cents,
+            received_currency=purchase.received_currency,
+        )
 
 
 def take_back_returned(purchase: Purchase, *, at: datetime) -> None:

@@ -17,6 +17,8 @@ _in_words = reader_of(
         gettext_noop("its price is of no plan"),
         gettext_noop("the account has another subscription as well"),
         gettext_noop("Stripe does not know it"),
+        gettext_noop("paid after its account was closed"),
+        gettext_noop("its account is closed"),
     )
 )
 

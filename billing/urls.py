@@ -1,10 +1,11 @@
 from django.urls import path
 
-from billing import views
+from billing import closing_page, views
 from billing.subscriptions import views as plans
 from billing.top_ups import views as top_ups
 
 urlpatterns = [
+    path("account/close", closing_page.close, name="close_account"),
     path("account/billing", views.billing, name="billing"),
     path("account/billing/amount", views.amount, name="amount"),
     path("account/billing/checkout", views.begin_checkout, name="checkout"),

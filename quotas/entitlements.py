@@ -112,7 +112,9 @@ def spending_of(account: Account) -> Spending:
 
 def suspensions_now(*, at_most: int) -> list[Suspension]:
     """The newest suspensions that last, with their accounts."""
-    lasting = Suspension.objects.filter(ended_at=None).select_related("account", "by")
+    # What is closed waits for nobody.
+    lasting = Suspension.objects.filter(ended_at=None, account__closed_at=None)
+    lasting = lasting.select_related("account", "by")
     return list(lasting.order_by("-created_at", "-pk")[:at_most])
 
 

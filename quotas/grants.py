@@ -15,6 +15,7 @@ from django.db.models import Count, F, Max, QuerySet, Sum
 
 from accounts import audit
 from accounts.models import Account, User
+from accounts.owners import tell_owners
 from accounts.spending import fields_of
 from gate.terms.spending import NO_LIMITS, Spending
 from keys.models import ApiKey
@@ -36,6 +37,7 @@ Ended = TypeVar("Ended", PlanGrant, PackSwitch, SpendingChoice, Suspension)
 CreditKind = CreditEntry.Kind
 PlanSource = PlanGrant.Source
 # Also what was held when a boost ended.
+_CLOSED = "Closed by its owner"
 _LAST_CHATS_ARE_DRAINED_AFTER = timedelta(days=1)
 
 
@@ -380,9 +382,48 @@ def reinstate(*, account: Account, at: datetime, by: User | None = None, note: s
     """Let a suspended account work again."""
     with transaction.atomic():
         _lock(account)
-        if _end(Suspension.objects.filter(account=account), at=at, by=by, note=note):
+        # A closed account is opened by `reopen` alone.
+        by_staff = Suspension.objects.filter(account=account).exclude(note=_CLOSED)
+        if _end(by_staff, at=at, by=by, note=note):
             audit.record(account, audit.Kind.PEOPLE, "reinstated", note=note, by=by)
             _changed(account)
+
+
+def close(*, account: Account, at: datetime, by: User) -> bool:
+    """End all use of an account, until it is reopened; False where it was closed already.
+
+    It is suspended besides: that is what a release knows that knows nothing of closing.
+    """
+    with transaction.atomic():
+        held = Account.objects.select_for_update().get(pk=account.pk)
+        if held.closed_at is not None:
+            return False
+        _lock(held)
+        held.closed_at, held.closed_by = at, by
+        held.save(update_fields=["closed_at", "closed_by"])
+        Suspension.objects.get_or_create(
+            account=held, ended_at=None, defaults={"created_at": at, "by": by, "note": _CLOSED}
+        )
+        audit.record(held, audit.Kind.PEOPLE, "account closed", thing=held.name, by=by)
+        _changed(held)
+    return True
+
+
+def reopen(*, account: Account, at: datetime, by: User | None = None, note: str = "") -> bool:
+    """Let a closed account be used again by who is in it; False where it was open."""
+    with transaction.atomic():
+        held = Account.objects.select_for_update().get(pk=account.pk)
+        if held.closed_at is None:
+            return False
+        _lock(held)
+        held.closed_at = held.closed_by = None
+        held.save(update_fields=["closed_at", "closed_by"])
+        # What staff had suspended before stays so.
+        _end(Suspension.objects.filter(account=held, note=_CLOSED), at=at, by=by, note=note)
+        audit.record(held, audit.Kind.PEOPLE, "account reopened", thing=held.name, note=note, by=by)
+        tell_owners(held, "quotas/email/reopened", reason=note)
+        _changed(held)
+    return True
 
 
 def given(source_refs: Collection[str]) -> set[str]:

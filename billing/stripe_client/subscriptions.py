@@ -143,6 +143,18 @@ def set_ending(subscription_id: str, *, is_ending: bool, key: str) -> StripeSubs
     return _update(subscription_id, params, key=key)
 
 
+def cancel(subscription_id: str) -> StripeSubscription:
+    """Have it end at once. Raises StripeUnavailable, or UnknownToStripe where it has ended."""
+    subscriptions = asking.client().v1.subscriptions
+    params: Any = {"expand": _EXPANDED}
+    return _asked(
+        lambda: subscriptions.cancel(subscription_id, params=params),
+        subscription_id,
+        line_is_opening=True,
+        within_seconds=asking.PAGE_SECONDS,
+    )
+
+
 def _update(subscription_id: str, params: Any, *, key: str) -> StripeSubscription:
     subscriptions = asking.client().v1.subscriptions
     return _asked(

@@ -168,6 +168,8 @@ def _problem_of(known: StripeSubscription, plan: Plan | None, *, customer: Custo
     """What a person has to look at, in English; "" where nothing is."""
     if known.status in _ENDED or known.status in _BEGINNING:
         return ""
+    if customer.account.closed_at is not None:
+        return "its account is closed"
     if known.is_live is not asking.is_live():
         return "test and live mode do not match"
     if plan is None:

@@ -235,6 +235,7 @@ def settle(intent: Intent, *, at: datetime) -> str:
             )
             fulfilment.grant(purchase, at=at)
             purchase.mark(Purchase.Status.PAID, at=at)
+            fulfilment.note_if_closed(purchase)
         elif intent.status in _FAILED:
             purchase.mark(Purchase.Status.FAILED, at=at)
             _stop_of(purchase, _Stopped.CARD_REFUSED, at=at)

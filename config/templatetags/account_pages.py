@@ -12,6 +12,7 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.current import membership_of, memberships_of
 from accounts.roles import Act, may
+from config.contact import contact_about
 
 register = template.Library()
 
@@ -51,6 +52,12 @@ def account_tabs(context: RequestContext) -> dict[str, Any]:
         current = "page" if path == url else "true" if is_below else ""
         tabs.append({"url": url, "label": page.label, "current": current})
     return {"tabs": tabs}
+
+
+@register.simple_tag
+def contact(subject: str) -> str:
+    """Where one writes to about something."""
+    return contact_about(str(subject))
 
 
 @register.filter

@@ -30,7 +30,7 @@ from django_stubs_ext import StrOrPromise
 from accounts import money
 from accounts.models import Account, User
 from accounts.numbers import thousands
-from quotas import entitlements, grants
+from quotas import access, entitlements, grants
 from quotas.admin.forms import SplitMoment, person
 from quotas.models.plans import Plan
 
@@ -153,6 +153,19 @@ class MoveForm(ActForm):
         return data
 
 
+class ReopenForm(ActForm):
+    """Undoes that an account was closed, within the days that its owner was told of."""
+
+    def clean(self) -> dict[str, Any]:
+        if self.account.closed_at is None:
+            raise forms.ValidationError(_("The account is not closed."))
+        if not self.account.may_be_reopened(at=timezone.now()):
+            raise forms.ValidationError(
+                _("It was closed too long ago: its owner was told that it stays closed by now.")
+            )
+        return super().clean() or self.cleaned_data
+
+
 def _grant_boost(form: BoostForm, by: User | None, at: datetime) -> str:
     data = form.cleaned_data
     boost = grants.grant_boost(
@@ -225,6 +238,12 @@ def _suspend(form: ActForm, by: User | None, at: datetime) -> str:
 def _reinstate(form: ActForm, by: User | None, at: datetime) -> str:
     grants.reinstate(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
     return _("The account may work again.")
+
+
+def _reopen(form: ActForm, by: User | None, at: datetime) -> str:
+    grants.reopen(account=form.account, at=at, by=by, note=form.cleaned_data["reason"])
+    keys = access.keys_in_words([form.account])[form.account.pk]
+    return _("The account is open again: %(keys)s.") % {"keys": keys}
 
 
 def _moment(at: datetime) -> str:
@@ -304,13 +323,29 @@ ACTS = (
         ActForm,
         _reinstate,
     ),
+    Act(
+        "reopen",
+        gettext_lazy("Reopen"),
+        gettext_lazy(
+            "Its members may act for it again, and its keys work from the next request on. The "
+            "subscription, the auto top-up and invitations that ended with it stay ended."
+        ),
+        "quotas.change_suspension",
+        ReopenForm,
+        _reopen,
+    ),
 )
 
 
-def offered(request: HttpRequest, *, is_suspended: bool) -> list[Act]:
+def offered(request: HttpRequest, account: Account, *, is_suspended: bool) -> list[Act]:
     """The acts that make sense for an account now and that whoever asks may do."""
-    senseless = "suspend" if is_suspended else "reinstate"
-    return [act for act in ACTS if act.slug != senseless and request.user.has_perm(act.needs)]
+    if account.closed_at is not None:
+        senseless = {"suspend", "reinstate"}
+        if not account.may_be_reopened(at=timezone.now()):
+            senseless.add("reopen")
+    else:
+        senseless = {"reopen", "suspend" if is_suspended else "reinstate"}
+    return [act for act in ACTS if act.slug not in senseless and request.user.has_perm(act.needs)]
 
 
 def addresses(model_admin: admin.ModelAdmin[Account]) -> list[URLPattern]:

@@ -119,8 +119,11 @@ class AccountAdmin(AccountPeople):
                     (_("Packs"), self.packs(account)),
                     (_("Spending"), self.spending(account)),
                     (_("Suspension"), self.suspension(account)),
+                    *([(_("Closed"), self.closing(account))] if account.closed_at else []),
                 ],
-                "acts": account_acts.offered(request, is_suspended=now.suspension is not None),
+                "acts": account_acts.offered(
+                    request, account, is_suspended=now.suspension is not None
+                ),
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -142,6 +145,8 @@ class AccountAdmin(AccountPeople):
     @admin.display(description=gettext_lazy("suspended"))
     def is_suspended(self, account: Any) -> str:
         """In words: a sign for “no” would look like a fault."""
+        if account.closed_at is not None:
+            return _("Closed")
         return _("Suspended") if account.suspended_now else _("No")
 
     def plans_in_turn(self, account: Account) -> str:
@@ -187,6 +192,16 @@ class AccountAdmin(AccountPeople):
             "reason": suspension.note,
         }
         return _with_history(said, "quotas_suspension", account)
+
+    def closing(self, account: Account) -> str:
+        """Since when, by whom, and until when that can be undone."""
+        assert account.closed_at
+        assert account.may_be_reopened_until
+        return _("Closed since %(moment)s by %(person)s. It can be reopened until %(until)s.") % {
+            "moment": _moment(account.closed_at),
+            "person": account.closed_by or _("somebody who is gone"),
+            "until": _moment(account.may_be_reopened_until),
+        }
 
     def has_delete_permission(self, request: HttpRequest, obj: Account | None = None) -> bool:
         """Accounts own ledgers; suspend instead."""

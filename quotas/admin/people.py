@@ -163,7 +163,11 @@ class AccountPeople(LargeListAdmin[Account]):
         return Q(pk__in=accounts_with(words))
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
-        acting = User.objects.filter(memberships__account=OuterRef("pk"), is_active=True)
+        acting = User.objects.filter(
+            memberships__account=OuterRef("pk"),
+            memberships__account__closed_at=None,
+            is_active=True,
+        )
         return (
             super()
             .get_queryset(request)
@@ -181,6 +185,10 @@ class AccountPeople(LargeListAdmin[Account]):
         if account.pk is None:
             return _("Add the people who may act for it below.")
         keys = access.keys_in_words([account])[account.pk]
+        if account.closed_at is not None:
+            return _("Nobody may act: the account is closed. Reopened, it has %(keys)s.") % {
+                "keys": keys
+            }
         if not account.acting:
             return _(
                 "Nobody may act: access ended. A person who is added below opens it again, with "

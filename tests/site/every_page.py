@@ -56,6 +56,7 @@ OWN = (
     "team",
     "team_new",
     "team_leave",
+    "close_account",
     "account_email",
     "account_change_password",
     "account_reauthenticate",

@@ -143,6 +143,8 @@ DECIDED = {
     "team_hand_over": Access(get=only_owner("200"), post=only_owner("→ team")),
     # Each is the last owner of their own.
     "team_leave": Access(get=users("200"), post=users("422")),
+    # Without the name of the account.
+    "close_account": Access(get=users("200"), post=users("422")),
     "team_new": Access(get=users("200"), post=users("422")),
     "team_switch": Access(get=everybody("405"), post=users("→ home")),
     "invitation_open": Access(get=everybody("→ invitation"), post=everybody("405")),
@@ -171,7 +173,7 @@ WHO_MAY: dict[Act, frozenset[str]] = {
     Act.SEE_PEOPLE: EVERYBODY,
     Act.LEAVE: EVERYBODY,
     Act.CHANGE_PEOPLE: KEEPERS,
-    Act.CHANGE_OWNERS: frozenset({Role.OWNER}),
+    **dict.fromkeys((Act.CHANGE_OWNERS, Act.TAKE_DATA, Act.CLOSE), frozenset({Role.OWNER})),
 }
 # Where the thing is the owner's own, and whoever sees only theirs does not find it.
 OF_A_KEY = frozenset({"key_edit", "key_switch", "key_revoke", "key_spending"})

@@ -95,6 +95,7 @@ DOES = {
     ),
     "team_hand_over": Act.CHANGE_OWNERS,
     "team_leave": Act.LEAVE,
+    "close_account": Act.CLOSE,
     # About no account, or about the one that they name.
     **dict.fromkeys(
         (
@@ -108,6 +109,7 @@ OF_A_PERSON = {"security", "session_end", "sessions_end"}
 # What is sent to them is done for who has shown just now that it is they.
 ASK_AGAIN = {
     *("key_create", "team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),
+    "close_account",
 }
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.

@@ -56,6 +56,7 @@ AT_MOST = {
     "team": 7,
     "team_new": 3,
     "team_leave": 5,
+    "close_account": 10,
     "webhook": 4,
     "purchase": 7,
     "purchases": 4,

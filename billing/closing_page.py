@@ -1,0 +1,80 @@
+"""/account/close: what ends with an account is said first, and its name is typed to mean it."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.current import AccountRequest, account_page, forget_memberships
+from accounts.models import REOPENED_WITHIN
+from accounts.roles import Act
+from billing import closing
+from billing.closing import CannotClose, CannotConfirm
+
+
+class NameForm(forms.Form):
+    """The name of the account, so that nobody closes another one, or closes it by mistake."""
+
+    name = forms.CharField(
+        label=gettext_lazy("Name of the account"),
+        max_length=120,
+        error_messages={"required": gettext_lazy("Type the name of the account.")},
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, called: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._called = called
+
+    def clean_name(self) -> str:
+        name: str = self.cleaned_data["name"]
+        if name.split() != self._called.split():
+            raise forms.ValidationError(_("This is not the name of this account."))
+        return name
+
+
+@require_http_methods(["GET", "POST"])
+@account_page(Act.CLOSE, asks_again=True)
+@never_cache
+def close(request: AccountRequest) -> HttpResponse:
+    """Say what is lost and what is kept; posted with the name, it is closed."""
+    account = request.account
+    form = NameForm(request.POST if request.method == "POST" else None, called=account.name)
+    if not form.is_valid():
+        return _page(request, form, status=422 if form.is_bound else 200)
+    words = {"account": account.name}
+    try:
+        closing.close(account=account, by=request.user, at=timezone.now())
+    except CannotClose as error:
+        return _page(request, form, error=str(error), status=422)
+    except CannotConfirm:
+        said = _(
+            "“%(account)s” is closed, but the gate has not confirmed it yet. It is repeated every "
+            "second; until then its keys may still work."
+        )
+        messages.warning(request, said % words)
+    else:
+        said = _("“%(account)s” is closed. Every request with its keys is refused.")
+        messages.success(request, said % words)
+    forget_memberships(request)
+    # Where they are now is said by who looks next.
+    return redirect("usage")
+
+
+def _page(
+    request: AccountRequest, form: NameForm, *, error: str = "", status: int = 200
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "error": error,
+        "stake": closing.at_stake(request.account, by=request.user),
+        "days": REOPENED_WITHIN.days,
+    }
+    return render(request, "accounts/close.html", context, status=status)

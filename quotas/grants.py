@@ -375,6 +375,7 @@ def suspend(*, account: Account, at: datetime, by: User | None = None, note: str
         )
         if is_new:
             audit.record(account, audit.Kind.PEOPLE, "suspended", note=note, by=by)
+            tell_owners(account, "quotas/email/suspended", reason=note, at=at)
             _changed(account)
 
 
@@ -386,6 +387,7 @@ def reinstate(*, account: Account, at: datetime, by: User | None = None, note: s
         by_staff = Suspension.objects.filter(account=account).exclude(note=_CLOSED)
         if _end(by_staff, at=at, by=by, note=note):
             audit.record(account, audit.Kind.PEOPLE, "reinstated", note=note, by=by)
+            tell_owners(account, "quotas/email/reinstated", reason=note)
             _changed(account)
 
 

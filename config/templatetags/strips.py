@@ -15,6 +15,8 @@ from django_stubs_ext import StrOrPromise
 
 from accounts.current import membership_of
 from accounts.numbers import chats, thousands
+from accounts.roles import Act, may
+from quotas.entitlements import suspension_of
 from quotas.standing import Left, left_of
 from quotas.strip import (
     ALLOWANCE,
@@ -61,7 +63,7 @@ def amounts_strip(amounts: Amounts) -> dict[str, Any]:
 @register.inclusion_tag("quotas/_strip_compact.html", takes_context=True)
 def week_in_short(context: RequestContext) -> dict[str, Any]:
     """The visitor's week in a line, for the head of every account page; nothing if nobody knows."""
-    left = context["standing"] if "standing" in context else _left_of_visitor(context)
+    left = _left_now(context)
     if left is None:
         return {}
     amounts = amounts_of(left, at=timezone.now())
@@ -100,6 +102,36 @@ def _left_of_visitor(context: RequestContext) -> Left | None:
     request = context.get("request")
     membership = membership_of(request) if request else None
     return left_of(membership.account) if membership else None
+
+
+@register.inclusion_tag("quotas/_suspension.html", takes_context=True)
+def suspension_notice(context: RequestContext) -> dict[str, Any]:
+    """Since when and why the visitor's account is suspended; nothing while it is not."""
+    request = context.get("request")
+    membership = membership_of(request) if request else None
+    left = _left_now(context)
+    if membership is None or left is None or not left.suspended:
+        return {}
+    return {
+        "suspension": suspension_of(membership.account),
+        # Others are told that it is so, and ask them.
+        "may_know_why": may(membership, Act.SEE_AUDIT),
+    }
+
+
+def _left_now(context: RequestContext) -> Left | None:
+    """Asked once for each page."""
+    if "standing" in context:
+        known: Left | None = context["standing"]
+        return known
+    request = context.get("request")
+    if request is None:
+        return None
+    kept = vars(request)
+    if "left_now" not in kept:
+        kept["left_now"] = _left_of_visitor(context)
+    left: Left | None = kept["left_now"]
+    return left
 
 
 def _figure(amounts: Amounts | None) -> dict[str, Any]:

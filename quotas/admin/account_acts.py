@@ -153,7 +153,18 @@ class MoveForm(ActForm):
         return data
 
 
-class ReopenForm(ActForm):
+class TellingForm(ActForm):
+    """An act of which the owners of the account hear, and why."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["reason"].help_text = gettext_lazy(
+            "Kept with your name. Owners of the account read it, without your name: in a mail, and "
+            "on its pages while it is suspended."
+        )
+
+
+class ReopenForm(TellingForm):
     """Undoes that an account was closed, within the days that its owner was told of."""
 
     def clean(self) -> dict[str, Any]:
@@ -312,7 +323,7 @@ ACTS = (
             "account holds. Nothing is lost, and it can be lifted."
         ),
         "quotas.add_suspension",
-        ActForm,
+        TellingForm,
         _suspend,
     ),
     Act(
@@ -320,7 +331,7 @@ ACTS = (
         gettext_lazy("Lift suspension"),
         gettext_lazy("Its keys work again from the next request on."),
         "quotas.change_suspension",
-        ActForm,
+        TellingForm,
         _reinstate,
     ),
     Act(

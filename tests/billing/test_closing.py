@@ -165,9 +165,7 @@ def test_while_the_gate_is_away_the_page_says_that_keys_may_still_work(
     assert not gate.check(key).allowed
 
 
-def test_the_release_before_refuses_it_as_suspended(
-    owner_client: Client, account: Account
-) -> None:
+def test_the_release_before_refuses_it_as_suspended(owner_client: Client, account: Account) -> None:
     """It knows nothing of closing, and may bring the account to the gate."""
     assert close(owner_client, account).status_code == 302
     account.refresh_from_db()

@@ -44,7 +44,7 @@ def audit_export(request: AccountRequest) -> HttpResponse | StreamingHttpRespons
     asked = KindAndDays(request.GET, kinds=_KINDS)
     why = ""
     if asked.is_valid():
-        parts = spreadsheets.as_csv(EXPORTED, _rows(_events(request, asked)))
+        parts = spreadsheets.as_csv(EXPORTED, rows(_events(request, asked)))
         try:
             file = spreadsheets.alone(request.account, parts, of="audit")
         except spreadsheets.CannotExport as error:
@@ -73,7 +73,7 @@ def _events(request: AccountRequest, asked: KindAndDays) -> QuerySet[AuditEvent]
     )
 
 
-def _rows(events: QuerySet[AuditEvent]) -> Iterator[list[tuple[object, ...]]]:
+def rows(events: QuerySet[AuditEvent]) -> Iterator[list[tuple[object, ...]]]:
     """The events as rows; each part is read anew, and nothing is held meanwhile."""
     last: Place | None = None
     while True:

@@ -43,6 +43,7 @@ _ACTS: dict[tuple[str, str], StrOrPromise] = {
     (Kind.SIGN_IN, "address removed"): _("Email address removed"),
     (Kind.SIGN_IN, "connected"): _("Sign-in by way of another site added"),
     (Kind.SIGN_IN, "disconnected"): _("Sign-in by way of another site removed"),
+    (Kind.SIGN_IN, "data taken"): _("Personal data taken along"),
     (Kind.SIGN_IN, "session ended"): _("Signed out on another device"),
     (Kind.SIGN_IN, "other sessions ended"): _("Signed out everywhere else"),
     (Kind.SIGN_IN, "second factor forgotten"): _("Second factor taken away by the operator"),

@@ -46,7 +46,12 @@ def alone(account: Account, parts: Iterator[str], *, of: str) -> Iterator[str]:
 
     CannotExport at once where there is another. One whose reader goes away has ended.
     """
-    name = f"export:{account.handle}:{of}"
+    return alone_for(account.handle, parts, of=of)
+
+
+def alone_for(whose: str, parts: Iterator[str], *, of: str) -> Iterator[str]:
+    """The same of whoever has this name."""
+    name = f"export:{whose}:{of}"
     if not cache.add(name, 1, timeout=_SILENT_SECONDS):
         raise CannotExport(
             gettext("Another export of this account is under way. Try again when it ended.")

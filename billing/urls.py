@@ -1,11 +1,13 @@
 from django.urls import path
 
-from billing import closing_page, views
+from billing import closing_page, own_data_page, views
 from billing.subscriptions import views as plans
 from billing.top_ups import views as top_ups
 
 urlpatterns = [
     path("account/close", closing_page.close, name="close_account"),
+    path("account/data.json", own_data_page.of_account, name="data_of_account"),
+    path("account/security/data.json", own_data_page.of_person, name="data_of_person"),
     path("account/billing", views.billing, name="billing"),
     path("account/billing/amount", views.amount, name="amount"),
     path("account/billing/checkout", views.begin_checkout, name="checkout"),

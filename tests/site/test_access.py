@@ -143,6 +143,8 @@ DECIDED = {
     "team_hand_over": Access(get=only_owner("200"), post=only_owner("→ team")),
     # Each is the last owner of their own.
     "team_leave": Access(get=users("200"), post=users("422")),
+    "data_of_account": Access(get=everybody("405"), post=users("200")),
+    "data_of_person": Access(get=everybody("405"), post=users("200")),
     # Without the name of the account.
     "close_account": Access(get=users("200"), post=users("422")),
     "team_new": Access(get=users("200"), post=users("422")),

@@ -96,6 +96,8 @@ DOES = {
     "team_hand_over": Act.CHANGE_OWNERS,
     "team_leave": Act.LEAVE,
     "close_account": Act.CLOSE,
+    "data_of_account": Act.TAKE_DATA,
+    "data_of_person": None,
     # About no account, or about the one that they name.
     **dict.fromkeys(
         (
@@ -105,11 +107,11 @@ DOES = {
     ),
 }
 # Pages about whoever is signed in, whatever account they act for.
-OF_A_PERSON = {"security", "session_end", "sessions_end"}
+OF_A_PERSON = {"security", "session_end", "sessions_end", "data_of_person"}
 # What is sent to them is done for who has shown just now that it is they.
 ASK_AGAIN = {
     *("key_create", "team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),
-    "close_account",
+    *("close_account", "data_of_account"),
 }
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.

@@ -6,6 +6,7 @@ from billing.top_ups import views as top_ups
 
 urlpatterns = [
     path("account/close", closing_page.close, name="close_account"),
+    path("account/security/close", closing_page.close_person, name="close_person"),
     path("account/data.json", own_data_page.of_account, name="data_of_account"),
     path("account/security/data.json", own_data_page.of_person, name="data_of_person"),
     path("account/billing", views.billing, name="billing"),

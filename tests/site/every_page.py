@@ -57,6 +57,7 @@ OWN = (
     "team_new",
     "team_leave",
     "close_account",
+    "close_person",
     "account_email",
     "account_change_password",
     "account_reauthenticate",

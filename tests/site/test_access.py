@@ -145,6 +145,8 @@ DECIDED = {
     "team_leave": Access(get=users("200"), post=users("422")),
     "data_of_account": Access(get=everybody("405"), post=users("200")),
     "data_of_person": Access(get=everybody("405"), post=users("200")),
+    # Without the address.
+    "close_person": Access(get=users("200"), post=users("422")),
     # Without the name of the account.
     "close_account": Access(get=users("200"), post=users("422")),
     "team_new": Access(get=users("200"), post=users("422")),

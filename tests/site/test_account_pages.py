@@ -98,6 +98,7 @@ DOES = {
     "close_account": Act.CLOSE,
     "data_of_account": Act.TAKE_DATA,
     "data_of_person": None,
+    "close_person": None,
     # About no account, or about the one that they name.
     **dict.fromkeys(
         (
@@ -107,7 +108,7 @@ DOES = {
     ),
 }
 # Pages about whoever is signed in, whatever account they act for.
-OF_A_PERSON = {"security", "session_end", "sessions_end", "data_of_person"}
+OF_A_PERSON = {"security", "session_end", "sessions_end", "data_of_person", "close_person"}
 # What is sent to them is done for who has shown just now that it is they.
 ASK_AGAIN = {
     *("key_create", "team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),

@@ -57,6 +57,7 @@ AT_MOST = {
     "team_new": 3,
     "team_leave": 5,
     "close_account": 10,
+    "close_person": 14,
     "webhook": 4,
     "purchase": 7,
     "purchases": 4,

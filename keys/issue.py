@@ -18,7 +18,7 @@ from accounts import audit
 from accounts.models import Account, User
 from gate.service.trust import Trust
 from gate.terms import key_text
-from keys import projection
+from keys import projection, telling
 from keys.bounds import bound_of
 from keys.models import ONE_WAY_TO_KNOW_THE_ADDRESS, ApiKey, ServiceToken
 
@@ -107,7 +107,7 @@ def issue_api_key(
             requests_at_once=limits.requests_at_once,
             environment=limits.environment,
         )
-        audit.record(
+        event = audit.record(
             account,
             audit.Kind.KEY,
             "created",
@@ -116,6 +116,7 @@ def issue_api_key(
             by=by,
         )
         show(key, plaintext)
+        telling.tell_created(key, event)
     projection.push_key(key)
     return key, plaintext
 

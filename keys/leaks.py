@@ -95,7 +95,7 @@ def _revoke(key: ApiKey, *, url: str, at: datetime) -> bool:
 
     note = revoke_notes.LEAKED_AT % {"url": url} if url else revoke_notes.LEAKED
     try:
-        revoke_api_key(key=key, by=None, at=at, note=note, act="leaked", then=tell)
+        revoke_api_key(key=key, by=None, at=at, note=note, act="leaked", tell=tell)
     except CannotConfirm:
         # It is revoked; that the gate hears of it is repeated every second.
         logger.warning("leaked key %s waits for the gate", key.pk)

@@ -7,12 +7,8 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.models import User
-from keys import projection
+from keys import projection, telling
 from keys.models import ApiKey, ServiceToken
-
-
-def _nothing(_revoked: ApiKey) -> None:
-    """For callers that have nothing to do besides."""
 
 
 def revoke_api_key(
@@ -22,23 +18,29 @@ def revoke_api_key(
     at: datetime,
     note: str = "",
     act: str = "revoked",
-    then: Callable[[ApiKey], object] = _nothing,
+    tell: Callable[[ApiKey], object] | None = None,
 ) -> None:
     """Revoke a key; done only when the gate refuses it. Repeating it changes nothing.
 
-    note: why, for whoever asks later. act: what the audit log calls it. then: what belongs to it,
-    in the transaction that revokes. Raises CannotConfirm when Valkey gave no answer.
+    note: why, for whoever asks later. act: what the audit log calls it. tell: mails whoever answers
+    for the key otherwise than usual, in the transaction that revokes. Raises CannotConfirm when
+    Valkey gave no answer.
     """
     with transaction.atomic():
         locked = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
         found = locked.get(pk=key.pk)
-        if revoke_locked(found, by=by, at=at, note=note, act=act):
-            then(found)
+        revoke_locked(found, by=by, at=at, note=note, act=act, tell=tell)
     projection.confirm(found)
 
 
 def revoke_locked(
-    found: ApiKey, *, by: User | None, at: datetime, note: str = "", act: str = "revoked"
+    found: ApiKey,
+    *,
+    by: User | None,
+    at: datetime,
+    note: str = "",
+    act: str = "revoked",
+    tell: Callable[[ApiKey], object] | None = None,
 ) -> bool:
     """Record that a key is revoked whose row is locked; False when it was already.
 
@@ -47,7 +49,13 @@ def revoke_locked(
     if found.revoked_at is not None:
         return False
     found.change(revoked_at=at, revoked_by_id=by.pk if by else None, revoke_note=note[:200])
-    audit.record(found.account, audit.Kind.KEY, act, thing=str(found), note=note, by=by, at=at)
+    event = audit.record(
+        found.account, audit.Kind.KEY, act, thing=str(found), note=note, by=by, at=at
+    )
+    if tell is None:
+        telling.tell_revoked(found, event)
+    else:
+        tell(found)
     return True
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import Account, Membership
 from alerts.models import AlertSettings, MailChoice
+from keys import mail_choice
 
 
 def choose_for_account(
@@ -31,6 +32,13 @@ def choose_for_account(
         )
 
 
-def choose_mail(membership: Membership, *, kinds: Collection[str]) -> None:
-    """From now on this member gets mail about these."""
+def choose_mail(
+    membership: Membership, *, kinds: Collection[str], of_keys: bool | None = None
+) -> None:
+    """From now on this member gets mail about these.
+
+    of_keys: whether about new networks of keys, and keys that will expire; None leaves it.
+    """
     MailChoice.objects.update_or_create(membership=membership, defaults={"kinds": list(kinds)})
+    if of_keys is not None:
+        mail_choice.choose(membership, is_on=of_keys)

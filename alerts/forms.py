@@ -51,6 +51,17 @@ class MailForm(forms.Form):
         label=_("Send me mail when"),
         error_messages={"invalid_choice": _("There is no mail of the name “%(value)s”.")},
     )
+    of_keys = forms.BooleanField(
+        required=False,
+        label=_("A key is used from a new network, or expires within 7 days"),
+        help_text=_("That a key was created, revoked or found in public is mailed in any case."),
+    )
+
+    def __init__(self, *args: Any, sees_keys: bool, **more: Any) -> None:
+        """sees_keys: whether the person may hear of keys at all."""
+        super().__init__(*args, **more)
+        if not sees_keys:
+            del self.fields["of_keys"]
 
 
 class WebhookForm(forms.Form):

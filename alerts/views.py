@@ -14,6 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from accounts.current import AccountRequest, account_page
+from accounts.models import Membership
 from accounts.roles import Act, may
 from alerts import choosing, endpoints, log, raising, signing
 from alerts.forms import (
@@ -25,6 +26,7 @@ from alerts.forms import (
     SettingsForm,
 )
 from alerts.models import WebhookEndpoint
+from keys import mail_choice
 
 
 @require_GET
@@ -58,10 +60,10 @@ def alerts_settings(request: AccountRequest) -> HttpResponse:
 @never_cache
 def alerts_mail(request: AccountRequest) -> HttpResponse:
     """Say what the visitor gets mail about."""
-    form = MailForm(request.POST)
+    form = MailForm(request.POST, sees_keys=may(request.membership, Act.SEE_KEYS))
     if not form.is_valid():
         return _page(request, mail_form=form, status=422)
-    choosing.choose_mail(request.membership, kinds=form.cleaned_data["kinds"])
+    choosing.choose_mail(request.membership, **form.cleaned_data)
     saved = _("Saved. Mail goes to %(email)s.") % {"email": request.user.email}
     messages.success(request, saved)
     return redirect("alerts")
@@ -199,8 +201,7 @@ def _page(
         "may_change": may(membership, Act.CHANGE_ALERTS),
         "settings_form": settings_form
         or SettingsForm(initial={"kinds": wants.kinds, "low_credits": wants.low_credits}),
-        "mail_form": mail_form
-        or MailForm(initial={"kinds": list(raising.mail_kinds_of(membership))}),
+        "mail_form": mail_form or _mail_form(membership),
         "webhook_form": webhook_form or NewWebhookForm(),
         "webhooks": webhooks,
         "may_add": len(webhooks) < endpoints.AT_MOST,
@@ -208,6 +209,16 @@ def _page(
         "log": log.page_of_lines(account, request.GET, has_money=may(membership, Act.SEE_MONEY)),
     }
     return render(request, "alerts/alerts.html", context, status=status)
+
+
+def _mail_form(membership: Membership) -> MailForm:
+    """What the visitor gets mail about now."""
+    sees_keys = may(membership, Act.SEE_KEYS)
+    now = {
+        "kinds": list(raising.mail_kinds_of(membership)),
+        "of_keys": sees_keys and mail_choice.wants_it(membership),
+    }
+    return MailForm(initial=now, sees_keys=sees_keys)
 
 
 def _endpoint(request: AccountRequest, webhook_id: UUID) -> WebhookEndpoint:

@@ -24,6 +24,7 @@ from api.serving import Proxies, Serving
 from gate.decision.check import Gate, QuotaUnavailable
 from gate.service.http import ClientGone, Problem
 from gate.service.refusals import unavailable
+from gate.service.sightings import Sightings
 from gate.service.strict_json import dumps
 
 logger = logging.getLogger(__name__)
@@ -44,11 +45,13 @@ def create_app(
     proxies: Proxies | None = None,
     cors_origins: Sequence[str] = (),
     hold_seconds: int = HOLD_SECONDS,
+    sightings: Sightings | None = None,
 ) -> Starlette:
     """The API over a gate and models; `billing_url` is where a 429 sends people.
 
     cors_origins: of pages whose scripts may ask; browsers refuse all others.
     hold_seconds: how long a call's cost stays away when this process is killed.
+    sightings: is told where keys are used from.
     """
     offer = Offer(load_models)
     serving = Serving(
@@ -57,6 +60,7 @@ def create_app(
         billing_url=billing_url,
         proxies=proxies or Proxies(),
         hold_seconds=hold_seconds,
+        sightings=sightings or Sightings(),
     )
     looking = Looking(serving)
 

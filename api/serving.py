@@ -33,6 +33,7 @@ from gate.service.http import (
 )
 from gate.service.rate_headers import rate_headers
 from gate.service.refusals import invalid_key, unavailable
+from gate.service.sightings import Sightings
 from gate.terms.addresses import known_to_hex
 
 logger = logging.getLogger(__name__)
@@ -79,7 +80,14 @@ class Serving:
     """What endpoints ask: the gate, the models, and the calls that are under way."""
 
     def __init__(
-        self, *, gate: Gate, offer: Offer, billing_url: str, proxies: Proxies, hold_seconds: int
+        self,
+        *,
+        gate: Gate,
+        offer: Offer,
+        billing_url: str,
+        proxies: Proxies,
+        hold_seconds: int,
+        sightings: Sightings,
     ) -> None:
         self.offer = offer
         self.calls = Calls(gate, hold_seconds=hold_seconds)
@@ -87,6 +95,7 @@ class Serving:
         self._gate = gate
         self._billing_url = billing_url
         self._proxies = proxies
+        self._sightings = sightings
 
     async def customer(self, request: Request, *, meter: str) -> Customer:
         """Whose key a request has. Problem for a key that may not ask at all.
@@ -127,6 +136,7 @@ class Serving:
             )
         )
         decision = await self._gate.check(key=key, meter=meter, units=0, address=address)
+        self._sightings.notice(decision, address, request.headers.raw)
         shown_id = told_request_id(request.headers.raw).decode("ascii")
         return Customer(key, address, decision, shown_id)
 

@@ -35,8 +35,10 @@ from gate.service.http import (  # noqa: E402
 )
 from gate.service.service import QuotaService  # noqa: E402
 from gate.service.service_tokens import ServiceTokens  # noqa: E402
+from gate.service.sightings import Sightings  # noqa: E402
 from gate.store.connection import HotClient  # noqa: E402
 from keys.projection import record_ignored_headers, valid_service_tokens  # noqa: E402
+from keys.sightings import record_sightings  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, verify  # noqa: E402
 from quotas.projection import load_accounts  # noqa: E402
@@ -129,6 +131,7 @@ def _compose() -> Application:
         load_catalogue=in_thread(partition_snapshot),
     )
     billing_url = f"{settings.SITE_URL}/account/billing"
+    sightings = Sightings(record=in_thread(record_sightings))
     quota_service = QuotaService(
         gate=gate,
         service_tokens=ServiceTokens(
@@ -137,6 +140,7 @@ def _compose() -> Application:
             record_ignored=in_thread(record_ignored_headers),
         ),
         billing_url=billing_url,
+        sightings=sightings,
     )
     api = create_api(
         gate=gate,
@@ -145,6 +149,7 @@ def _compose() -> Application:
         proxies=Proxies(by_port=settings.GATE_TRUSTED_PROXIES, by_socket=settings.TRUSTED_PROXIES),
         cors_origins=settings.API_CORS_ORIGINS,
         hold_seconds=settings.API_HOLD_SECONDS,
+        sightings=sightings,
     )
     return Application(quota_service, api)
 

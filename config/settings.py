@@ -440,7 +440,10 @@ CELERY_TASK_DEFAULT_QUEUE = "waiting"
 CELERY_TASK_ROUTES = {name: {"queue": "celery"} for name in ("quotas.*", "keys.*", "site.*")} | {
     # These may have much to do, and nobody waits for them.
     name: {"queue": "waiting"}
-    for name in ("quotas.total_usage", "quotas.fold_usage")
+    for name in (
+        *("quotas.total_usage", "quotas.fold_usage"),
+        *("keys.tell_of_new_networks", "keys.warn_of_expiry", "keys.forget_sightings"),
+    )
 }
 CELERY_TIMEZONE = "UTC"
 # How far workers stand back from gate and pages where cores are few.
@@ -497,6 +500,16 @@ CELERY_BEAT_SCHEDULE = {
     # It does something every hour; what was interrupted is gone on with sooner.
     "reconcile": {"task": "billing.reconcile", "schedule": 300.0, "options": {"expires": 300}},
     "compare-books": {"task": "billing.compare_books", "schedule": crontab(minute="41", hour="3")},
+    "key-networks": {
+        "task": "keys.tell_of_new_networks",
+        "schedule": 20.0,
+        "options": {"expires": 20},
+    },
+    "key-expiry": {"task": "keys.warn_of_expiry", "schedule": crontab(minute="23")},
+    "key-sightings": {
+        "task": "keys.forget_sightings",
+        "schedule": crontab(minute="29", hour="3"),
+    },
     "mail": {"task": "accounts.send_mail", "schedule": 10.0, "options": {"expires": 10}},
     "totals": {"task": "quotas.total_usage", "schedule": 300.0, "options": {"expires": 300}},
     "fold": {"task": "quotas.fold_usage", "schedule": crontab(minute="17", hour="3")},

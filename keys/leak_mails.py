@@ -14,6 +14,7 @@ from accounts.site_address import site_address
 from keys.models import ApiKey
 from keys.telling import who_answers_for
 
+
 def write(key: ApiKey, *, url: str, at: datetime) -> None:
     """Mail whoever answers for a key that is revoked this moment, each in their language.
 

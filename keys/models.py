@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from accounts import pace
 from accounts.beginnings import beginnings_index
-from accounts.models import Account
+from accounts.models import Account, Membership
 from accounts.names import UNFIT, NameField, name_check
 from accounts.numbers import thousands
 from accounts.pace import PaceFields
@@ -94,6 +94,11 @@ class ApiKey(PaceFields, SpendingFields):
         default="",
         db_default="",
         editable=False,
+    )
+    expiry_told_for = models.DateTimeField(
+        null=True,
+        editable=False,
+        help_text=gettext_lazy("The end that people were warned of; another one is told again."),
     )
     # The gate keeps a key's highest version; what is above `pushed_version` is not known there yet.
     version = models.PositiveIntegerField(default=1, editable=False)
@@ -264,6 +269,11 @@ class ApiKey(PaceFields, SpendingFields):
         )
         return {name: getattr(self, name) for name in names}
 
+    def note_warned_of_expiry(self) -> None:
+        """Remember that people were told of its end as it is now."""
+        self.expiry_told_for = self.expires_at
+        self.save(update_fields=["expiry_told_for"])
+
     def change(self, **values: object) -> bool:
         """Record what is different now, if anything is; the caller pushes it to the gate."""
         changed = [name for name, value in values.items() if getattr(self, name) != value]
@@ -273,6 +283,50 @@ class ApiKey(PaceFields, SpendingFields):
             self.version = self.version + 1
             self.save(update_fields=[*changed, "version"])
         return bool(changed)
+
+
+class KeySighting(models.Model):
+    """A network that a key was used from, and the last address and client there.
+
+    What is older than 90 days is deleted (`keys.sightings`); a row without a network stays of it,
+    because a key that was used before has no first network any more.
+    """
+
+    key = models.ForeignKey(ApiKey, models.CASCADE, related_name="sightings")
+    network = models.CharField(max_length=49, blank=True)
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+    address = models.GenericIPAddressField(null=True)
+    client = models.CharField(max_length=200, blank=True)
+    is_news = models.BooleanField(
+        default=False, help_text=gettext_lazy("Until people are told, or need not be.")
+    )
+    told_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["key", "network"], name="key_sighting_once"),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["id"], condition=Q(is_news=True), name="key_sighting_news"),
+            models.Index(fields=["last_at"], name="key_sighting_by_age"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key_id} from {self.network}"
+
+
+class KeyMailChoice(models.Model):
+    """Whether a person wants mail about new networks of keys, and about keys that will expire.
+
+    Without a row they get it. That keys are made or revoked they hear anyway.
+    """
+
+    membership = models.OneToOneField(Membership, models.CASCADE, related_name="+")
+    is_on = models.BooleanField()
+
+    def __str__(self) -> str:
+        return f"key mail of {self.membership_id}"
 
 
 FORWARDED_HOPS_AT_MOST = 10

@@ -78,9 +78,7 @@ def mail_to(person: User, account: Account, write: Callable[[], Told]) -> None:
         message.send()
 
 
-def _tell_of(
-    key: ApiKey, event: AuditEvent, words: Callable[[ApiKey, AuditEvent], Told]
-) -> None:
+def _tell_of(key: ApiKey, event: AuditEvent, words: Callable[[ApiKey, AuditEvent], Told]) -> None:
     mailed = AuditEvent.objects.filter(
         account=key.account_id,
         kind=audit.Kind.KEY,
@@ -107,8 +105,8 @@ def _tell_of(
 
 def _more() -> str:
     return _(
-        "That makes %(count)s mails about keys within an hour. We send no more of them for now; the "
-        "audit log of the account has everything."
+        "That makes %(count)s mails about keys within an hour. We send no more of them for now; "
+        "the audit log of the account has everything."
     ) % {"count": MAILS_AN_HOUR}
 
 

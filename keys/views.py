@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
 from accounts.roles import Act, may
-from keys import listing
+from keys import listing, sightings
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
@@ -30,6 +30,8 @@ from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
 from keys.snippets import snippets_for
 
+# The last of them; whoever looks for a stranger needs no more.
+_NETWORKS_SHOWN = 10
 _SAVED_NOT_CONFIRMED = gettext_lazy(
     "It is saved, but the gate has not confirmed it yet. It is repeated every second; until then "
     "the key may still be as it was."
@@ -120,8 +122,10 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     sent = request.POST if request.method == "POST" else None
     form = EditKeyForm(sent, key=key, may_manage=_may_manage(request))
     if not form.is_valid():
+        networks = sightings.networks_of(key, at_most=_NETWORKS_SHOWN)
+        context = {"key": key, "form": form, "networks": networks}
         status = 422 if form.is_bound else 200
-        return render(request, "keys/edit.html", {"key": key, "form": form}, status=status)
+        return render(request, "keys/edit.html", context, status=status)
     try:
         has_changed = edit_api_key(
             key=key,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account
@@ -14,6 +15,7 @@ from gate.store.charges import Answer
 from gate.terms import key_text
 from gate.terms.addresses import known_to_hex
 from gate.terms.reasons import Reason
+from keys import sightings
 from keys.models import ApiKey
 from quotas.standing import answer_to
 
@@ -41,11 +43,15 @@ def key_of(request: HttpRequest, *, scope: str, to: str) -> ApiKey:
         raise invalid_key()
     hops = settings.TRUSTED_PROXIES
     address = forwarded_address(headers, hops=hops) if hops else request.META.get("REMOTE_ADDR")
-    answer = _look(account, digests, address=known_to_hex(address))
+    from_where = known_to_hex(address)
+    answer = _look(account, digests, address=from_where)
     if answer.status == Reason.INVALID_KEY:
         raise invalid_key()
     found = ApiKey.objects.filter(pk=answer.key_id, account=account)
     known = found.select_related("account", "created_by").first()
+    if known is not None:
+        client = request.META.get("HTTP_USER_AGENT", "")
+        sightings.notice(known, address=from_where, client=client, at=timezone.now())
     if known is None or scope not in known.scopes:
         raise Problem(
             403,

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as django_settings
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker, Settings
@@ -142,8 +143,10 @@ def admin_user(plans: None) -> User:
 
 @pytest.fixture
 def issued(account: Account, owner: User) -> tuple[ApiKey, str]:
-    """A key of the owner's account, and its text."""
-    return issue_api_key(account=account, name="laptop", submission=uuid4(), by=owner)
+    """A key of the owner's account, and its text. The mail about it was read."""
+    made = issue_api_key(account=account, name="laptop", submission=uuid4(), by=owner)
+    mail.outbox.clear()
+    return made
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ _OF_MODELS = (
 _OF_THE_REST = (
     gettext_noop("charge mark"),
     gettext_noop("entitlement"),
+    gettext_noop("key mail choice"),
+    gettext_noop("key sighting"),
     gettext_noop("last look"),
     gettext_noop("mail choice"),
     gettext_noop("outgoing mail"),
@@ -139,6 +141,7 @@ _OF_FIELDS = (
     gettext_noop("event id"),
     gettext_noop("expected"),
     gettext_noop("expires at"),
+    gettext_noop("expiry told for"),
     gettext_noop("failing since"),
     gettext_noop("failures"),
     gettext_noop("features"),

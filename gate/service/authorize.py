@@ -113,17 +113,18 @@ class AuthorizeFace:
         said = _Said(request.headers, trust)
         asked = self._read(said, trust)
         meter = trust.meter or asked.meter
+        address = self._address(asked, said, trust)
         pending = gate.send_check(
             key=key,
             meter=meter,
             units=asked.units,
             request_id=None if asked.request_id is UNSET else asked.request_id,
-            address=self._address(asked, said, trust),
+            address=address,
             hold_seconds=0,
             shown_id=request.shown_id,
             tag="" if asked.tag is UNSET else asked.tag,
         )
-        return Asked(self, meter, pending)
+        return Asked(self, meter, pending, address, request.headers)
 
     def _read(self, said: "_Said", trust: Trust) -> shapes.Authorize:
         """What the gateway says, as far as it counts."""

@@ -3,21 +3,26 @@
 Between the two halves nothing but Valkey's answer is waited for. How, is left to whoever calls.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from gate.decision.check import Decision, Gate, PendingCheck
-from gate.service.http import Problem, Request, Response
+from gate.service.http import Headers, Problem, Request, Response
 from gate.service.trust import Trust
 
 
 @dataclass(slots=True)
 class Asked:
-    """A check that is under way; `pending` is None when the text cannot be a key."""
+    """A check that is under way; `pending` is None when the text cannot be a key.
+
+    address, headers: where the customer asks from, and what they sent, as far as that is known.
+    """
 
     face: "Face"
     meter: str
     pending: PendingCheck | None
+    address: str = ""
+    headers: Headers = field(default_factory=list)
 
 
 class Face(Protocol):

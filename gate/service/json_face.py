@@ -64,17 +64,19 @@ class JsonFace:
         shown_id: the X-Request-Id of the answer.
         """
         wanted = checking.read_check(check)
+        address = checking.address_of(wanted)
         pending = gate.send_check(
             key=wanted.key,
             meter=wanted.meter,
             units=wanted.units,
             request_id=wanted.request_id,
-            address=checking.address_of(wanted),
+            address=address,
             hold_seconds=wanted.hold_seconds,
             shown_id=shown_id,
             tag=wanted.tag or "",
         )
-        return Asked(self, wanted.meter, pending)
+        # The headers are the API server's own.
+        return Asked(self, wanted.meter, pending, address)
 
     def answer(self, decision: Decision) -> Response:
         return json_response(200, decision_body(decision), rate_headers(decision))

@@ -34,6 +34,7 @@ from gate.service.json_face import JsonFace, decision_body
 from gate.service.openapi import DOCUMENT
 from gate.service.refusals import unavailable
 from gate.service.service_tokens import ServiceTokens
+from gate.service.sightings import Sightings
 from gate.service.trust import Trust
 from gate.store.charges import Kept
 from gate.store.hot_state import Tokens
@@ -53,10 +54,21 @@ OneOfBatch = shapes.Decision | shapes.Undecided
 
 
 class QuotaService:
-    """Answers requests about quota. A 429 sends people to `billing_url`."""
+    """Answers requests about quota. A 429 sends people to `billing_url`.
 
-    def __init__(self, *, gate: Gate, service_tokens: ServiceTokens, billing_url: str) -> None:
+    sightings: is told where keys are used from.
+    """
+
+    def __init__(
+        self,
+        *,
+        gate: Gate,
+        service_tokens: ServiceTokens,
+        billing_url: str,
+        sightings: Sightings | None = None,
+    ) -> None:
         self._gate = gate
+        self._sightings = sightings or Sightings()
         self._tokens = service_tokens
         self._json = JsonFace()
         self._forward = AuthorizeFace(
@@ -109,7 +121,7 @@ class QuotaService:
                 require_size(len(request.body), face.body_limit)
             asked = face.ask(self._gate, request, trust)
             if asked.pending is None:
-                return _worded(asked, Decision(allowed=False, reason=Reason.INVALID_KEY))
+                return self._worded(asked, Decision(allowed=False, reason=Reason.INVALID_KEY))
         except Exception as error:
             return self._refusal(error, face)
         # Without an open connection nothing was sent, and `answer` may ask again.
@@ -123,14 +135,14 @@ class QuotaService:
         assert asked.pending is not None
         try:
             decision = self._gate.decision_by_reply(asked.pending)
-            return None if decision is None else _worded(asked, decision)
+            return None if decision is None else self._worded(asked, decision)
         except Exception as error:
             return self._refusal(error, asked.face)
 
     async def await_answer(self, asked: Asked) -> Response:
         """The answer to a check that was sent, however long it takes."""
         try:
-            return _worded(asked, await self._gate.await_decision(asked.pending))
+            return self._worded(asked, await self._gate.await_decision(asked.pending))
         except Exception as error:
             return self._refusal(error, asked.face)
 
@@ -199,15 +211,23 @@ class QuotaService:
             await asyncio.wait([pending.reply])
         try:
             decision = self._gate.decision_by_reply(pending)
-            return asked if decision is None else _decided(asked, decision)
+            return asked if decision is None else self._decided(asked, decision)
         except Exception as error:
             return self._problem_of_one(error)
 
     async def _await_decision(self, asked: Asked) -> OneOfBatch:
         try:
-            return _decided(asked, await self._gate.await_decision(asked.pending))
+            return self._decided(asked, await self._gate.await_decision(asked.pending))
         except Exception as error:
             return self._problem_of_one(error)
+
+    def _decided(self, asked: Asked, decision: Decision) -> shapes.Decision:
+        self._sightings.notice(decision, asked.address, asked.headers)
+        return decision_body(_known(decision, asked))
+
+    def _worded(self, asked: Asked, decision: Decision) -> Response:
+        self._sightings.notice(decision, asked.address, asked.headers)
+        return asked.face.answer(_known(decision, asked))
 
     def _problem_of_one(self, error: Exception) -> shapes.Undecided:
         return shapes.Undecided(_problem(error, self._json).body())
@@ -262,14 +282,6 @@ def _tokens(asked: shapes.Settle) -> Tokens | None:
 
 def _by_source(kept: Kept) -> shapes.BySource:
     return shapes.BySource(allowance=kept.allowance, boost=kept.boost, credits=kept.credits)
-
-
-def _decided(asked: Asked, decision: Decision) -> shapes.Decision:
-    return decision_body(_known(decision, asked))
-
-
-def _worded(asked: Asked, decision: Decision) -> Response:
-    return asked.face.answer(_known(decision, asked))
 
 
 def _problem(error: Exception, face: Face | None) -> Problem:

@@ -14,6 +14,9 @@ from gate.terms.told import gettext_noop as _
 _MAPPED = 0xFFFF << 32
 _MAPPED_BITS = 96
 _HIGHEST_PORT = 65_535
+# Of the 32 hex digits of an address, those of what its provider gives to one customer or region:
+# 24 bits of IPv4, 48 of IPv6.
+_MAPPED_DIGITS, _OF_MAPPED, _OF_OTHERS = "0" * 20 + "ffff", 30, 12
 
 # [2001:db8::1] or [2001:db8::1]:443, 192.0.2.7:443, and what has neither brackets nor a port.
 _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::([0-9]{1,5}))?")
@@ -65,6 +68,23 @@ def known_to_hex(text: str | None) -> str:
         return to_hex(text or "")
     except ValueError:
         return ""
+
+
+def from_hex(digits: str) -> IPv4Address | IPv6Address:
+    """The address of 32 hex digits."""
+    address = IPv6Address(int(digits, 16))
+    return address.ipv4_mapped or address
+
+
+def network_digits(digits: str) -> str:
+    """The first of an address's 32 hex digits: those of the network around it."""
+    return digits[: _OF_MAPPED if digits.startswith(_MAPPED_DIGITS) else _OF_OTHERS]
+
+
+def network_around(address: IPv4Address | IPv6Address) -> Network:
+    """The network that is one place to people: /24 of IPv4, /48 of IPv6."""
+    bits = 24 if isinstance(address, IPv4Address) else 48
+    return ip_network((address, bits), strict=False)
 
 
 def read_network(text: str) -> str:

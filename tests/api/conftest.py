@@ -19,6 +19,7 @@ from api.providers.demo import DemoProvider
 from api.providers.openai import OpenAIProvider
 from api.serving import Proxies
 from gate.service.guarded import GuardedProtocol
+from gate.service.sightings import Record, Sightings
 from gate.store.hot_state import Entry
 from tests.api.model_server import ModelServer
 from tests.gate.world import World
@@ -56,6 +57,7 @@ class Api:
         self.trusted_proxies = 0
         self.cors_origins: list[str] = []
         self.hold_seconds = 60
+        self.record_sightings: Record | None = None
 
     @property
     def provider(self) -> OpenAIProvider:
@@ -82,6 +84,7 @@ class Api:
                 proxies=Proxies(by_port=self.trusted_proxies),
                 cors_origins=self.cors_origins,
                 hold_seconds=self.hold_seconds,
+                sightings=Sightings(record=self.record_sightings, written_every_seconds=0.05),
             )
             async with app.router.lifespan_context(app):
                 yield app

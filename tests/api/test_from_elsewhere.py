@@ -1,11 +1,16 @@
 """The public API from an address that a key is not bound to: as if the key were unknown."""
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import pytest
 
+from gate.service.sightings import Sighting
 from gate.terms import addresses, key_text
 from tests.api.conftest import Api
+from tests.patience import LONGEST_SECONDS
 
 BODIES: list[dict[str, Any]] = [
     {"json": {"messages": [{"role": "user", "content": "Hello!"}]}},
@@ -56,6 +61,31 @@ def test_the_quota_answers_as_of_an_unknown_key(api: Api) -> None:
     answer = api.request(**asked)
     assert answer.status_code == 401
     assert (answer.content, answer.headers) == (unknown.content, unknown.headers)
+
+
+def test_where_a_key_is_used_from_is_noticed_and_with_what_client(api: Api) -> None:
+    api.trusted_proxies = 1
+    seen: list[Sighting] = []
+
+    async def record(some: Sequence[Sighting]) -> None:
+        seen.extend(some)
+
+    async def story(client: httpx.AsyncClient) -> None:
+        headers = {
+            "Authorization": f"Bearer {api.world.key}",
+            "X-Forwarded-For": "192.0.2.9",
+            "User-Agent": "openai-python/1",
+        }
+        assert (await client.get("/api/v1/quota", headers=headers)).status_code == 200
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while not seen:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)
+
+    api.record_sightings = record
+    api.ask(story)
+    (one,) = seen
+    assert (one.key_id, str(addresses.from_hex(one.address))) == (7, "192.0.2.9")
+    assert one.client == "openai-python/1"
 
 
 def test_an_address_with_a_port_is_the_address(api: Api) -> None:

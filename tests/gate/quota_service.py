@@ -20,6 +20,7 @@ from gate.service.guarded import GuardedProtocol
 from gate.service.http import Receive, Scope, Send
 from gate.service.service_tokens import ServiceTokens
 from gate.service.shortcut import ShortcutProtocol
+from gate.service.sightings import Record, Sightings
 from gate.service.trust import Trust
 from gate.store.snapshots import BoostGrant
 from gate.terms import key_text
@@ -105,6 +106,7 @@ class QuotaService:
         self.token = key_text.new_service_token()
         self.tokens = {key_text.digest(self.token, PEPPER): Trust(token_id=1, name="gateway")}
         self.ignored: Counter[int] = Counter()
+        self.record_sightings: Record | None = None
 
     async def load_tokens(self) -> dict[str, Trust]:
         return dict(self.tokens)
@@ -129,7 +131,10 @@ class QuotaService:
                     await open_gate.connect()
                 await tokens.refresh_if_due()
             answering = service.QuotaService(
-                gate=open_gate.gate, service_tokens=tokens, billing_url=BILLING_URL
+                gate=open_gate.gate,
+                service_tokens=tokens,
+                billing_url=BILLING_URL,
+                sightings=Sightings(record=self.record_sightings, written_every_seconds=0.05),
             )
             yield CountingApp(answering), open_gate
 

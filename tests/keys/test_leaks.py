@@ -41,13 +41,6 @@ URL = "https://github.com/octocat/hello/blob/1/config.py"
 OUTBOX = "accounts.mail_backend.OutboxBackend"
 
 
-@pytest.fixture
-def issued(issued: Issued, mailoutbox: list[EmailMultiAlternatives]) -> Issued:
-    """A key, of which everybody was told already that it was made."""
-    mailoutbox.clear()
-    return issued
-
-
 def send(body: object, *, origin: str = "203.0.113.9", **headers: str) -> Answer:
     """A report as a programme sends it, without a session."""
     text = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -1,6 +1,5 @@
 """Whoever answers for a key is mailed when it is made or revoked: once, and never its text."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,7 +12,7 @@ from pytest_django import Settings
 
 from accounts.acting import Acting, Via, acting
 from accounts.models import Account, AuditEvent, OutgoingMail, User
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from keys.telling import MAILS_AN_HOUR
@@ -29,22 +28,12 @@ def parts(mail: EmailMultiAlternatives) -> tuple[str, str]:
     return str(mail.body), str(mail.alternatives[0][0])
 
 
-def make(account: Account, by: User, name: str = "laptop", **limits: object) -> tuple[ApiKey, str]:
-    return issue_api_key(
-        account=account, name=name, submission=uuid4(), by=by, limits=KeyLimits(**limits)
-    )
+def make(account: Account, by: User, name: str = "laptop") -> tuple[ApiKey, str]:
+    return issue_api_key(account=account, name=name, submission=uuid4(), by=by)
 
 
 def revoke(key: ApiKey, by: User | None, note: str = "") -> None:
     revoke_api_key(key=key, by=by, at=timezone.now(), note=note)
-
-
-@pytest.fixture
-def issued(account: Account, owner: User, mailoutbox: Mails) -> Iterator[tuple[ApiKey, str]]:
-    """A key, of which everybody was told already."""
-    made = make(account, owner)
-    mailoutbox.clear()
-    yield made
 
 
 def test_a_new_key_is_told_with_who_made_it_and_from_where(

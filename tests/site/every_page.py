@@ -14,6 +14,9 @@ from accounts.models import Account, Invitation, User
 from alerts import raising
 from billing.models import Product, Purchase
 from billing.seed import seed_products
+from gate.service.sightings import Sighting
+from gate.terms import addresses, week
+from keys import sightings
 from keys.models import ApiKey
 from tests.alerts.webhooks import endpoint_of
 from tests.billing.orders import plan_order_of, subscriber_of_plus
@@ -106,6 +109,8 @@ def pages(
     key, _ = issued
     owner = purchase.user
     assert owner is not None
+    where = addresses.to_hex("192.0.2.7")
+    sightings.record_sightings([Sighting(key.pk, where, "bot/1", week.to_ms(timezone.now()))])
     endpoint = endpoint_of(purchase.account, owner, "https://example.com/hook")
     raising.raise_test(endpoint, at=timezone.now())
     subscribed = Client()

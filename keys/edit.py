@@ -23,7 +23,7 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User | None) 
     Answers whether anything is different. Raises CannotEdit, or CannotConfirm when Valkey gave no
     answer.
     """
-    with _of(key) as locked:
+    with key_held(key) as locked:
         before = locked.limits()
         has_changed = locked.change(
             name=name,
@@ -50,7 +50,7 @@ def switch_api_key(*, key: ApiKey, is_on: bool, by: User | None, at: datetime) -
     Answers whether it was otherwise before. Raises CannotEdit, or CannotConfirm when Valkey gave no
     answer.
     """
-    with _of(key) as locked:
+    with key_held(key) as locked:
         has_changed = switch_locked(locked, is_on=is_on, by=by, at=at)
     projection.confirm(locked)
     return has_changed
@@ -75,8 +75,8 @@ def switch_locked(locked: ApiKey, *, is_on: bool, by: User | None, at: datetime)
 
 
 @contextmanager
-def _of(key: ApiKey) -> Iterator[ApiKey]:
-    """The key as it is now, held until it is changed."""
+def key_held(key: ApiKey) -> Iterator[ApiKey]:
+    """The key as it is now, held until it is changed. Raises CannotEdit of a revoked one."""
     with transaction.atomic():
         rows = ApiKey.objects.select_for_update(of=("self",)).select_related("account")
         locked = rows.get(pk=key.pk)

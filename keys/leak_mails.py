@@ -15,20 +15,26 @@ from keys.models import ApiKey
 from keys.telling import who_answers_for
 
 
-def write(key: ApiKey, *, url: str, at: datetime) -> None:
+def write(key: ApiKey, *, url: str, at: datetime, is_former: bool = False) -> None:
     """Mail whoever answers for a key that is revoked this moment, each in their language.
+
+    is_former: only the secret that it had before ends.
 
     In the transaction of the caller: there is no mail without the revocation. Nobody chose whether
     to get it, because a program of theirs has stopped.
     """
     for member in who_answers_for(key):
         with language.spoken_to(member.user):
-            _mail(key, member.user, url=url, at=at).send()
+            _mail(key, member.user, url=url, at=at, is_former=is_former).send()
 
 
-def _mail(key: ApiKey, person: User, *, url: str, at: datetime) -> EmailMultiAlternatives:
+def _mail(
+    key: ApiKey, person: User, *, url: str, at: datetime, is_former: bool
+) -> EmailMultiAlternatives:
     context = {
         "key": key,
+        "is_former": is_former,
+        "masked": key.former_masked if is_former else key.masked,
         "account": key.account,
         "url": url,
         "at": at,
@@ -36,7 +42,11 @@ def _mail(key: ApiKey, person: User, *, url: str, at: datetime) -> EmailMultiAlt
         "keys_url": site_address(reverse("keys")),
         "usage_url": site_address(reverse("usage")),
     }
-    subject = _("Your key “%(name)s” was found in public and is revoked") % {"name": key.name}
+    if is_former:
+        subject = _("The old secret of your key “%(name)s” was found in public and has ended")
+    else:
+        subject = _("Your key “%(name)s” was found in public and is revoked")
+    subject %= {"name": key.name}
     message = EmailMultiAlternatives(
         f"{subject} · {key.account.name}",
         render_to_string("keys/email/leaked_message.txt", context),

@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Q
 from django.views.decorators.debug import sensitive_variables
 
 from gate.service.alarms import Alarm, Alarms
 from gate.terms import key_text
 from gate.terms.redaction import redact
 from keys import leak_mails, revoke_notes
+from keys.edit import CannotEdit
 from keys.models import ApiKey, ServiceToken
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
+from keys.rotate import end_former_secret
 
 logger = logging.getLogger(__name__)
 alarms = Alarms()
@@ -51,7 +54,10 @@ def readable_address(url: object) -> str:
 
 @sensitive_variables()
 def take_back(finds: Iterable[Find], *, at: datetime) -> int:
-    """Revoke every key among what was found; answers how many.
+    """Revoke every key among what was found; answers how many, former secrets included.
+
+    Of a key that has another secret by now only the one that was found ends: its owner has done
+    already what they would have to do, and the programs that have the new one go on.
 
     Typing errors and noise have no checksum, and cost no look-up. A service token stays: with it
     all traffic of an API server would stop, and whoever found it should not decide that. Operators
@@ -66,8 +72,12 @@ def take_back(finds: Iterable[Find], *, at: datetime) -> int:
     if not found_at:
         return 0
     taken = 0
-    for key in list(ApiKey.objects.filter(digest__in=found_at, revoked_at=None)):
-        taken += _revoke(key, url=found_at[key.digest], at=at)
+    is_found = Q(digest__in=found_at) | Q(former_digest__in=found_at)
+    for key in list(ApiKey.objects.filter(is_found, revoked_at=None)):
+        if key.digest in found_at:
+            taken += _revoke(key, url=found_at[key.digest], at=at)
+        else:
+            taken += _end_former(key, url=found_at[key.former_digest], at=at)
     _tell_operators(list(ServiceToken.objects.filter(digest__in=found_at)), at=at)
     return taken
 
@@ -93,13 +103,33 @@ def _revoke(key: ApiKey, *, url: str, at: datetime) -> bool:
         told = True
         leak_mails.write(revoked, url=url, at=at)
 
-    note = revoke_notes.LEAKED_AT % {"url": url} if url else revoke_notes.LEAKED
     try:
-        revoke_api_key(key=key, by=None, at=at, note=note, act="leaked", tell=tell)
+        revoke_api_key(key=key, by=None, at=at, note=_note(url), act="leaked", tell=tell)
     except CannotConfirm:
         # It is revoked; that the gate hears of it is repeated every second.
         logger.warning("leaked key %s waits for the gate", key.pk)
     return told
+
+
+def _end_former(key: ApiKey, *, url: str, at: datetime) -> bool:
+    """Whether the secret before the last one ended now; its owners hear of it as above."""
+
+    def tell(ended: ApiKey) -> None:
+        leak_mails.write(ended, url=url, at=at, is_former=True)
+
+    try:
+        return end_former_secret(
+            key=key, by=None, at=at, note=_note(url), act="former leaked", then=tell
+        )
+    except CannotEdit:
+        return False
+    except CannotConfirm:
+        logger.warning("the leaked former secret of key %s waits for the gate", key.pk)
+        return True
+
+
+def _note(url: str) -> str:
+    return revoke_notes.LEAKED_AT % {"url": url} if url else revoke_notes.LEAKED
 
 
 def _tell_operators(tokens: Sequence[ServiceToken], *, at: datetime) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import ClassVar
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -24,11 +25,14 @@ from accounts.pace import PaceFields
 from accounts.spending import IS_KNOWN, SpendingFields, fields_of, in_words
 from gate.service.trust import Trust
 from gate.store import snapshots
-from gate.store.snapshots import NOTHING_PAID, KeyState, Paid
+from gate.store.snapshots import NOTHING_PAID, FormerSecret, KeyState, Paid
 from gate.terms import addresses, week
 from gate.terms.spending import Spending
 from keys import revoke_notes
 from keys import scopes as of_keys
+
+# A form is submitted twice soon, or never.
+ROTATIONS_KEPT = 20
 
 
 class ApiKey(PaceFields, SpendingFields):
@@ -100,6 +104,29 @@ class ApiKey(PaceFields, SpendingFields):
         editable=False,
         help_text=gettext_lazy("The end that people were warned of; another one is told again."),
     )
+    # Of its first secret, as the gate has it: what was used is counted under it, for good.
+    counted_as = models.CharField(
+        max_length=22, blank=True, default="", db_default="", editable=False
+    )
+    # The secret before, which is no more valid than the key, and not longer than it was given.
+    former_digest = models.CharField(
+        max_length=43, blank=True, default="", db_default="", editable=False
+    )
+    former_pepper_id = models.CharField(
+        max_length=16, blank=True, default="", db_default="", editable=False
+    )
+    former_last_four = models.CharField(
+        max_length=4, blank=True, default="", db_default="", editable=False
+    )
+    former_ends_at = models.DateTimeField(null=True, blank=True, editable=False)
+    rotations = ArrayField(
+        models.UUIDField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        editable=False,
+        help_text=gettext_lazy("Of the last forms that gave it a new secret, each once."),
+    )
     # The gate keeps a key's highest version; what is above `pushed_version` is not known there yet.
     version = models.PositiveIntegerField(default=1, editable=False)
     pushed_version = models.PositiveIntegerField(default=0, editable=False)
@@ -123,6 +150,11 @@ class ApiKey(PaceFields, SpendingFields):
                 | Q(scopes__contained_by=list(of_keys.BESIDE_METERS)),
                 name="api_key_manages_or_calls",
             ),
+            models.CheckConstraint(
+                condition=Q(former_digest="", former_ends_at=None)
+                | ~Q(former_digest="") & ~Q(counted_as="") & Q(former_ends_at__isnull=False),
+                name="api_key_former_ends",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(
@@ -142,6 +174,10 @@ class ApiKey(PaceFields, SpendingFields):
                 fields=["pepper_id"],
                 condition=Q(revoked_at__isnull=True),
                 name="api_key_live_pepper",
+    )
+                fields=["former_digest"],
+                condition=~Q(former_digest=""),
+                name="api_key_former_digest",
             ),
             beginnings_index("name", name="api_key_name_begins"),
         ]
@@ -179,6 +215,21 @@ class ApiKey(PaceFields, SpendingFields):
     def is_expired(self) -> bool:
         """Whether the key has ended by itself."""
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def former_masked(self) -> str:
+        """What the owner recognises the former secret by."""
+        return f"sk_{self.account.handle}…{self.former_last_four}"
+
+    @property
+    def former_works_until(self) -> datetime | None:
+        """When the former secret ends, while it is not over; no later than the key itself."""
+        ends = self.former_ends_at
+        if ends is None or self.revoked_at is not None:
+            return None
+        if self.expires_at is not None:
+            ends = min(ends, self.expires_at)
+        return ends if ends > timezone.now() else None
 
     @property
     def meters(self) -> tuple[str, ...]:
@@ -240,7 +291,7 @@ class ApiKey(PaceFields, SpendingFields):
         used: chats of this week, paid: credits, as far as drained.
         """
         return KeyState(
-            digest=snapshots.hot_digests([self.digest])[0],
+            digest=_hot(self.digest),
             version=self.version,
             key_id=self.pk,
             is_active=self.revoked_at is None and self.disabled_at is None,
@@ -252,6 +303,34 @@ class ApiKey(PaceFields, SpendingFields):
             spending=self.spending,
             paid=paid,
             pace=self.pace,
+            first_digest=self.counted_as,
+            former=self._former(),
+        )
+
+    def _former(self) -> FormerSecret | None:
+        if self.former_ends_at is None:
+            return None
+        return FormerSecret(
+            digest=_hot(self.former_digest),
+            # Ended by us it is over at once, by whatever clock. By itself it ends by the gate's.
+            is_active=self.former_ends_at > timezone.now(),
+            ends_ms=week.to_ms(self.former_ends_at),
+        )
+
+    def take_secret(
+        self, *, digest: str, pepper_id: str, last_four: str, former_ends_at: datetime, of: UUID
+    ) -> None:
+        """Record another secret, and how long the one before stays; the caller pushes it."""
+        self.change(
+            former_digest=self.digest,
+            former_pepper_id=self.pepper_id,
+            former_last_four=self.last_four,
+            former_ends_at=former_ends_at,
+            counted_as=self.counted_as or _hot(self.digest),
+            digest=digest,
+            pepper_id=pepper_id,
+            last_four=last_four,
+            rotations=[*self.rotations, of][-ROTATIONS_KEPT:],
         )
 
     def choose_spending(self, spending: Spending) -> None:
@@ -327,6 +406,9 @@ class KeyMailChoice(models.Model):
 
     def __str__(self) -> str:
         return f"key mail of {self.membership_id}"
+    )
+def _hot(digest: str) -> str:
+    return snapshots.hot_digests([digest])[0]
 
 
 FORWARDED_HOPS_AT_MOST = 10

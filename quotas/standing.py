@@ -241,7 +241,7 @@ def paid_of(account: Account, key: ApiKey | None = None) -> Paid | None:
     client = connection.sync_client(settings.REDIS_URL)
     name = hot_state.keys_of(account.handle).account
     try:
-        record = client.hget(name, hot_state.paid_field(key.state().digest if key else ""))
+        record = client.hget(name, hot_state.paid_field(key.state().counted_as if key else ""))
         now_ms = connection.server_ms(client, name)
     except (RedisError, OSError) as error:
         logger.warning("no spending of account %s: %s", account.pk, type(error).__name__)

@@ -7,7 +7,7 @@ replay record and stream entry in one slot, on one server or on a cluster.
         epoch version plan plans packs suspended credits boosts k:<key digest>    projected
         week used credits_spent b:<boost id> u:<key digest> holding h:<hold id>    by the scripts
         refused f:<place>                                               by check
-        spending p:<key digest> m:<key digest>                          projected
+        spending p:<key digest> m:<key digest> o:<key digest>           projected
         paid c:<key digest>                                             by the scripts
         requests r:<key id>                                             by check
     {gNN}c                      hash    plans, packs, meters, credit rate, epoch, pushes: projected

@@ -238,6 +238,21 @@ PACE = Record(
         whole_or_none("at_once", "Open holds."),
     ),
 )
+ROTATED = Record(
+    "rotated",
+    "Of a key that was given a new secret: field o:<digest> of an account, for the new one and the "
+    "one before it; none of other keys. Not with the separator of holds, which are looked through "
+    "for a digest.",
+    (
+        text("counted_as", "The digest of its first secret, which all of them are counted under."),
+        text(
+            "current",
+            "The digest of the secret that it has now: where that one is refused, so "
+            "is the former.",
+        ),
+    ),
+    separator=":",
+)
 LATELY = Record(
     "lately",
     "Requests that were let through in a second of the clock.",
@@ -444,6 +459,7 @@ ACCOUNT = Hash(
         "pace_of_key": "m:",
         # By the id of the key, not by its digest.
         "requests_of_key": "r:",
+        "rotated": "o:",
     },
 )
 CATALOGUE = Hash(
@@ -584,7 +600,10 @@ SCRIPTS: Mapping[str, Asked] = {
     "put_key": Asked(
         files=("put_key",),
         names=("account", "catalogue"),
-        args=("digest", "record", "remembered_ms", "pushes", "spending", "pace"),
+        args=(
+            *("digest", "record", "remembered_ms", "pushes", "spending", "pace", "rotated"),
+            *("former_digest", "former_record"),
+        ),
     ),
     "put_catalogue": Asked(
         files=("put_catalogue",),
@@ -606,6 +625,7 @@ RECORDS: Mapping[str, Record] = {
             SPENDING,
             PAID,
             PACE,
+            ROTATED,
             LATELY,
             REQUESTS,
             ROOM,

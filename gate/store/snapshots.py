@@ -1,8 +1,8 @@
 """What PostgreSQL grants, as values, and the calls that bring it to Valkey."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from gate.store import layout
 from gate.store.hot_state import (
@@ -55,6 +55,15 @@ NOTHING_PAID = Paid()
 
 
 @dataclass(frozen=True, slots=True)
+class FormerSecret:
+    """The secret that a key had before its last one; it ends no later than the key."""
+
+    digest: str
+    is_active: bool
+    ends_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeyState:
     """One API key as the gate needs it; the highest version of a key wins."""
 
@@ -70,6 +79,36 @@ class KeyState:
     spending: Spending = NO_LIMITS
     paid: Paid = NOTHING_PAID
     pace: Pace = pace.NO_LIMITS
+    first_digest: str = ""  # of its first secret, where that was another
+    former: FormerSecret | None = None
+
+    @property
+    def counted_as(self) -> str:
+        """The digest that what it used is counted under, whichever of its secrets was shown."""
+        return self.first_digest or self.digest
+
+    @property
+    def rotated(self) -> str:
+        """What the gate reads of a key that has another secret than its first; blank otherwise."""
+        if not self.first_digest:
+            return ""
+        return layout.ROTATED.write(counted_as=self.first_digest, current=self.digest)
+
+    @property
+    def of_former(self) -> "KeyState | None":
+        """The same key by its former secret."""
+        if self.former is None:
+            return None
+        ends = (
+            self.former.ends_ms,
+            self.former.ends_ms if self.expires_ms is None else self.expires_ms,
+        )
+        return replace(
+            self,
+            digest=self.former.digest,
+            is_active=self.is_active and self.former.is_active,
+            expires_ms=min(ends),
+        )
 
     @property
     def record(self) -> str:
@@ -139,6 +178,7 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
     `seed` does not say that the snapshot knows all that was spent.
     """
     boosts = sorted(snapshot.boosts, key=lambda boost: (boost.expires_ms, boost.boost_id))
+    secrets = list(_secrets(snapshot.keys))
     body = {
         "seed": "1" if seed else "0",
         "epoch": str(snapshot.epoch),
@@ -157,18 +197,24 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         "used": str(snapshot.used),
         "credits_spent": str(snapshot.credits_spent),
         "boosts_spent": {str(b.boost_id): str(b.spent) for b in boosts if b.spent},
-        "keys": {key.digest: key.record for key in snapshot.keys},
+        "keys": {secret.digest: secret.record for secret in secrets},
         "keys_used": {
-            key.digest: layout.COUNTED.write(week=snapshot.week, chats=key.used)
+            key.counted_as: layout.COUNTED.write(week=snapshot.week, chats=key.used)
             for key in snapshot.keys
             if key.used
         },
         "spending": spending_record(snapshot.spending),
-        "spending_of_keys": {key.digest: spending_record(key.spending) for key in snapshot.keys},
-        "pace_of_keys": {key.digest: pace_record(key.pace) for key in snapshot.keys},
+        "spending_of_keys": {secret.digest: spending_record(secret.spending) for secret in secrets},
+        "pace_of_keys": {secret.digest: pace_record(secret.pace) for secret in secrets},
+        "rotated_keys": {
+            secret.digest: key.rotated
+            for key in snapshot.keys
+            if key.rotated
+            for secret in _secrets([key])
+        },
         "paid": _paid(snapshot, snapshot.paid),
         "paid_by_keys": {
-            key.digest: _paid(snapshot, key.paid)
+            key.counted_as: _paid(snapshot, key.paid)
             for key in snapshot.keys
             if key.paid != NOTHING_PAID
         },
@@ -189,6 +235,14 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             *(mark.content for mark in snapshot.marks),
         ),
     )
+
+
+def _secrets(keys: Iterable[KeyState]) -> Iterator[KeyState]:
+    """Each key by each secret that it is known by."""
+    for key in keys:
+        yield key
+        if (former := key.of_former) is not None:
+            yield former
 
 
 def spending_record(spending: Spending) -> str:
@@ -226,11 +280,12 @@ def _plans(snapshot: AccountSnapshot) -> str:
 
 
 def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
-    """Project one key's state; answers [b"stored" | b"older", pushes].
+    """Project one key's state, of both its secrets; answers [b"stored" | b"older", pushes].
 
     pushes: into the partition, as many as PostgreSQL knows of.
     """
     names = keys_of(handle)
+    former = key.of_former
     return Call(
         _PUT_KEY,
         (names.account, names.catalogue),
@@ -241,6 +296,9 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
             pushes=pushes,
             spending=spending_record(key.spending),
             pace=pace_record(key.pace),
+            rotated=key.rotated,
+            former_digest="" if former is None else former.digest,
+            former_record="" if former is None else former.record,
         ),
     )
 

@@ -14,6 +14,7 @@ from gate.store.connection import sync_client
 from gate.store.expanding import expand
 from gate.store.hot_state import Call, Script
 from gate.store.layout import CannotExpand
+from gate.store.snapshots import FormerSecret
 from gate.terms import addresses, key_text
 from gate.terms.pace import Pace
 from tests.gate.layouts.keep import FOLDER, declared
@@ -192,6 +193,31 @@ async def test_a_key_that_the_release_before_changed_keeps_how_quickly_it_may_as
             *(state.digest, newer, HOUR_MS, 0),
         )
         assert (await gate.check()).reason == "rate_limited"
+
+
+async def test_a_rotated_key_is_read_by_the_release_before_which_counts_its_secrets_apart(
+    world: World, kept: dict[str, Any]
+) -> None:
+    state = world.key_state(weekly_cap=3)
+    former = FormerSecret(digest=state.digest, is_active=True, ends_ms=NOW_MS + HOUR_MS)
+    world_key_before, world.key = world.key, key_text.new_api_key(world.handle)
+    digest = world.key_state().digest
+    rotated = replace(state, digest=digest, version=2, first_digest=state.digest, former=former)
+    world.grant(keys=(rotated,))
+    async with world.gate() as gate:
+        assert (await gate.check()).allowed
+        assert _old_check(kept, world, units=3)[0] == b"ok"
+        world.key = world_key_before
+        assert _old_check(kept, world, units=2)[0] == b"ok"
+        # It knows when a key ends.
+        ended = replace(former, ends_ms=NOW_MS)
+        call = snapshots.put_key_call(world.handle, replace(rotated, version=3, former=ended))
+        await gate.client.run(call)
+        assert _old_check(kept, world, units=1)[0] == b"invalid_key"
+        ended = replace(former, is_active=False)
+        call = snapshots.put_key_call(world.handle, replace(rotated, version=4, former=ended))
+        await gate.client.run(call)
+        assert _old_check(kept, world, units=1)[0] == b"invalid_key"
 
 
 # --- a field more -----------------------------------------------------------------------------

@@ -21,15 +21,15 @@ local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
 local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
-local credits_spent, holding, spending, record, counted, key_spending, key_pace
+local credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding, spending, record, counted, key_spending, key_pace =
+    credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated =
       unpack(redis.call('HMGET', account,
       ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs, ACCOUNT.suspended,
       ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used, ACCOUNT.credits_spent,
       ACCOUNT.holding, ACCOUNT.spending, ACCOUNT.key .. digest, ACCOUNT.counted .. digest,
-      ACCOUNT.spending_of_key .. digest, ACCOUNT.pace_of_key .. digest))
+      ACCOUNT.spending_of_key .. digest, ACCOUNT.pace_of_key .. digest, ACCOUNT.rotated .. digest))
 else
   local fields = {ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs,
     ACCOUNT.suspended, ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used,
@@ -40,15 +40,16 @@ else
     fields[#fields + 1] = ACCOUNT.counted .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.spending_of_key .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.pace_of_key .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.rotated .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
     credits_spent, holding, spending = unpack(state, 1, of_account)
   for i = #ARGV, FIRST.digests, -1 do
-    local at = of_account + 1 + (i - FIRST.digests) * 4
+    local at = of_account + 1 + (i - FIRST.digests) * 5
     if state[at] then
       digest, record, counted = ARGV[i], state[at], state[at + 1]
-      key_spending, key_pace = state[at + 2], state[at + 3]
+      key_spending, key_pace, rotated = state[at + 2], state[at + 3], state[at + 4]
     end
   end
 end
@@ -90,9 +91,24 @@ stored_week = tonumber(stored_week or -1)
 used, credits_spent = tonumber(used or 0), tonumber(credits_spent or 0)
 
 local key_version, key_id, key_state, key_expires_ms, key_weekly_cap, key_scopes, key_addresses
+local counted_as, is_current_refused = digest, false
+if record and rotated then
+  -- What a key used is counted under its first secret, whichever of them was shown.
+  local rotated_counted_as, rotated_current = MATCH.rotated(rotated)
+  counted_as = rotated_counted_as
+  local current
+  counted, current = unpack(redis.call('HMGET', account,
+    ACCOUNT.counted .. counted_as, ACCOUNT.key .. rotated_current))
+  if current then
+    key_version, key_id, key_state = MATCH.key(current)
+    is_current_refused = key_state ~= 'active'
+  end
+end
 if record then
   key_version, key_id, key_state, key_expires_ms, key_weekly_cap, key_scopes, key_addresses =
     MATCH.key(record)
+  -- A release that does not know former secrets revokes the current one only.
+  if is_current_refused then key_state = 'revoked' end
 end
 
 if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires_ms == ''
@@ -111,7 +127,7 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
       if tonumber(counted_week) == counts then key_used = tonumber(counted_chats) + chats end
     end
     redis.call('HSET', account, ACCOUNT.week, counts, ACCOUNT.used, already + chats,
-      ACCOUNT.counted .. digest, TEXT.counted{week = counts, chats = key_used})
+      ACCOUNT.counted .. counted_as, TEXT.counted{week = counts, chats = key_used})
     -- One packed field: an entry is written for every charge, and waits in memory for the drain.
     local entry_id = redis.call('XADD', NAMES.stream, '*', 'e', TEXT.entry{handle = handle,
       key_id = key_id, meter = meter, week = counts, allowance = chats, at_ms = now},
@@ -119,7 +135,8 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
     local answer = ANSWER{status = REASON.ok, key_id = key_id, plan = plan, cap = cap,
       used = already + chats, credits_left = credits - credits_spent, credits_per_chat = rate,
       week = counts, allowance_taken = chats, entry_id = entry_id, at_ms = now,
-      key_used = key_used, key_digest = digest, wanted = chats, note = replay and ARGS.note or ''}
+      key_used = key_used, key_digest = counted_as, wanted = chats,
+      note = replay and ARGS.note or ''}
     if replay then
       redis.call('SET', replay,
         cjson.encode({fingerprint = ARGS.fingerprint .. '|' .. key_id, reply = answer}),

@@ -39,7 +39,7 @@ end
 local key_cap, key_digest = -1, ''
 if digest then
   if not record then return {REASON.invalid_key} end
-  key_digest = digest
+  key_digest = counted_as
   if key_state ~= 'active' or (key_expires_ms ~= '' and now >= tonumber(key_expires_ms)) then
     keep_refusal(REASON.invalid_key)
     return {REASON.invalid_key}
@@ -85,7 +85,7 @@ if held > 0 then
   local released = release_expired(account, holds, week, now)
   if released > 0 then
     held = held - released
-    counted = digest and redis.call('HGET', account, ACCOUNT.counted .. digest)
+    counted = digest and redis.call('HGET', account, ACCOUNT.counted .. counted_as)
   end
   local fresh = redis.call('HMGET', account, ACCOUNT.used, ACCOUNT.credits_spent)
   used, credits_spent = tonumber(fresh[1] or 0), tonumber(fresh[2] or 0)
@@ -146,7 +146,7 @@ local function read_choice(by, text, paid_field)
   choices[#choices + 1] = choice
 end
 read_choice('account', spending, ACCOUNT.paid)
-if digest then read_choice('key', key_spending, ACCOUNT.paid_by_key .. digest) end
+if digest then read_choice('key', key_spending, ACCOUNT.paid_by_key .. counted_as) end
 
 -- What a ceiling leaves at a moment, now or to come.
 local function left_of_week(choice, moment)

@@ -4,7 +4,8 @@
 -- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
 -- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted},
 -- spending, spending_of_keys: {digest: spending}, paid, paid_by_keys: {digest: paid},
--- pace_of_keys: {digest: pace}}.
+-- pace_of_keys: {digest: pace}, rotated_keys: {digest: rotated}}. A key may stand there by two
+-- secrets; counted and paid are of the first that it ever had.
 -- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
 -- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
 -- | cold (the account is cold and the snapshot does not seed).
@@ -42,10 +43,23 @@ if not warm and snapshot.seed == '0' then return PUSHED{status = OUTCOME.cold, p
 if not warm then
   -- Counters of an older epoch are worth nothing; key records stay, for a revocation may have
   -- overtaken this snapshot.
+  local versions = {}
+  for _, record in pairs(snapshot.keys) do
+    local key_version, key_id = MATCH.key(record)
+    versions[key_id] = tonumber(key_version)
+  end
   for _, field in ipairs(redis.call('HKEYS', account)) do
-    local begins = string.sub(field, 1, #ACCOUNT.key)
-    if begins ~= ACCOUNT.key and begins ~= ACCOUNT.spending_of_key
-      and begins ~= ACCOUNT.pace_of_key then
+    local begins, digest = string.sub(field, 1, #ACCOUNT.key), string.sub(field, #ACCOUNT.key + 1)
+    if begins == ACCOUNT.key then
+      -- A secret that a key had long ago: an older copy of Valkey may hold it as active.
+      if not snapshot.keys[digest] then
+        local key_version, key_id = MATCH.key(redis.call('HGET', account, field))
+        if tonumber(key_version) < (versions[key_id] or 0) then
+          redis.call('HDEL', account, field)
+        end
+      end
+    elseif begins ~= ACCOUNT.spending_of_key and begins ~= ACCOUNT.pace_of_key
+      and begins ~= ACCOUNT.rotated then
       redis.call('HDEL', account, field)
     end
   end
@@ -81,6 +95,7 @@ for digest, record in pairs(snapshot.keys) do
   if ahead > 0 then redis.call('HSET', account, ACCOUNT.key .. digest, record) end
   put_of_key(ACCOUNT.spending_of_key .. digest, snapshot.spending_of_keys[digest], ahead)
   put_of_key(ACCOUNT.pace_of_key .. digest, snapshot.pace_of_keys[digest], ahead)
+  put_of_key(ACCOUNT.rotated .. digest, snapshot.rotated_keys[digest] or '', ahead)
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')

@@ -1,30 +1,35 @@
--- put_key: write one key's state, if it is newer than what is there.
+-- put_key: write one key's state, if it is newer than what is there: of its secret, and of the one
+-- before that where it has one.
 --
 -- Answers pushed: stored | older.
 -- For a cold account the record is kept all the same: a snapshot that was read before the change
 -- and arrives after it must not bring a revoked key back.
 
-local account, catalogue, field = NAMES.account, NAMES.catalogue, ACCOUNT.key .. ARGS.digest
+local account, catalogue = NAMES.account, NAMES.catalogue
 local function version_of(record)
   local key_version = MATCH.key(record)
   return tonumber(key_version)
 end
-local known = redis.call('HGET', account, field)
+local known = redis.call('HGET', account, ACCOUNT.key .. ARGS.digest)
 if known and version_of(known) >= version_of(ARGS.record) then
   local pushes = redis.call('HGET', catalogue, CATALOGUE.pushes)
   return PUSHED{status = OUTCOME.older, pushes = tonumber(pushes or '0')}
 end
-redis.call('HSET', account, field, ARGS.record)
-if ARGS.spending == '' then
-  redis.call('HDEL', account, ACCOUNT.spending_of_key .. ARGS.digest)
-else
-  redis.call('HSET', account, ACCOUNT.spending_of_key .. ARGS.digest, ARGS.spending)
+local function put(field, text)
+  if text == '' then
+    redis.call('HDEL', account, field)
+  else
+    redis.call('HSET', account, field, text)
+  end
 end
-if ARGS.pace == '' then
-  redis.call('HDEL', account, ACCOUNT.pace_of_key .. ARGS.digest)
-else
-  redis.call('HSET', account, ACCOUNT.pace_of_key .. ARGS.digest, ARGS.pace)
+local function put_secret(digest, record)
+  redis.call('HSET', account, ACCOUNT.key .. digest, record)
+  put(ACCOUNT.spending_of_key .. digest, ARGS.spending)
+  put(ACCOUNT.pace_of_key .. digest, ARGS.pace)
+  put(ACCOUNT.rotated .. digest, ARGS.rotated)
 end
+put_secret(ARGS.digest, ARGS.record)
+if ARGS.former_digest ~= '' then put_secret(ARGS.former_digest, ARGS.former_record) end
 if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then
   redis.call('PEXPIRE', account, ARGS.remembered_ms)
 end

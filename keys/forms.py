@@ -184,8 +184,8 @@ class KeyForm(PaceForm):
         return scopes.in_order([*self.cleaned_data["meters"], *chosen])
 
 
-class NewKeyForm(KeyForm):
-    """Asks for a new key; `submission` makes a repeated submit harmless."""
+class SubmittedOnceForm(forms.Form):
+    """Asks for a secret that is shown once; `submission` makes a repeated submit harmless."""
 
     submission = forms.UUIDField(
         widget=forms.HiddenInput,
@@ -206,6 +206,29 @@ class NewKeyForm(KeyForm):
             sent["submission"] = str(uuid4())
             self.data = sent
         return self.cleaned_data
+
+
+class NewKeyForm(SubmittedOnceForm, KeyForm):
+    """Asks for a new key."""
+
+
+class RotateForm(SubmittedOnceForm):
+    """Asks for another secret of a key."""
+
+    stays = forms.ChoiceField(
+        choices=[
+            ("0", _("Not at all: it ends at once")),
+            ("1h", _("1 hour")),
+            ("24h", _("24 hours")),
+            ("7d", _("7 days")),
+        ],
+        initial="24h",
+        label=_("How long should the old secret still work?"),
+        help_text=_(
+            "Both work in that time, as one key. You can end the old one earlier with a click."
+        ),
+        error_messages=dict.fromkeys(("required", "invalid_choice"), _("Choose one of the times.")),
+    )
 
 
 class EditKeyForm(KeyForm):

@@ -1,6 +1,7 @@
-"""/account/keys: make, list, change, switch and revoke keys."""
+"""/account/keys: make, list, change, rotate, switch and revoke keys."""
 
 from django.contrib import messages
+from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -15,7 +16,7 @@ from accounts.paging import page_of
 from accounts.roles import Act, may
 from keys import listing, sightings
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
-from keys.forms import EditKeyForm, NewKeyForm, RevokeForm
+from keys.forms import EditKeyForm, NewKeyForm, RevokeForm, RotateForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
 from keys.listing import (
     KeyFilter,
@@ -28,6 +29,7 @@ from keys.listing import (
 from keys.models import ApiKey
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
+from keys.rotate import STAYS, AlreadyRotated, CannotRotate, end_former_secret, rotate_api_key
 from keys.snippets import snippets_for
 
 # The last of them; whoever looks for a stranger needs no more.
@@ -170,6 +172,86 @@ def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
         else:
             said = _("“%(name)s” is off. Requests with it are refused until you switch it on.")
         messages.success(request, said % {"name": key.name})
+    return redirect("key_edit", key.pk)
+
+
+@require_http_methods(["GET", "POST"])
+@account_page(Act.CHANGE_KEYS, asks_again=True)
+@never_cache
+def key_rotate(request: AccountRequest, key_id: int) -> HttpResponse:
+    """Give a key another secret and show it, this once, in the answer to the POST itself."""
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
+    # Who may not make such a key gets the secret of none.
+    if key.manages_keys and not _may_manage(request):
+        raise PermissionDenied
+    form = RotateForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render(request, "keys/rotate.html", {"key": key, "form": form}, status=status)
+    shown: dict[bool, HttpResponse] = {}
+
+    @sensitive_variables("plaintext")
+    def show(rotated: ApiKey, plaintext: str) -> None:
+        context = {"key": rotated, "plaintext": plaintext, "snippets": snippets_for(plaintext)}
+        context["is_rotated"] = True
+        # Whether the gate knows it turns out when there is no way back.
+        for is_confirmed in (True, False):
+            context["is_confirmed"] = is_confirmed
+            shown[is_confirmed] = render(request, "keys/created.html", context, status=201)
+
+    try:
+        *_rotated, is_confirmed = rotate_api_key(
+            key=key,
+            submission=form.cleaned_data["submission"],
+            stays=STAYS[form.cleaned_data["stays"]],
+            by=request.user,
+            at=timezone.now(),
+            show=show,
+        )
+    except CannotEdit:
+        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+    except AlreadyRotated:
+        messages.warning(
+            request,
+            _(
+                "The same form arrived twice. The new secret was shown the first time: if it is "
+                "lost, rotate the key once more."
+            ),
+        )
+    except CannotRotate as error:
+        messages.error(request, str(error))
+    except CannotConfirm:
+        messages.warning(
+            request,
+            _(
+                "The key has no new secret yet: the gate has not confirmed how it is now. Try "
+                "again in a few seconds."
+            ),
+        )
+    else:
+        return shown[is_confirmed]
+    return redirect("key_edit", key.pk)
+
+
+@require_POST
+@account_page(Act.CHANGE_KEYS)
+@never_cache
+def key_former_end(request: AccountRequest, key_id: int) -> HttpResponse:
+    """End the secret that a key had before its last one."""
+    keys = keys_changed_by(request.membership).select_related("account")
+    key = get_object_or_404(keys, pk=key_id)
+    try:
+        was_valid = end_former_secret(key=key, by=request.user, at=timezone.now())
+    except CannotEdit:
+        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+    except CannotConfirm:
+        messages.warning(request, str(_SAVED_NOT_CONFIRMED))
+    else:
+        if was_valid:
+            messages.success(request, _("The old secret has ended. Requests with it are refused."))
+        else:
+            messages.info(request, _("No old secret works any more: nothing was changed."))
     return redirect("key_edit", key.pk)
 
 

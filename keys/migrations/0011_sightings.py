@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies: ClassVar = [
         ("accounts", "0010_teams"),
-        ("keys", "0009_reported_tokens"),
+        ("keys", "0010_rotation"),
     ]
 
     operations: ClassVar = [

@@ -120,9 +120,12 @@ def pages(
         return lambda **more: client.get(reverse(name, args=arguments), **more)
 
     def post(
-        client: Client, name: str, fields: Callable[[], dict[str, object]] = dict
+        client: Client,
+        name: str,
+        fields: Callable[[], dict[str, object]] = dict,
+        *arguments: object,
     ) -> Callable[..., Answer]:
-        return lambda **more: client.post(reverse(name), fields(), **more)
+        return lambda **more: client.post(reverse(name, args=arguments), fields(), **more)
 
     guest = team_mate.pk
     secret = invited(purchase.account, owner)
@@ -148,6 +151,10 @@ def pages(
         "revoke": get(owner_client, "key_revoke", key.pk),
         "several keys": lambda **more: owner_client.get(
             f"{reverse('keys_several')}?do=revoke&key={key.pk}", **more
+        "new secret": get(owner_client, "key_rotate", key.pk),
+        "refused rotation": post(owner_client, "key_rotate", dict, key.pk),
+        "rotated": post(
+            owner_client, "key_rotate", lambda: {"stays": "7d", "submission": uuid4()}, key.pk
         ),
         "spending of a key": get(owner_client, "key_spending", key.pk),
         "refused spending": post(

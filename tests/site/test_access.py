@@ -104,6 +104,8 @@ DECIDED = {
     "key_create": Access(get=users("→ keys"), post=users("422")),
     "key_edit": Access(get=only_owner("200"), post=only_owner("422")),
     "key_switch": Access(get=everybody("405"), post=only_owner("→ key_edit")),
+    "key_rotate": Access(get=only_owner("200"), post=only_owner("422")),
+    "key_former_end": Access(get=everybody("405"), post=only_owner("→ key_edit")),
     "key_revoke": Access(get=only_owner("200"), post=only_owner("→ keys")),
     # Without any that is chosen.
     "keys_several": Access(get=users("→ keys"), post=users("→ keys")),
@@ -180,7 +182,9 @@ WHO_MAY: dict[Act, frozenset[str]] = {
     **dict.fromkeys((Act.CHANGE_OWNERS, Act.TAKE_DATA, Act.CLOSE), frozenset({Role.OWNER})),
 }
 # Where the thing is the owner's own, and whoever sees only theirs does not find it.
-OF_A_KEY = frozenset({"key_edit", "key_switch", "key_revoke", "key_spending"})
+OF_A_KEY = frozenset(
+    {"key_edit", "key_switch", "key_rotate", "key_former_end", "key_revoke", "key_spending"}
+)
 OF_AN_INVITATION = frozenset({"team_invite_again", "team_withdraw"})
 OF_A_MEMBER = frozenset({"team_member", "team_remove", "team_hand_over"})
 # Who asks somebody else’s server must not hold a transaction.
@@ -198,6 +202,8 @@ ARGUMENTS: dict[str, list[object]] = {
     "session_end": ["1"],
     "key_edit": ["1"],
     "key_switch": ["1"],
+    "key_rotate": ["1"],
+    "key_former_end": ["1"],
     "key_revoke": ["1"],
     "key_spending": ["1"],
     "key_for_programs": ["1"],
@@ -272,6 +278,8 @@ def arguments(
         "session_end": [1],
         "key_edit": [issued[0].pk],
         "key_switch": [issued[0].pk],
+        "key_rotate": [issued[0].pk],
+        "key_former_end": [issued[0].pk],
         "key_revoke": [issued[0].pk],
         "key_spending": [issued[0].pk],
         "key_for_programs": [issued[0].pk],

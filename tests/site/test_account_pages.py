@@ -40,6 +40,8 @@ DOES = {
     "key_create": Act.CHANGE_KEYS,
     "key_edit": Act.CHANGE_KEYS,
     "key_switch": Act.CHANGE_KEYS,
+    "key_rotate": Act.CHANGE_KEYS,
+    "key_former_end": Act.CHANGE_KEYS,
     "key_revoke": Act.CHANGE_KEYS,
     "keys_several": Act.CHANGE_KEYS,
     "key_spending": Act.CHANGE_KEYS,
@@ -113,6 +115,8 @@ OF_A_PERSON = {"security", "session_end", "sessions_end", "data_of_person", "clo
 ASK_AGAIN = {
     *("key_create", "team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),
     *("close_account", "data_of_account"),
+    *("key_create", "key_rotate"),
+    *("team_invite", "team_member", "team_remove", "team_hand_over", "team_leave"),
 }
 OURS = ("accounts", "alerts", "billing", "config", "dev", "keys", "partitions", "quotas")
 # Words by which somebody else than `accounts.current` would choose the account of a visitor.
@@ -177,6 +181,8 @@ def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other
         "delivery_resend": [1],
         "key_edit": [issued[0].pk],
         "key_switch": [issued[0].pk],
+        "key_rotate": [issued[0].pk],
+        "key_former_end": [issued[0].pk],
         "key_revoke": [issued[0].pk],
         "key_spending": [issued[0].pk],
         **{name: [uuid4()] for name in ("purchase", "purchase_continue", "purchase_discard")},

@@ -41,6 +41,8 @@ AT_MOST = {
     "keys": 7,
     "keys": 5,
     "key_edit": 5,
+    "key_edit": 4,
+    "key_rotate": 4,
     "key_revoke": 4,
     "keys_several": 4,
     "key_spending": 5,
@@ -161,7 +163,7 @@ def address_of(name: str, account: Account) -> str:
         return reverse(
             name, args=[WebhookEndpoint.objects.filter(account=account).earliest("created_at").pk]
         )
-    if name in {"key_edit", "key_revoke", "key_spending"}:
+    if name in {"key_edit", "key_rotate", "key_revoke", "key_spending"}:
         return reverse(name, args=[ApiKey.objects.filter(account=account).latest("pk").pk])
     keys = ApiKey.objects.filter(account=account).values_list("pk", flat=True)[:100]
     chosen = "?do=revoke" + "".join(f"&key={pk}" for pk in keys)

@@ -46,10 +46,12 @@ def test_a_developer_sees_changes_and_revokes_their_own_keys_alone(
     own.revoked_at = own.created_at
     own.save()
     assert theirs.masked not in client.get(reverse("quickstart")).content.decode()
-    for name in ("key_edit", "key_revoke", "key_spending"):
+    for name in ("key_edit", "key_rotate", "key_revoke", "key_spending"):
         assert client.get(reverse(name, args=[theirs.pk])).status_code == 404
         assert client.get(reverse(name, args=[own.pk])).status_code == 200
-    for name in ("key_edit", "key_revoke", "key_spending", "key_switch"):
+    for name in (
+        *("key_edit", "key_rotate", "key_former_end", "key_revoke", "key_spending", "key_switch"),
+    ):
         sent = {"for_account": team.handle, "on": "false", "name": "mine"}
         assert client.post(reverse(name, args=[theirs.pk]), sent).status_code == 404
     theirs.refresh_from_db()

@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
 
     atomic = False
 
-    dependencies: ClassVar = [("keys", "0009_reported_tokens")]
+    dependencies: ClassVar = [("keys", "0011_sightings")]
 
     operations: ClassVar = [
         migrations.AddField(

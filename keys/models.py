@@ -174,7 +174,8 @@ class ApiKey(PaceFields, SpendingFields):
                 fields=["pepper_id"],
                 condition=Q(revoked_at__isnull=True),
                 name="api_key_live_pepper",
-    )
+            ),
+            models.Index(
                 fields=["former_digest"],
                 condition=~Q(former_digest=""),
                 name="api_key_former_digest",
@@ -406,7 +407,8 @@ class KeyMailChoice(models.Model):
 
     def __str__(self) -> str:
         return f"key mail of {self.membership_id}"
-    )
+
+
 def _hot(digest: str) -> str:
     return snapshots.hot_digests([digest])[0]
 

@@ -151,6 +151,7 @@ def pages(
         "revoke": get(owner_client, "key_revoke", key.pk),
         "several keys": lambda **more: owner_client.get(
             f"{reverse('keys_several')}?do=revoke&key={key.pk}", **more
+        ),
         "new secret": get(owner_client, "key_rotate", key.pk),
         "refused rotation": post(owner_client, "key_rotate", dict, key.pk),
         "rotated": post(

@@ -22,6 +22,7 @@ CODES = sorted(
         *("too_large", "unsupported_media_type", "too_many_holds", "model_failed", "model_busy"),
         *("stopping", "internal_error", "malformed_request", "head_too_large", "timed_out"),
         *("too_busy", "too_many_requests", "too_many_keys", "already_created", "revoked"),
+        "cannot_rotate",
     }
 )
 
@@ -132,7 +133,7 @@ def _look(
 _, _COMPONENTS = msgspec.json.schema_components(
     (
         *(shapes.Chat, shapes.Completion, shapes.Image, shapes.Voice),
-        *(key_shapes.NewKey, key_shapes.KeyChanges, key_shapes.Revocation),
+        *(key_shapes.NewKey, key_shapes.KeyChanges, key_shapes.Rotation, key_shapes.Revocation),
     ),
     ref_template=_SCHEMAS + "{name}",
 )
@@ -178,6 +179,12 @@ _KEY: dict[str, Any] = {
     "addresses": {"type": "array", "items": _TEXT},
     "created_at": _TIME,
     "expires_at": _TIME_OR_NONE,
+    "old_secret": {
+        "type": ["object", "null"],
+        "description": "The secret before the last one, while it works.",
+        "required": ["masked", "ends_at"],
+        "properties": {"masked": _TEXT, "ends_at": _TIME},
+    },
     "last_used_at": _TIME_OR_NONE,
     "disabled_at": _TIME_OR_NONE,
     "revoked_at": _TIME_OR_NONE,
@@ -359,7 +366,10 @@ def _asked(name: str, says: str) -> dict[str, Any]:
 
 # What the site answers, because it reads PostgreSQL; the front knows the way.
 OF_THE_SITE = frozenset(
-    {"/api/v1/usage", "/api/v1/keys", "/api/v1/keys/{id}", "/api/v1/keys/{id}/revoke"}
+    {
+        *("/api/v1/usage", "/api/v1/keys", "/api/v1/keys/{id}"),
+        *("/api/v1/keys/{id}/rotate", "/api/v1/keys/{id}/revoke"),
+    }
 )
 _OF_MANAGING = {
     **_OF_EVERY_ADDRESS,
@@ -467,6 +477,38 @@ _MANAGING_KEYS = {
             says="It counts for the very next request with the key. A list that is named replaces "
             "the one there was. Keys that manage keys are changed by people alone.",
         ),
+    },
+    "/api/v1/keys/{id}/rotate": {
+        "parameters": [_ID],
+        "post": {
+            **_managing(
+                "Give a key another secret. Its text is in this one answer.",
+                "rotateKey",
+                {"200": "CreatedKey", "202": "CreatedKey"},
+                {
+                    **_NO_SUCH_KEY,
+                    "409": _problem(
+                        "The key is revoked or expired, or this Idempotency-Key rotated it "
+                        "already. No answer repeats a text."
+                    ),
+                },
+                body="Rotation",
+                is_required=False,
+                says="The key stays: its id, name, limits and usage. Both secrets are one key "
+                "while the old one works; one before that ends at once. 202: it is saved, and "
+                "the gate will know in a few seconds. Keys that manage keys are rotated by people "
+                "alone.",
+            ),
+            "parameters": [
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "description": "Yours, of up to 255 characters: the same one does not rotate "
+                    "the key again.",
+                    "schema": _TEXT,
+                }
+            ],
+        },
     },
     "/api/v1/keys/{id}/revoke": {
         "parameters": [_ID],

@@ -31,7 +31,7 @@ from accounts.rate import Rate
 from gate.service import strict_json
 from gate.service.checking import first_misfit, members_of, require_no_secret
 from gate.service.http import Problem, invalid
-from gate.service.key_shapes import KeyChanges, NewKey, Revocation
+from gate.service.key_shapes import KeyChanges, NewKey, Revocation, Rotation
 from gate.service.refusals import unavailable
 from gate.terms import addresses
 from gate.terms.redaction import holds_secret
@@ -44,6 +44,7 @@ from keys.listing import KeyFilter
 from keys.models import ApiKey
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key
+from keys.rotate import STAYS, AlreadyRotated, CannotRotate, rotate_api_key
 from quotas.models.plans import Meter
 from quotas.programs import key_of
 
@@ -107,6 +108,38 @@ def key(request: HttpRequest, program: ApiKey, key_id: int) -> HttpResponse:
     if request.method == "PATCH":
         return _change(request, program, found)
     return json_answer(_told(found))
+
+
+@_by_key("POST")
+def key_rotate(request: HttpRequest, program: ApiKey, key_id: int) -> HttpResponse:
+    """Give a key another secret, whose text is in this one answer."""
+    found = _found(program, key_id)
+    if found.manages_keys:
+        raise _of_people()
+    asked = _read(request, Rotation, may_be_empty=True).get("old_secret_stays", "24h")
+    if asked not in STAYS:
+        raise invalid("old_secret_stays", "“old_secret_stays” must be 0, 1h, 24h or 7d.")
+    try:
+        rotated, text, is_confirmed = rotate_api_key(
+            key=found,
+            submission=_submission(request, program),
+            stays=STAYS[asked],
+            by=None,
+            at=timezone.now(),
+        )
+    except CannotEdit:
+        raise _is_revoked() from None
+    except AlreadyRotated:
+        raise Problem(
+            409,
+            "already_created",
+            "This Idempotency-Key rotated the key already, and the new text was in that answer "
+            "alone. If it is lost, ask again with another Idempotency-Key.",
+        ) from None
+    except CannotRotate as error:
+        raise Problem(409, "cannot_rotate", str(error)) from None
+    # Said either way: there is no second answer with the text.
+    return json_answer({**_told(rotated), "key": text}, status=200 if is_confirmed else 202)
 
 
 @_by_key("POST")
@@ -207,7 +240,7 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
         if is_on is not None:
             switch_api_key(key=found, is_on=is_on, by=None, at=timezone.now())
     except CannotEdit:
-        raise Problem(409, "revoked", "This key is revoked, which is final.") from None
+        raise _is_revoked() from None
     return json_answer(_told(_found(program, found.pk)))
 
 
@@ -360,6 +393,10 @@ def _of_people() -> Problem:
     )
 
 
+def _is_revoked() -> Problem:
+    return Problem(409, "revoked", "This key is revoked, which is final.")
+
+
 def _not_confirmed() -> Problem:
     return Problem(
         503,
@@ -373,6 +410,7 @@ def _told(one: ApiKey) -> dict[str, Any]:
     def moment(at: datetime | None) -> str | None:
         return None if at is None else utc_text(at.replace(microsecond=0))
 
+    ends = one.former_works_until
     return {
         "object": "key",
         "id": one.pk,
@@ -385,6 +423,9 @@ def _told(one: ApiKey) -> dict[str, Any]:
         "addresses": one.addresses,
         "created_at": moment(one.created_at),
         "expires_at": moment(one.expires_at),
+        "old_secret": None
+        if ends is None
+        else {"masked": one.former_masked, "ends_at": moment(ends)},
         "last_used_at": moment(one.last_used_at),
         "disabled_at": moment(one.disabled_at),
         "revoked_at": moment(one.revoked_at),

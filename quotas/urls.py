@@ -36,6 +36,11 @@ urlpatterns = [
     path("api/v1/keys", keys_for_programs.keys, name="keys_for_programs"),
     path("api/v1/keys/<int:key_id>", keys_for_programs.key, name="key_for_programs"),
     path(
+        "api/v1/keys/<int:key_id>/rotate",
+        keys_for_programs.key_rotate,
+        name="key_rotate_for_programs",
+    ),
+    path(
         "api/v1/keys/<int:key_id>/revoke",
         keys_for_programs.key_revoke,
         name="key_revoke_for_programs",

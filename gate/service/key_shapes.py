@@ -84,6 +84,20 @@ class KeyChanges(Struct, forbid_unknown_fields=True):
     ] = None
 
 
+class Rotation(Struct, forbid_unknown_fields=True):
+    """How a key gets another secret."""
+
+    old_secret_stays: Annotated[
+        str,
+        Meta(
+            max_length=3,
+            description="How long the old secret still works: 0, 1h, 24h or 7d.",
+            extra_json_schema={"enum": ["0", "1h", "24h", "7d"]},
+            extra={"must_be": "0, 1h, 24h or 7d, as a text"},
+        ),
+    ] = "24h"  # noqa: S105 - a time
+
+
 class Revocation(Struct, forbid_unknown_fields=True):
     """Why a key is revoked, for whoever asks later."""
 

@@ -133,6 +133,50 @@ def test_a_key_is_made_used_changed_switched_and_revoked(program: Program) -> No
     assert refusal(program.change(made, enabled=True)) == (409, "revoked", None)
 
 
+def test_a_key_is_given_another_secret_once_for_each_idempotency_key(
+    program: Program, issued: Issued, managing: Issued
+) -> None:
+    key, old = issued
+    once = {"Idempotency-Key": "monday"}
+    answer = program("POST", f"/{key.pk}/rotate", {"old_secret_stays": "1h"}, **once)
+    told = check_shape(answer, "CreatedKey")
+    new = told["key"]
+    assert (answer.status_code, told["id"]) == (200, key.pk)
+    assert told["old_secret"]["masked"] == key.masked
+    assert [ask_gate(text).reason for text in (old, new)] == ["ok", "ok"]
+    assert check_shape(program("GET", f"/{key.pk}"), "Key")["old_secret"] == told["old_secret"]
+    again = program("POST", f"/{key.pk}/rotate", **once)
+    assert refusal(again) == (409, "already_created", None)
+    assert not KEY.search(again.content.decode())
+
+    last = program("POST", f"/{key.pk}/rotate", {"old_secret_stays": "0"}).json()
+    assert last["old_secret"] is None
+    assert [ask_gate(text).reason for text in (old, new)] == ["invalid_key"] * 2
+    assert ask_gate(last["key"]).allowed
+    event = AuditEvent.objects.filter(act="rotated").latest("pk")
+    assert (event.user_name, event.user) == (str(managing[0]), None)
+
+
+def test_what_cannot_be_rotated_is_said(
+    program: Program, issued: Issued, managing: Issued, account: Account, owner: User
+) -> None:
+    key, _ = issued
+    address = f"/{key.pk}/rotate"
+    field = "old_secret_stays"
+    for wrong in ({field: "2h"}, {field: 24}, {field: "1 hour"}):
+        assert refusal(program("POST", address, wrong)) == (400, "invalid_request", field)
+    other = manager_of(account, owner, "other")[0]
+    for one in (managing[0], other):
+        refused = program("POST", f"/{one.pk}/rotate")
+        assert refusal(refused) == (403, "not_permitted", None)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now() - timedelta(days=1))
+    assert refusal(program("POST", address)) == (409, "cannot_rotate", None)
+    program("POST", f"/{key.pk}/revoke")
+    assert refusal(program("POST", address)) == (409, "revoked", None)
+    assert refusal(program("POST", f"/{10**17}/rotate")) == (404, "not_found", None)
+    assert ApiKey.objects.get(pk=key.pk).digest == key.digest
+
+
 def test_what_it_does_is_written_down_as_done_by_the_key(
     program: Program, managing: Issued, owner: User
 ) -> None:

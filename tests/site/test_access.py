@@ -91,6 +91,7 @@ DECIDED = {
     "usage_for_programs": Access(get=everybody("401"), post=everybody("405")),
     "keys_for_programs": Access(get=everybody("401"), post=everybody("401")),
     "key_for_programs": Access(get=everybody("401"), post=everybody("405")),
+    "key_rotate_for_programs": Access(get=everybody("405"), post=everybody("401")),
     "key_revoke_for_programs": Access(get=everybody("405"), post=everybody("401")),
     "billing": OWN_PAGE,
     "purchases": OWN_PAGE,
@@ -207,6 +208,7 @@ ARGUMENTS: dict[str, list[object]] = {
     "key_revoke": ["1"],
     "key_spending": ["1"],
     "key_for_programs": ["1"],
+    "key_rotate_for_programs": ["1"],
     "key_revoke_for_programs": ["1"],
     **{name: [_NOBODYS] for name in DECIDED if name.startswith("purchase_")},
     "purchase": [_NOBODYS],
@@ -283,6 +285,7 @@ def arguments(
         "key_revoke": [issued[0].pk],
         "key_spending": [issued[0].pk],
         "key_for_programs": [issued[0].pk],
+        "key_rotate_for_programs": [issued[0].pk],
         "key_revoke_for_programs": [issued[0].pk],
         "purchase": [purchase.pk],
         "purchase_continue": [purchase.pk],
@@ -396,7 +399,8 @@ def test_a_form_of_another_site_is_refused(
     without_cookie = {
         "stripe_webhook": 400,
         "leaks": 415,
-        **dict.fromkeys(("keys_for_programs", "key_revoke_for_programs"), 401),
+        **dict.fromkeys(("keys_for_programs", "key_rotate_for_programs"), 401),
+        "key_revoke_for_programs": 401,
     }
     assert browser.post(url).status_code == without_cookie.get(name, 403)
 

@@ -59,6 +59,7 @@ DOES = {
     **dict.fromkeys(("security", "session_end", "sessions_end")),
     "keys_for_programs": None,
     "key_for_programs": None,
+    "key_rotate_for_programs": None,
     "key_revoke_for_programs": None,
     "billing": Act.SEE_MONEY,
     "billing_cancelled": Act.SEE_MONEY,

@@ -21,7 +21,8 @@ from gate.service.openapi import DOCUMENT as GATE
 PAGES: dict[str, dict[str, Any]] = {"/docs/reference": PUBLIC, "/docs/reference/quota": GATE}
 SHAPES: dict[str, type[Struct]] = {
     **{name: getattr(api_shapes, name) for name in ("Chat", "Completion", "Image", "Voice")},
-    **{name: getattr(key_shapes, name) for name in ("NewKey", "KeyChanges", "Revocation")},
+    **{name: getattr(key_shapes, name) for name in ("NewKey", "KeyChanges")},
+    **{name: getattr(key_shapes, name) for name in ("Rotation", "Revocation")},
     **{
         name: getattr(gate_shapes, name)
         for name in ("Check", "Batch", "Settle", "Extend", "Refund")

@@ -176,6 +176,8 @@ _KEY: dict[str, Any] = {
     "state": {"enum": ["active", "off", "expired", "revoked"]},
     "scopes": {"type": "array", "items": _TEXT},
     "weekly_cap": _WHOLE_OR_NONE,
+    "requests_a_minute": _WHOLE_OR_NONE,
+    "requests_at_once": _WHOLE_OR_NONE,
     "addresses": {"type": "array", "items": _TEXT},
     "created_at": _TIME,
     "expires_at": _TIME_OR_NONE,

@@ -25,6 +25,8 @@ _KEY = {
     "state": "active",
     "scopes": ["chat"],
     "weekly_cap": 500,
+    "requests_a_minute": 600,
+    "requests_at_once": None,
     "addresses": [],
     "created_at": "2026-03-30T09:12:00Z",
     "expires_at": None,

@@ -119,7 +119,7 @@ def _end_former(key: ApiKey, *, url: str, at: datetime) -> bool:
 
     try:
         return end_former_secret(
-            key=key, by=None, at=at, note=_note(url), act="former leaked", then=tell
+            key=key, by=None, at=at, note=_note(url), act="former leaked", tell=tell
         )
     except CannotEdit:
         return False

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts import audit
 from accounts.models import User
 from gate.terms import key_text
-from keys import projection
+from keys import projection, telling
 from keys.edit import key_held
 from keys.models import ApiKey
 
@@ -89,7 +89,7 @@ def rotate_api_key(
             "last_four": (before, locked.last_four),
             "former_ends_at": (None, locked.former_ends_at),
         }
-        audit.record(
+        event = audit.record(
             locked.account,
             audit.Kind.KEY,
             "rotated",
@@ -98,6 +98,7 @@ def rotate_api_key(
             by=by,
             at=at,
         )
+        telling.tell_rotated(locked, event)
         show(locked, plaintext)
     return locked, plaintext, projection.push_key(locked)
 
@@ -109,18 +110,18 @@ def end_former_secret(
     at: datetime,
     note: str = "",
     act: str = "former ended",
-    then: Callable[[ApiKey], object] = _nothing,
+    tell: Callable[[ApiKey], object] = _nothing,
 ) -> bool:
     """End the secret before the last one; done only when the gate refuses it.
 
-    Answers whether it was still valid. note, act, then: as in `keys.revoke`. Raises CannotEdit of
+    Answers whether it was still valid. note, act, tell: as in `keys.revoke`. Raises CannotEdit of
     a revoked key, whose secrets are over both, or CannotConfirm when Valkey gave no answer.
     """
     with key_held(key) as locked:
         was_valid = locked.former_works_until is not None
         if was_valid:
             _end_former(locked, by=by, at=at, act=act, note=note)
-            then(locked)
+            tell(locked)
     projection.confirm(locked)
     return was_valid
 

@@ -1,4 +1,4 @@
-"""What people are mailed about keys: that one was made or revoked, each in their language.
+"""What people are mailed about keys: that one was made, rotated or revoked, each in their language.
 
 In the transaction of whoever does it: there is no mail without the act, and no act without its
 mail. Nobody chooses whether to get these. A mail names a key as pages show it, never its text.
@@ -27,7 +27,7 @@ _AT_MOST = 20
 # Whoever makes or revokes keys by the hundred knows it by then, and the audit log has them all.
 MAILS_AN_HOUR = 10
 # The acts of the audit log that are mailed about; what was leaked has a mail of its own, always.
-_MAILED = ("created", "revoked")
+_MAILED = ("created", "rotated", "revoked")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,11 @@ class Told:
 def tell_created(key: ApiKey, event: AuditEvent) -> None:
     """Mail that a key was made."""
     _tell_of(key, event, _created)
+
+
+def tell_rotated(key: ApiKey, event: AuditEvent) -> None:
+    """Mail that a key has another secret."""
+    _tell_of(key, event, _rotated)
 
 
 def tell_revoked(key: ApiKey, event: AuditEvent) -> None:
@@ -123,6 +128,30 @@ def _created(key: ApiKey, event: AuditEvent) -> Told:
             _(
                 "If neither you nor your team made it, revoke it at once, change your password, "
                 "and look through the sessions that are signed in."
+            ),
+        ],
+        action=_("Look at this key"),
+        url=key_address(key),
+    )
+
+
+def _rotated(key: ApiKey, event: AuditEvent) -> Told:
+    ends = key.former_works_until
+    if ends is None:
+        of_before = _("The secret before it is refused. A program that used it needs the new one.")
+    else:
+        of_before = _("The secret before it, …%(last_four)s, works until %(moment)s UTC.") % {
+            "last_four": key.former_last_four,
+            "moment": date_format(ends, "DATETIME_FORMAT"),
+        }
+    return Told(
+        heading=_("Key “%(name)s” has a new secret") % {"name": key.name},
+        facts=_facts(key, event),
+        sentences=[
+            of_before,
+            _(
+                "If neither you nor your team did it, revoke the key at once, change your "
+                "password, and look through the sessions that are signed in."
             ),
         ],
         action=_("Look at this key"),

@@ -292,6 +292,8 @@ def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
         now,
         expires_at=_moment(wanted["expires_at"]) if "expires_at" in wanted else now.expires_at,
         weekly_cap=wanted.get("weekly_cap", now.weekly_cap),
+        requests_a_minute=wanted.get("requests_a_minute", now.requests_a_minute),
+        requests_at_once=wanted.get("requests_at_once", now.requests_at_once),
         scopes=_scopes(wanted["scopes"], now) if "scopes" in wanted else now.scopes,
         addresses=_networks(wanted["addresses"]) if "addresses" in wanted else now.addresses,
         environment=(
@@ -420,6 +422,8 @@ def _told(one: ApiKey) -> dict[str, Any]:
         "state": _state(one),
         "scopes": one.scopes,
         "weekly_cap": one.weekly_cap,
+        "requests_a_minute": one.requests_a_minute,
+        "requests_at_once": one.requests_at_once,
         "addresses": one.addresses,
         "created_at": moment(one.created_at),
         "expires_at": moment(one.expires_at),

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from gate.terms.pace import A_MINUTE_AT_MOST, AT_ONCE_AT_MOST
+
 ADDRESSES_AT_MOST, CAP_AT_MOST, REASON_AT_MOST = 20, 1_000_000_000, 200
 
 Name = Annotated[
@@ -39,6 +41,25 @@ Cap = Annotated[
         extra={"must_be": f"a whole number, 0 to {CAP_AT_MOST:,}, or null"},
     ),
 ]
+AMinute = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=A_MINUTE_AT_MOST,
+        description="Requests in any 60 seconds; null is as many as the account may send.",
+        extra={"must_be": f"a whole number, 1 to {A_MINUTE_AT_MOST:,}, or null"},
+    ),
+]
+AtOnce = Annotated[
+    int,
+    Meta(
+        ge=1,
+        le=AT_ONCE_AT_MOST,
+        description="Requests that are answered at the same time; null is as many as the account "
+        "may send.",
+        extra={"must_be": f"a whole number, 1 to {AT_ONCE_AT_MOST:,}, or null"},
+    ),
+]
 Scopes = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=50)]],
     Meta(
@@ -65,6 +86,8 @@ class NewKey(Struct, forbid_unknown_fields=True):
     environment: Environment = ""
     expires_at: Moment | None = None
     weekly_cap: Cap | None = None
+    requests_a_minute: AMinute | None = None
+    requests_at_once: AtOnce | None = None
     scopes: Scopes = []
     addresses: Addresses = []
 
@@ -76,6 +99,8 @@ class KeyChanges(Struct, forbid_unknown_fields=True):
     environment: Environment | None = None
     expires_at: Moment | None = None
     weekly_cap: Cap | None = None
+    requests_a_minute: AMinute | None = None
+    requests_at_once: AtOnce | None = None
     scopes: Scopes | None = None
     addresses: Addresses | None = None
     enabled: Annotated[

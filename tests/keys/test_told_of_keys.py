@@ -15,6 +15,7 @@ from accounts.models import Account, AuditEvent, OutgoingMail, User
 from keys.issue import issue_api_key
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
+from keys.rotate import rotate_api_key
 from keys.telling import MAILS_AN_HOUR
 from tests.keys.acts import shown_key, submit_key
 
@@ -89,6 +90,24 @@ def test_a_revoked_key_is_told_once_with_the_reason(
     for said in parts(mail):
         assert "Why: the laptop was lost" in said
         assert key.masked in said
+
+
+def test_another_secret_is_told_with_how_long_the_one_before_works(
+    account: Account, owner: User, mailoutbox: Mails
+) -> None:
+    key = make(account, owner)[0]
+    mailoutbox.clear()
+    at = timezone.now()
+    key, text, _ = rotate_api_key(
+        key=key, submission=uuid4(), stays=timedelta(hours=1), by=owner, at=at
+    )
+    (mail,) = mailoutbox
+    assert mail.subject.startswith("Key “laptop” has a new secret · ")
+    for said in parts(mail):
+        assert f"The secret before it, …{key.former_last_four}, works until" in said
+        assert text not in said
+    rotate_api_key(key=key, submission=uuid4(), stays=timedelta(0), by=owner, at=at)
+    assert "The secret before it is refused." in parts(mailoutbox[-1])[0]
 
 
 def test_who_made_it_is_told_and_other_members_are_not(

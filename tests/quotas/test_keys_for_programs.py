@@ -336,6 +336,11 @@ def test_keys_of_others_are_not_there(program: Program, outsider: User) -> None:
             )
         ),
         *(
+            ({"name": "x", limit: number}, limit)
+            for limit, most in (("requests_a_minute", 10**6), ("requests_at_once", 1000))
+            for number in (0, -1, 1.5, "5", True, most + 1, [5])
+        ),
+        *(
             ({"name": "x", "weekly_cap": cap}, "weekly_cap")
             for cap in (-1, 1.5, "5", True, 10**9 + 1, 10**30, ["5"])
         ),
@@ -456,6 +461,14 @@ def test_where_a_key_is_used_is_said_changed_and_asked_for(program: Program) -> 
     assert check_shape(program.change(key, environment=""), "Key")["environment"] == ""
     answer = program.change(key, environment="x" * 21)
     assert refusal(answer) == (400, "invalid_request", "environment")
+
+
+def test_how_quickly_a_key_may_ask_is_said_and_changed(program: Program) -> None:
+    made = check_shape(program.create("website", requests_a_minute=600), "CreatedKey")
+    assert (made["requests_a_minute"], made["requests_at_once"]) == (600, None)
+    key = ApiKey.objects.get(name="website")
+    told = program.change(key, requests_a_minute=None, requests_at_once=3).json()
+    assert (told["requests_a_minute"], told["requests_at_once"]) == (None, 3)
 
 
 def test_what_a_program_does_not_name_stays_as_people_chose_it(

@@ -36,8 +36,8 @@ Ended = TypeVar("Ended", PlanGrant, PackSwitch, SpendingChoice, Suspension)
 # For whoever grants: the models of the ledger are for its own room.
 CreditKind = CreditEntry.Kind
 PlanSource = PlanGrant.Source
-# Also what was held when a boost ended.
 _CLOSED = "Closed by its owner"
+# Also what was held when a boost ended.
 _LAST_CHATS_ARE_DRAINED_AFTER = timedelta(days=1)
 
 

@@ -24,7 +24,7 @@ from quotas import catalogue, grants
 from quotas.models.ledger import Boost
 from quotas.seed import seed_catalogue
 from tests.api.javascript import packages
-from tests.emptying import let_histories_be_emptied
+from tests.emptying import let_histories_be_emptied, let_tables_be_emptied_quickly
 from tests.signed_in import sign_in_at_once
 
 TESTS = Path(__file__).parent
@@ -36,8 +36,10 @@ PASSWORD = "correct horse battery staple"
 LONGEST_TEST_SECONDS = 30
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what belongs together in one process, and what must run alone."""
+# Around the hooks of others: xdist reads the groups in its own, and pytest-django sorts in its own.
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Say what belongs together in one process, what must run alone, and what takes longest."""
 
     def folder(item: pytest.Item, folders: Sequence[str]) -> str | None:
         path = item.path.relative_to(TESTS).as_posix()
@@ -49,8 +51,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # A file's tests stay together, too, for what they share within the file.
         group = folder(item, TOGETHER) or str(item.path.relative_to(TESTS))
         item.add_marker(pytest.mark.xdist_group(group))
+    yield
     order = {name: at for at, name in enumerate(TOGETHER)}
     items.sort(key=lambda item: order.get(folder(item, TOGETHER) or "", len(order)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop a process that would not keep groups together: their set-up would be paid for twice."""
+    is_grouped = session.config.getoption("loadgroup", default=False)
+    if is_grouped and not all("@" in item.nodeid for item in session.items):
+        message = "This pytest and pytest-xdist do not keep the tests of a group together."
+        raise pytest.UsageError(message)
 
 
 @pytest.fixture(scope="session")
@@ -64,9 +75,10 @@ def openai_modules() -> Path:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
-    """The tests' own database may be emptied between tests, which takes a TRUNCATE of ledgers."""
+    """The tests' own database may be emptied between tests, also of what is only ever added to."""
     with django_db_blocker.unblock():
         let_histories_be_emptied()
+        let_tables_be_emptied_quickly()
     yield
     # The test database cannot be deleted while what decides is connected to it.
     reading.close_pool()
@@ -84,6 +96,12 @@ def _log_level_stays() -> Iterator[None]:
     level = logging.root.level
     yield
     logging.root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _files_are_looked_for_when_asked_for(settings: Settings) -> None:
+    """Not all of them at the start of every client that a test makes."""
+    settings.WHITENOISE_AUTOREFRESH = True
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,36 @@
 """Partitions as their catalogue is projected, and what Valkey confirms of it."""
 
+from collections.abc import Mapping
+
+from django.db import connection
+
 from gate.store.snapshots import PartitionState
 from partitions.models import Partition
+
+# Locked in the order of their numbers: of two that record at once, neither waits for the other.
+_RECORD = """
+WITH confirmed AS (
+    SELECT partition.index, new.pushes
+    FROM accounts_partition AS partition
+    JOIN unnest(%s::smallint[], %s::bigint[]) AS new (index, pushes) USING (index)
+    WHERE partition.pushes < new.pushes
+    ORDER BY partition.index
+    FOR UPDATE OF partition
+)
+UPDATE accounts_partition AS partition SET pushes = confirmed.pushes
+FROM confirmed WHERE partition.index = confirmed.index
+"""
 
 
 def record_pushes(index: int, pushes: int) -> None:
     """Remember how many projections a partition has confirmed."""
     Partition.objects.filter(pk=index, pushes__lt=pushes).update(pushes=pushes)
+
+
+def record_all_pushes(pushes: Mapping[int, int]) -> None:
+    """The same of many partitions, by their numbers, in one statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, [list(pushes), list(pushes.values())])
 
 
 def partition_states() -> list[PartitionState]:

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from gate.store import connection, hot_state, snapshots
 from gate.store.snapshots import CatalogueSnapshot, PartitionState
-from partitions.states import partition_state, partition_states, record_pushes
+from partitions.states import partition_state, partition_states, record_all_pushes
 from quotas.models.plans import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)
@@ -90,14 +90,15 @@ def push() -> bool:
     """Tell every partition of the gate the catalogue; False when it must be repeated later."""
     current = snapshot()
     try:
-        client = connection.sync_client(settings.REDIS_URL)
-        for state in partition_states():
-            call = snapshots.put_catalogue_call(state, current)
-            _, pushes = hot_state.run(client, call)
-            record_pushes(state.index, pushes)
+        states = partition_states()
+        calls = [snapshots.put_catalogue_call(state, current) for state in states]
+        answers = hot_state.run_all(connection.sync_client(settings.REDIS_URL), calls)
     except (RedisError, OSError) as error:
         logger.warning("the catalogue did not reach the gate: %s", type(error).__name__)
         return False
+    record_all_pushes(
+        {state.index: pushes for state, (_, pushes) in zip(states, answers, strict=True)}
+    )
     QuotaPolicy.objects.filter(pk=1, pushed_version__lt=current.version).update(
         pushed_version=current.version
     )

@@ -25,7 +25,7 @@ pages (sync) share one description of the state.
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -88,6 +88,25 @@ def run(client: Redis | RedisCluster, call: Call) -> Any:
         return client.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
     except NoScriptError:
         return client.eval(call.script.text, len(call.keys), *call.keys, *call.args)
+
+
+def run_all(client: Redis | RedisCluster, calls: Sequence[Call]) -> list[Any]:
+    """Run calls that may be for different partitions; one round trip where there is one server.
+
+    The first that fails raises; those before and after it may have been run.
+    """
+    if isinstance(client, RedisCluster):
+        return [run(client, call) for call in calls]
+    with client.pipeline(transaction=False) as pipeline:
+        for call in calls:
+            pipeline.evalsha(call.script.sha, len(call.keys), *call.keys, *call.args)
+        answers = pipeline.execute(raise_on_error=False)
+    for at, answer in enumerate(answers):
+        if isinstance(answer, NoScriptError):
+            answers[at] = run(client, calls[at])
+        elif isinstance(answer, Exception):
+            raise answer
+    return answers
 
 
 def partition_of(handle: str) -> int:

@@ -157,6 +157,7 @@ def pages(
         "rotated": post(
             owner_client, "key_rotate", lambda: {"stays": "7d", "submission": uuid4()}, key.pk
         ),
+        "keys of which one has two secrets": get(owner_client, "keys"),
         "spending of a key": get(owner_client, "key_spending", key.pk),
         "refused spending": post(
             owner_client,

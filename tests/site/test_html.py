@@ -22,6 +22,7 @@ class Page(HTMLParser):
         self.offences: list[str] = []
         self.assets: set[str] = set()
         self._in_script = False
+        self._is_in_form = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -37,12 +38,17 @@ class Page(HTMLParser):
         if tag == "style" or (tag == "script" and not attributes.get("src")):
             self.offences.append(f"<{tag}> inline")
         self._in_script = tag == "script"
+        if tag == "form":
+            # A browser leaves the inner one out, and its button does what the outer one does.
+            self.offences += ["<form> in <form>"] if self._is_in_form else []
+            self._is_in_form = True
         loaded = attributes.get(LOADED.get(tag, ""))
         if loaded and not loaded.startswith("data:"):
             self.assets.add(loaded)
 
     def handle_endtag(self, tag: str) -> None:
         self._in_script = False
+        self._is_in_form = self._is_in_form and tag != "form"
 
     def handle_data(self, data: str) -> None:
         if self._in_script and data.strip():
@@ -68,7 +74,7 @@ def test_every_page_sends_a_policy_without_exceptions(
         assert response["Referrer-Policy"] == "same-origin", name
 
 
-def test_no_page_has_scripts_styles_or_handlers_of_its_own(
+def test_no_page_has_scripts_styles_handlers_or_forms_in_forms(
     pages: Pages,
 ) -> None:
     for name, visit in pages.items():
@@ -134,9 +140,9 @@ def test_account_pages_are_kept_by_no_cache(
 def test_the_check_itself_finds_what_it_looks_for() -> None:
     bad = (
         '<p style="x">a</p><p onclick="x">b</p><a href="javascript:x">c</a>'
-        "<style>d</style><script>e</script>"
+        "<style>d</style><script>e</script><form><form></form></form><form></form>"
     )
-    assert len(Page(bad).offences) == 6
+    assert len(Page(bad).offences) == 7
     assert Page('<script src="https://cdn.example/x.js"></script>').assets == {
         "https://cdn.example/x.js"
     }

@@ -77,6 +77,7 @@ def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
     assert [name or button for name, button in asked if name not in carried] == [
         "submission",
         "name",
+        "environment",
         "expires_in",
         "expires_on",
         "weekly_cap",

@@ -8,7 +8,7 @@ from django.utils import timezone
 from redis import Redis
 
 from accounts.models import Account
-from gate.store import hot_state, snapshots
+from gate.store import hot_state, layout, snapshots
 from partitions.states import partition_state
 from quotas import catalogue, grants, projection
 from quotas.models.entitlements import Entitlement
@@ -114,6 +114,29 @@ def test_a_catalogue_that_arrives_late_does_not_undo_a_newer_one(
     call = snapshots.put_catalogue_call(partition_state(index), late)
     assert hot_state.run(valkey, call)[0] == b"older"
     assert standing().cap == 70
+
+
+def test_a_catalogue_reaches_every_partition_also_where_its_script_was_forgotten(
+    plans: None, valkey: Redis
+) -> None:
+    valkey.script_flush()
+    assert catalogue.push()
+    spell = layout.CATALOGUE.spell
+    told = {
+        index: valkey.hmget(
+            hot_state.catalogue_name(index),
+            [spell("version"), spell("pushes"), spell("cap") + "free"],
+        )
+        for index in range(hot_state.PARTITIONS)
+    }
+    Plan.objects.filter(slug="free").update(weekly_cap=71)
+    catalogue.changed()
+    for index, (version, pushes, cap) in told.items():
+        assert cap == b"50"
+        name = hot_state.catalogue_name(index)
+        assert valkey.hget(name, spell("cap") + "free") == b"71"
+        assert valkey.hget(name, spell("version")) == f"{int(version or 0) + 1}".encode()
+        assert partition_state(index).pushes == int(pushes or 0) + 1
 
 
 def test_a_repeated_push_gives_back_nothing_that_was_spent(

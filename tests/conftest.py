@@ -28,8 +28,8 @@ from tests.emptying import let_histories_be_emptied, let_tables_be_emptied_quick
 from tests.signed_in import sign_in_at_once
 
 TESTS = Path(__file__).parent
-# Folders whose tests share something expensive, the longest first: one process runs all of them.
-TOGETHER = ("journeys", "operations", "gate/cluster", "faults")
+# Folders whose files take longest: they begin first, so that no process waits for them in the end.
+LONGEST = ("journeys", "operations", "upgrades", "billing")
 # Folders whose tests say how soon something happens, or load the machine.
 ALONE = ("gate/cluster", "faults")
 PASSWORD = "correct horse battery staple"
@@ -39,7 +39,7 @@ LONGEST_TEST_SECONDS = 30
 # Around the hooks of others: xdist reads the groups in its own, and pytest-django sorts in its own.
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Say what belongs together in one process, what must run alone, and what takes longest."""
+    """Say what belongs together in one process, what must run alone, and what begins first."""
 
     def folder(item: pytest.Item, folders: Sequence[str]) -> str | None:
         path = item.path.relative_to(TESTS).as_posix()
@@ -48,12 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     for item in items:
         if folder(item, ALONE):
             item.add_marker(pytest.mark.alone)
-        # A file's tests stay together, too, for what they share within the file.
-        group = folder(item, TOGETHER) or str(item.path.relative_to(TESTS))
-        item.add_marker(pytest.mark.xdist_group(group))
+        # One process runs all tests of a file, for what they share.
+        item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
     yield
-    order = {name: at for at, name in enumerate(TOGETHER)}
-    items.sort(key=lambda item: order.get(folder(item, TOGETHER) or "", len(order)))
+    order = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(folder(item, LONGEST) or "", len(order)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from django.db.models import QuerySet
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -16,6 +18,7 @@ from accounts.listing import KindAndDays
 from accounts.models import AuditEvent
 from accounts.paging import Place, of_kind_between, page_of
 from accounts.roles import Act
+from gate.terms.redaction import holds_secret
 
 _KINDS = [("", _("Any")), *AuditEvent.Kind.choices]
 # The words of the file, in any language; the page says them.
@@ -23,15 +26,52 @@ EXPORTED = ("at", "who", "way", "kind", "act", "thing", "changes", "reason", "ip
 _AT_ONCE = 1_000
 
 
+class AuditFilter(KindAndDays):
+    """Which lines to show: of a kind, of some days, about somebody or something."""
+
+    q = forms.CharField(
+        required=False,
+        max_length=80,
+        label=_("Who or what"),
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "autocomplete": "off",
+                # What is searched for stands in an address, where no key belongs.
+                "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
+                "title": _("An address of a person, or the name of a key, plan or webhook."),
+            }
+        ),
+    )
+    field_order = ("q", "kind", "since", "until")
+
+    def clean_q(self) -> str:
+        """Whatever holds a key is not shown again."""
+        words: str = self.cleaned_data["q"]
+        if holds_secret(words):
+            self.data = {**self.data, "q": ""}
+            raise ValidationError(_("That is a key. Search for its name instead."))
+        return words
+
+    def of(self, request: AccountRequest) -> QuerySet[AuditEvent]:
+        """The lines of the account that are asked for; the form is valid."""
+        events = AuditEvent.objects.filter(account=request.account)
+        if words := self.cleaned_data["q"]:
+            events = events.filter(Q(user_name__icontains=words) | Q(thing__icontains=words))
+        return of_kind_between(
+            events, kind=self.cleaned_data["kind"], since=self.since_at, until=self.until_at
+        )
+
+
 @require_GET
 @account_page(Act.SEE_AUDIT)
 @never_cache
 def audit(request: AccountRequest) -> HttpResponse:
     """What was done, the newest first, by pages."""
-    asked = KindAndDays(request.GET, kinds=_KINDS)
+    asked = AuditFilter(request.GET, kinds=_KINDS)
     page = None
     if asked.is_valid():
-        page = page_of(_events(request, asked), request.GET, kept=asked.kept)
+        page = page_of(asked.of(request), request.GET, kept=asked.kept)
     context = {"page": page, "asked": asked, "exported": EXPORTED}
     return render(request, "accounts/audit.html", context)
 
@@ -41,10 +81,10 @@ def audit(request: AccountRequest) -> HttpResponse:
 @never_cache
 def audit_export(request: AccountRequest) -> HttpResponse | StreamingHttpResponse:
     """The same as a file, the oldest first."""
-    asked = KindAndDays(request.GET, kinds=_KINDS)
+    asked = AuditFilter(request.GET, kinds=_KINDS)
     why = ""
     if asked.is_valid():
-        parts = spreadsheets.as_csv(EXPORTED, rows(_events(request, asked)))
+        parts = spreadsheets.as_csv(EXPORTED, rows(asked.of(request)))
         try:
             file = spreadsheets.alone(request.account, parts, of="audit")
         except spreadsheets.CannotExport as error:
@@ -62,15 +102,6 @@ def audit_export(request: AccountRequest) -> HttpResponse | StreamingHttpRespons
         "above_url": url,
     }
     return render(request, "accounts/no_export.html", context, status=400)
-
-
-def _events(request: AccountRequest, asked: KindAndDays) -> QuerySet[AuditEvent]:
-    return of_kind_between(
-        AuditEvent.objects.filter(account=request.account),
-        kind=asked.cleaned_data["kind"],
-        since=asked.since_at,
-        until=asked.until_at,
-    )
 
 
 def rows(events: QuerySet[AuditEvent]) -> Iterator[list[tuple[object, ...]]]:

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import audit
 from accounts.acting import Acting, Via, acting
 from accounts.models import Account, AuditEvent, User
+from gate.terms import key_text
 from quotas import grants
 from tests.conftest import PASSWORD
 from tests.keys.acts import submit_key
@@ -119,6 +120,31 @@ def test_the_page_says_it_and_finds_it_by_kind_and_day(
     assert "Spending past the allowance chosen" not in found
     wrong = owner_client.get(reverse("audit"), {"from": "someday"}).content.decode()
     assert "This search is not understood" in wrong
+
+
+def test_a_line_is_found_by_who_did_it_and_by_what_it_is_about(
+    owner_client: Client, account: Account, owner: User, team_mate: User
+) -> None:
+    audit.record(account, audit.Kind.KEY, "created", thing="laptop", by=owner)
+    audit.record(account, audit.Kind.KEY, "created", thing="robot", by=team_mate)
+
+    def find(words: str) -> str:
+        return owner_client.get(reverse("audit"), {"q": words}).content.decode()
+
+    assert "robot" in find("MATE@example")
+    assert "laptop" not in find("MATE@example")
+    assert team_mate.email not in find("lapt")
+    assert "Nothing is like that" in find("nobody")
+    file = owner_client.get(reverse("audit_export"), {"q": "robot"}).getvalue().decode()
+    assert "robot" in file
+    assert "laptop" not in file
+
+
+def test_a_key_that_is_searched_for_in_the_log_is_not_shown_again(owner_client: Client) -> None:
+    key = key_text.new_api_key("0" * 8)
+    page = owner_client.get(reverse("audit"), {"q": key}).content.decode()
+    assert "That is a key." in page
+    assert key not in page
 
 
 def test_roles_and_programs_read_as_people_call_them(

@@ -321,6 +321,7 @@ IN_HISTORIES = frozenset(
         gettext_noop("Valid days"),
         gettext_noop("Requests a minute"),
         gettext_noop("Requests at once"),
+        gettext_noop("Keys at most"),
         gettext_noop("Credits"),
         gettext_noop("Position"),
         gettext_noop("On sale"),

@@ -17,11 +17,14 @@ from django.db.models import Model, Q, QuerySet
 
 PAGE_ROWS = 50
 _AFTER, _BEFORE = "after", "before"
-# A moment to the microsecond and the number of a row; a UUID where rows are numbered so.
+# What the list is ordered by and the number of a row; a UUID where rows are numbered so.
 _PLACE = re.compile(
-    r"([0-9]{8}T[0-9]{6}\.[0-9]{6})Z-([0-9]{1,18}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"(.*)-([0-9]{1,18}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", flags=re.DOTALL
 )
-_MOMENT = "%Y%m%dT%H%M%S.%f"
+# To the microsecond.
+_MOMENT = "%Y%m%dT%H%M%S.%fZ"
+_MOMENT_WRITTEN = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{6}Z")
+_NUMBER_WRITTEN = re.compile(r"-?[0-9]{1,18}")
 
 M = TypeVar("M", bound=Model)
 Row = TypeVar("Row")
@@ -32,38 +35,92 @@ class CannotReadPlace(Exception):
     """An address says no place in the list."""
 
 
+def _moment(text: str) -> datetime:
+    if not _MOMENT_WRITTEN.fullmatch(text):
+        raise CannotReadPlace
+    return datetime.strptime(text, _MOMENT).replace(tzinfo=UTC)
+
+
+def _number(text: str) -> int:
+    if not _NUMBER_WRITTEN.fullmatch(text):
+        raise CannotReadPlace
+    return int(text)
+
+
+def _words(text: str) -> str:
+    if not text.isprintable():
+        raise CannotReadPlace
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a list is ordered by: a field or annotation that is never empty, the highest first.
+
+    rises: the lowest first. is_by_age: what follows is older. read: its value as addresses write
+    it.
+    """
+
+    field: str
+    read: Callable[[str], Any]
+    rises: bool = False
+    is_by_age: bool = False
+
+    def fields(self, *, backwards: bool = False) -> tuple[str, str]:
+        """As `order_by` has it; rows that are alike follow one another as their numbers do."""
+        sign = "" if self.rises is not backwards else "-"
+        return f"{sign}{self.field}", f"{sign}pk"
+
+
+def by_moment(field: str, *, is_by_age: bool = True) -> Order:
+    """The newest first. is_by_age: the moment is the one at which rows were made."""
+    return Order(field, _moment, is_by_age=is_by_age)
+
+
+def by_number(field: str) -> Order:
+    """The highest first."""
+    return Order(field, _number)
+
+
+def by_words(field: str) -> Order:
+    """As the database sorts texts."""
+    return Order(field, _words, rises=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a row stands: its moment, and its number among those of the same moment."""
+    """Where a row stands: what orders it, a moment mostly, and its number among those alike."""
 
-    moment: datetime
+    value: Any
     pk: Any
 
     def __str__(self) -> str:
-        return f"{self.moment.astimezone(UTC):{_MOMENT}}Z-{self.pk}"
+        value = self.value
+        if isinstance(value, datetime):
+            value = f"{value.astimezone(UTC):{_MOMENT}}"
+        return f"{value}-{self.pk}"
 
     @classmethod
-    def read(cls, text: str, *, model: type[Model]) -> Self:
+    def read(cls, text: str, *, model: type[Model], value: Callable[[str], Any] = _moment) -> Self:
         """The place that `str` of one says. Raises CannotReadPlace."""
         found = _PLACE.fullmatch(text)
         if found is None:
             raise CannotReadPlace
         numbered_by = model._meta.pk  # noqa: SLF001 - Django documents it
         try:
-            moment = datetime.strptime(found[1], _MOMENT).replace(tzinfo=UTC)
-            return cls(moment, numbered_by.to_python(found[2]))
+            return cls(value(found[1]), numbered_by.to_python(found[2]))
         except (ValueError, ValidationError) as error:
             raise CannotReadPlace from error
 
-    def older(self, moment: str) -> Q:
-        """Rows behind it, the newest first. The first condition is what an index reads."""
-        behind = Q((f"{moment}__lt", self.moment)) | Q(pk__lt=self.pk)
-        return Q((f"{moment}__lte", self.moment)) & behind
+    def older(self, field: str) -> Q:
+        """Rows behind it, the highest first. The first condition is what an index reads."""
+        behind = Q((f"{field}__lt", self.value)) | Q(pk__lt=self.pk)
+        return Q((f"{field}__lte", self.value)) & behind
 
-    def newer(self, moment: str) -> Q:
+    def newer(self, field: str) -> Q:
         """Rows before it."""
-        before = Q((f"{moment}__gt", self.moment)) | Q(pk__gt=self.pk)
-        return Q((f"{moment}__gte", self.moment)) & before
+        before = Q((f"{field}__gt", self.value)) | Q(pk__gt=self.pk)
+        return Q((f"{field}__gte", self.value)) & before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +128,8 @@ class ListPage(Generic[Row]):
     """Some rows of a list, the newest first, and the ways to its other pages.
 
     first, newer, older: what an address has after its path, "" for no page. is_lost: the address
-    is damaged, or nothing is behind its place any more.
+    is damaged, or nothing is behind its place any more. is_by_age: what follows is older;
+    otherwise “newer” is what comes before, and “older” what follows.
     """
 
     rows: Sequence[Row]
@@ -79,6 +137,7 @@ class ListPage(Generic[Row]):
     newer: str = ""
     older: str = ""
     is_lost: bool = False
+    is_by_age: bool = True
 
     def of(self, shown: Callable[[Row], Other]) -> "ListPage[Other]":
         """The same page of what is shown of its rows."""
@@ -86,31 +145,34 @@ class ListPage(Generic[Row]):
         return replace(page, rows=[shown(row) for row in self.rows])
 
 
+BY_CREATION = by_moment("created_at")
+
+
 def page_of(
     rows: QuerySet[M],
     asked: Mapping[str, str],
     *,
     kept: Mapping[str, str],
-    moment: str = "created_at",
+    order: Order = BY_CREATION,
     at_most: int = PAGE_ROWS,
 ) -> ListPage[M]:
     """The page of these rows that an address asks for by `after` or `before` a place.
 
-    kept: what else its address says, and the other pages' must say, too. moment: the field that
-    orders the rows; it is never empty, and an index has it.
+    kept: what else its address says, and the other pages' must say, too. order: of the rows; where
+    there may be many, an index has it.
     """
     first = f"?{urlencode(kept)}" if kept else ""
     after, before = asked.get(_AFTER), asked.get(_BEFORE)
     # Two places at once are none either.
     text = f"{after}{before}" if after and before else after or before
     try:
-        start = Place.read(text, model=rows.model) if text else None
+        start = Place.read(text, model=rows.model, value=order.read) if text else None
     except CannotReadPlace:
-        return ListPage(rows=[], first=first, is_lost=True)
+        return ListPage(rows=[], first=first, is_lost=True, is_by_age=order.is_by_age)
 
     def page(shown: Sequence[M], *, newer: bool, older: bool, is_lost: bool = False) -> ListPage[M]:
         def way(direction: str, row: M) -> str:
-            place = Place(getattr(row, moment), row.pk)
+            place = Place(getattr(row, order.field), row.pk)
             return f"?{urlencode({**kept, direction: str(place)})}"
 
         return ListPage(
@@ -119,24 +181,31 @@ def page_of(
             newer=way(_BEFORE, shown[0]) if shown and newer else "",
             older=way(_AFTER, shown[-1]) if shown and older else "",
             is_lost=is_lost,
+            is_by_age=order.is_by_age,
         )
+
+    def beyond(place: Place, *, is_behind: bool) -> Q:
+        # What rises has the lower ones before it.
+        is_lower = is_behind is not order.rises
+        return place.older(order.field) if is_lower else place.newer(order.field)
 
     # One more than is shown tells whether there are others.
     if start is not None and before:
-        found = list(rows.filter(start.newer(moment)).order_by(moment, "pk")[: at_most + 1])
-        if len(found) > at_most:
-            return page(found[:at_most][::-1], newer=True, older=True)
-        # The newest rows are a whole page, however few of them stand before the place.
+        found = rows.filter(beyond(start, is_behind=False))
+        nearest = list(found.order_by(*order.fields(backwards=True))[: at_most + 1])
+        if len(nearest) > at_most:
+            return page(nearest[:at_most][::-1], newer=True, older=True)
+        # The first rows are a whole page, however few of them stand before the place.
         start = None
     if start is not None:
-        rows = rows.filter(start.older(moment))
-    found = list(rows.order_by(f"-{moment}", "-pk")[: at_most + 1])
+        rows = rows.filter(beyond(start, is_behind=True))
+    listed = list(rows.order_by(*order.fields())[: at_most + 1])
     goes_on = start is not None
     return page(
-        found[:at_most],
+        listed[:at_most],
         newer=goes_on,
-        older=len(found) > at_most,
-        is_lost=goes_on and not found,
+        older=len(listed) > at_most,
+        is_lost=goes_on and not listed,
     )
 
 

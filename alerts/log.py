@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db.models import Prefetch
 
 from accounts.models import Account
-from accounts.paging import ListPage, page_of
+from accounts.paging import ListPage, by_moment, page_of
 from alerts import wording
 from alerts.models import MONEY_KINDS, Alert, Delivery
 
@@ -33,7 +33,7 @@ def page_of_lines(account: Account, asked: Mapping[str, str], *, has_money: bool
     if not has_money:
         told = told.exclude(kind__in=MONEY_KINDS)
     rows = told.prefetch_related(Prefetch("deliveries", queryset=deliveries))
-    return page_of(rows, asked, kept={}, moment="occurred_at", at_most=AT_ONCE).of(_line)
+    return page_of(rows, asked, kept={}, order=by_moment("occurred_at"), at_most=AT_ONCE).of(_line)
 
 
 def _line(alert: Alert) -> Line:

@@ -2,18 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlencode
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Coalesce, Lower
 from django.http import QueryDict
+from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
-from accounts.paging import FilterForm
+from accounts.paging import BY_CREATION, FilterForm, Order, by_moment, by_number, by_words
 from accounts.roles import Act, may
 from gate.terms.redaction import holds_secret
 from keys.models import ApiKey
@@ -23,6 +26,8 @@ _PEOPLE_AT_MOST = 100
 _ENVIRONMENTS_AT_MOST = 50
 # No further than anybody reads (docs/decisions/0028).
 COUNTED_AT_MOST = 1_000
+# What was never used stands behind all that was.
+_NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 # A key as pages show it, copied from there.
 _MASKED = re.compile(r"sk_[0-9A-Za-z]*…([0-9A-Za-z]{4})")
 
@@ -107,6 +112,17 @@ class KeyFilter(FilterForm):
         label=_("Environment"),
         error_messages={"invalid_choice": _("Choose one of the environments of these keys.")},
     )
+    sort = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("", _("Newest first")),
+            ("name", _("By name")),
+            ("used", _("Last used first")),
+            ("week", _("Most used this week")),
+        ],
+        label=_("Sorted"),
+        error_messages={"invalid_choice": _("Choose one of the ways to sort.")},
+    )
     by = forms.TypedChoiceField(
         required=False,
         coerce=int,
@@ -154,6 +170,30 @@ class KeyFilter(FilterForm):
     def of_revoked(self) -> str:
         """The address of the same among those that are."""
         return urlencode({**self.kept, "state": "revoked"})
+
+    @property
+    def narrows(self) -> bool:
+        """Whether anything is left out; another order leaves out nothing."""
+        return bool(self.kept.keys() - {"sort"})
+
+    @property
+    def is_by_use(self) -> bool:
+        """Whether the list says what each key used this week, which sorts it."""
+        return self.data.get("sort") == "week"
+
+    def sorted(self, keys: QuerySet[ApiKey], *, at: datetime) -> tuple[QuerySet[ApiKey], Order]:
+        """The keys with what they are sorted by, and that order; the form is valid."""
+        match self.cleaned_data["sort"]:
+            case "name":
+                return keys.annotate(sorted_by=Lower("name")), by_words("sorted_by")
+            case "used":
+                last = Coalesce("last_used_at", Value(_NEVER))
+                return keys.annotate(sorted_by=last), by_moment("sorted_by", is_by_age=False)
+            case "week":
+                # What was used is of a room above this one, which the settings name.
+                chats = import_string(settings.KEYS_USE_COUNTED_BY)(at=at)
+                return keys.annotate(sorted_by=chats), by_number("sorted_by")
+        return keys, BY_CREATION
 
     def in_any_state(self, keys: QuerySet[ApiKey]) -> QuerySet[ApiKey]:
         """Those of the keys that are asked for, whatever their state; the form is valid."""

@@ -44,7 +44,7 @@ _SAVED_NOT_CONFIRMED = gettext_lazy(
 @account_page(Act.SEE_KEYS)
 @never_cache
 def key_list(request: AccountRequest) -> HttpResponse:
-    """The account's keys, newest first: those that are asked for, by pages."""
+    """The account's keys: those that are asked for, in the order that is, by pages."""
     return _list(request, NewKeyForm(may_manage=_may_manage(request)), status=200)
 
 
@@ -266,14 +266,14 @@ def _list(request: AccountRequest, form: NewKeyForm, *, status: int) -> HttpResp
     people = people_of(request.account) if sees_all else []
     seen = keys_seen_by(request.membership)
     asked = KeyFilter(request.GET, people=people, environments=environments_of(seen))
-    keys, revoked = None, 0
+    keys, revoked, at = None, 0, timezone.now()
     if asked.is_valid():
         # Those that are gone for good are a list of their own.
         listed = seen if asked.is_of_revoked else seen.filter(revoked_at=None)
-        rows = asked.narrow(listed, at=timezone.now())
+        rows, order = asked.sorted(asked.narrow(listed, at=at), at=at)
         revoked = at_most_counted(asked.in_any_state(seen).exclude(revoked_at=None))
         rows = rows.select_related("account", "created_by")
-        keys = page_of(rows, request.GET, kept=asked.kept)
+        keys = page_of(rows, request.GET, kept=asked.kept, order=order)
     context = {
         "keys": keys,
         "form": form,

@@ -146,9 +146,9 @@ def _balances_at(
     following = [since, *places]
     values: dict[str, Any] = {
         "account": account.pk,
-        "after_moments": [place.moment for place in following[:-1]],
+        "after_moments": [place.value for place in following[:-1]],
         "after_ids": [place.pk for place in following[:-1]],
-        "moments": [place.moment for place in places],
+        "moments": [place.value for place in places],
         "ids": [place.pk for place in places],
         "before": before,
     }

@@ -4,8 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db.models import BigIntegerField, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
+
 from gate.terms import week
 from keys.models import ApiKey
+from quotas.models.used import UsageRollup
 from quotas.strip import Amounts
 from quotas.usage.asked import By, Only
 from quotas.usage.picture import DrawnBar, bars_of
@@ -29,6 +33,19 @@ class UseOfKey:
     in_all: int
     bars: tuple[DrawnBar, ...]
     amounts: Amounts | None
+
+
+def chats_of_week(*, at: datetime) -> Coalesce:
+    """What each of the keys that are asked for used this week, as far as drained: for lists."""
+    this_week = week.week_of(week.to_ms(at))
+    rows = UsageRollup.objects.filter(
+        account=OuterRef("account"),
+        key_id=OuterRef("pk"),
+        hour__gte=week.starts_at(this_week),
+        hour__lt=week.ends_at(this_week),
+    )
+    chats = rows.order_by().values("key_id").annotate(chats=Sum("chats")).values("chats")
+    return Coalesce(Subquery(chats), 0, output_field=BigIntegerField())
 
 
 def use_of_key(key: ApiKey, *, at: datetime) -> UseOfKey:

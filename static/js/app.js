@@ -104,6 +104,21 @@
     menu.querySelector("summary").focus();
   });
 
+  // One box ticks all of its form, and shows whether all, some or none of them are.
+  const boxesOf = (all) => [...all.form.querySelectorAll(`input[type=checkbox][name="${all.dataset.ticks}"]`)];
+  const showTicked = (all) => {
+    const ticked = boxesOf(all).filter((box) => box.checked).length;
+    all.checked = ticked > 0 && ticked === boxesOf(all).length;
+    all.indeterminate = ticked > 0 && !all.checked;
+  };
+
+  document.addEventListener("change", ({ target }) => {
+    const all = target.form?.querySelector("[data-ticks]");
+    if (!all) return;
+    if (target === all) for (const box of boxesOf(all)) box.checked = all.checked;
+    showTicked(all);
+  });
+
   document.addEventListener("submit", (event) => {
     const button = event.submitter;
     // After this task, so that the button's own name and value are still sent.
@@ -115,6 +130,8 @@
   });
 
   addEventListener("pageshow", () => {
+    // Browsers keep what was ticked when somebody comes back.
+    document.querySelectorAll("[data-ticks]").forEach(showTicked);
     for (const button of document.querySelectorAll("[data-sent]")) {
       button.disabled = false;
       delete button.dataset.sent;

@@ -100,6 +100,24 @@ def test_all_pages_are_read_by_keyboard(narrow: Page, site: RunningSite) -> None
     expect(narrow.locator("tbody th").first).to_contain_text("service 2")
 
 
+def test_all_keys_of_a_page_are_ticked_by_keyboard_with_one_box(
+    page: Page, site: RunningSite
+) -> None:
+    with_many_keys(page, site)
+    all_of_them = page.get_by_role("checkbox", name="Tick all keys on this page")
+    ticked = page.locator("tbody input:checked")
+    tab_to(page, all_of_them)
+    page.keyboard.press("Space")
+    expect(ticked).to_have_count(50)
+    page.locator("tbody input[type=checkbox]").nth(3).uncheck()
+    # Some are ticked: it is read out as partly so, and ticks the rest.
+    assert all_of_them.evaluate("box => box.indeterminate")
+    all_of_them.press("Space")
+    expect(ticked).to_have_count(50)
+    page.get_by_role("button", name="Switch off", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Switch 50 keys off?")
+
+
 def test_a_key_is_not_sent_to_search_for_it(page: Page, site: RunningSite) -> None:
     with_many_keys(page, site)
     page.get_by_label("Name or last four").fill("sk_AbCd1234" + "Zx9" * 12 + "Zx")
@@ -127,6 +145,13 @@ def test_a_key_is_found_without_scripts(without_scripts: BrowserContext, site: R
     page.get_by_role("link", name="Older").click()
     assert names(page) == [str(number) for number in range(101, 121, 2)]
     expect(page.get_by_label("State")).to_have_value("revoked")
+    page.get_by_label("Sorted").select_option("By name")
+    page.get_by_role("button", name="Search").click()
+    by_name = sorted(str(number) for number in range(1, 121, 2))
+    assert names(page) == by_name[:50]
+    page.get_by_role("link", name="Next").click()
+    assert names(page) == by_name[50:]
+    expect(page.get_by_role("checkbox", name="Tick all keys on this page")).to_have_count(0)
     page.get_by_label("Name or last four").fill("nothing like it")
     page.get_by_role("button", name="Search").click()
     page.get_by_role("link", name="Show all keys").click()

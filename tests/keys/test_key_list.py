@@ -11,8 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.models import Account, Membership, User
+from gate.terms import week
 from keys import listing
 from keys.models import ApiKey
+from quotas.models.used import UsageRollup
 from tests.keys.acts import submit_key
 from tests.site.answer import Answer
 
@@ -297,3 +299,145 @@ def test_a_thousand_keys_are_a_light_page_with_few_questions(
     )
     assert len(page.content) < 100 * 1024, len(page.content)
     assert len(asked) <= 10
+
+
+# --- in another order -------------------------------------------------------------------------
+
+
+def note_use(account: Account, key: ApiKey, chats: int, *, weeks_ago: int = 0) -> None:
+    """What a drain would write of this week, or of one before."""
+    hour = week.starts_at(week.week_of(week.to_ms(timezone.now())) - weeks_ago)
+    UsageRollup.objects.create(
+        account=account, key_id=key.pk, meter="chat", hour=hour, source="allowance", chats=chats
+    )
+
+
+def every_page(client: Client, first: Answer) -> list[str]:
+    """The names in the list from its first page to the last."""
+    found, page = listed(first), first
+    while 'rel="next"' in page.content.decode():
+        page = follow(client, page, "next")
+        found += listed(page)
+    return found
+
+
+def test_keys_are_sorted_by_name_whatever_the_case(account: Account, owner_client: Client) -> None:
+    for name in ("beta", "Alpha", "gamma", "Delta"):
+        make_key(account, name)
+    assert listed(ask(owner_client, sort="name")) == ["Alpha", "beta", "Delta", "gamma"]
+
+
+def test_keys_that_were_never_used_stand_behind_those_that_were(
+    account: Account, owner_client: Client
+) -> None:
+    now = timezone.now()
+    make_key(account, "long ago", last_used_at=now - timedelta(days=9))
+    make_key(account, "never")
+    make_key(account, "just now", last_used_at=now)
+    assert listed(ask(owner_client, sort="used")) == ["just now", "long ago", "never"]
+
+
+def test_what_was_used_this_week_sorts_keys_and_is_said(
+    account: Account, owner_client: Client
+) -> None:
+    few, none, many = (make_key(account, name) for name in ("few", "none", "many"))
+    note_use(account, few, 2)
+    note_use(account, many, 30)
+    note_use(account, none, 900, weeks_ago=1)
+    page = ask(owner_client, sort="week")
+    assert listed(page) == ["many", "few", "none"]
+    assert re.findall(r"(\d+) chats?\s+this week", page.content.decode()) == ["30", "2", "0"]
+    assert not re.search(r"chats?\s+this week", ask(owner_client).content.decode())
+
+
+@pytest.mark.parametrize("sort", ["name", "used", "week"])
+def test_every_order_goes_through_all_keys_once_and_back(
+    account: Account, owner_client: Client, sort: str
+) -> None:
+    now = timezone.now()
+    for number in range(120):
+        # Many are alike in what sorts them.
+        used_at = now - timedelta(days=number % 3) if number % 4 else None
+        key = make_key(account, f"key {number % 50:02}", last_used_at=used_at)
+        note_use(account, key, number % 7)
+    first = ask(owner_client, sort=sort, q="key")
+    found = every_page(owner_client, first)
+    assert sorted(found) == sorted(f"key {number % 50:02}" for number in range(120))
+    if sort == "name":
+        assert found == sorted(found)
+    second = follow(owner_client, first, "next")
+    assert listed(second) == found[50:100]
+    assert listed(follow(owner_client, second, "prev")) == found[:50]
+    assert "Newer" not in second.content.decode()
+
+
+def test_an_order_is_kept_beside_the_search_and_among_revoked_keys(
+    account: Account, owner_client: Client
+) -> None:
+    make_key(account, "web b", revoked_at=timezone.now())
+    make_key(account, "web a", revoked_at=timezone.now())
+    make_key(account, "web c")
+    page = ask(owner_client, sort="name", q="web")
+    found = re.search(r'href="[^"?]*\?([^"]*state=revoked)"', page.content.decode())
+    assert found
+    assert listed(owner_client.get(f"{PAGE}?{found[1].replace('&amp;', '&')}")) == [
+        "web a",
+        "web b",
+    ]
+
+
+@pytest.mark.parametrize(
+    "after", ["key 3", "-5", "x-5", "9" * 30 + "-5", "20261129T082513.000042-5", "a\0b-5"]
+)
+@pytest.mark.parametrize("sort", ["", "used", "week"])
+def test_a_place_of_another_order_is_no_error(
+    account: Account, owner_client: Client, sort: str, after: str
+) -> None:
+    make_key(account, "one")
+    page = ask(owner_client, sort=sort, after=after)
+    assert "Nothing here any more" in page.content.decode()
+
+
+def test_an_order_that_there_is_none_of_is_named(account: Account, owner_client: Client) -> None:
+    make_key(account, "one")
+    assert error_of(ask(owner_client, sort="digest"), "sort") == "Choose one of the ways to sort."
+
+
+@pytest.mark.parametrize("sort", ["", "name", "used", "week"])
+def test_a_list_of_a_thousand_keys_asks_as_often_as_one_of_two(
+    account: Account, owner_client: Client, sort: str
+) -> None:
+    for number in range(2):
+        note_use(account, make_key(account, f"key {number}"), number)
+    ask(owner_client)
+    with CaptureQueriesContext(connection) as few:
+        ask(owner_client, sort=sort)
+    ApiKey.objects.bulk_create(
+        ApiKey(
+            account=account,
+            name=f"key {number}",
+            digest=uuid4().hex,
+            pepper_id="1",
+            last_four="0000",
+            submission=uuid4(),
+        )
+        for number in range(1_000)
+    )
+    with CaptureQueriesContext(connection) as many:
+        page = ask(owner_client, sort=sort)
+    assert len(listed(page)) == 50
+    assert len(many) == len(few)
+
+
+def test_ticking_all_needs_scripts_and_something_to_tick(
+    account: Account, owner_client: Client
+) -> None:
+    make_key(account, "gone", revoked_at=timezone.now())
+    assert "data-ticks" not in ask(owner_client, state="revoked").content.decode()
+    make_key(account, "live")
+    page = ask(owner_client).content.decode()
+    box = re.search(r'<div class="([^"]*)">\s*<input[^>]*data-ticks="key"[^>]*>', page)
+    assert box
+    assert "js-only" in box[1]
+    # Whoever sends the form sends the keys alone.
+    assert "name=" not in re.sub(r'data-ticks="key"', "", box[0])

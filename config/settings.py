@@ -58,6 +58,7 @@ def _peppers() -> list[Pepper]:
 KEY_PEPPERS = _peppers()
 # Keys are below plans, and know no more of them than this.
 KEYS_BOUNDED_BY = "quotas.keys_of_plans.bound_by_plan"
+KEYS_ALLOWED_BY = "quotas.keys_of_plans.allowed_by_plan"
 KEYS_USE_COUNTED_BY = "quotas.usage.of_key.chats_of_week"
 
 # --- addresses ------------------------------------------------------------------------------

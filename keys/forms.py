@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -13,6 +14,7 @@ from accounts.names import NameFormField
 from accounts.pace import PaceForm
 from gate.terms import addresses
 from keys import scopes
+from keys.allowed import ALL_ALLOWED, Allowed
 from keys.issue import KeyLimits
 from keys.models import ApiKey
 
@@ -117,11 +119,32 @@ class KeyForm(PaceForm):
         ),
     )
 
-    def __init__(self, data: QueryDict | None = None, *, may_manage: bool = True, **more: Any):
-        """may_manage: whether the person may let keys manage keys."""
+    def __init__(
+        self,
+        data: QueryDict | None = None,
+        *,
+        may_manage: bool = True,
+        allowed: Allowed = ALL_ALLOWED,
+        has_now: Sequence[str] = (),
+        **more: Any,
+    ) -> None:
+        """may_manage: whether the person may let keys manage keys. allowed: by the plan.
+
+        has_now: scopes of a key that there is, which it keeps.
+        """
         super().__init__(data, **more)
-        if not may_manage:
+        offered = {
+            meter: name
+            for meter, name in scopes.METER_NAMES.items()
+            if allowed.has(meter) or meter in has_now
+        }
+        offered |= {meter: meter for meter in scopes.meters_of(has_now) if meter not in offered}
+        meters = cast("forms.MultipleChoiceField", self.fields["meters"])
+        meters.choices = list(offered.items())
+        if not may_manage or not (allowed.manages or scopes.MANAGE_KEYS in has_now):
             del self.fields["manages_keys"]
+        asked_for = scopes.ALL if may_manage else scopes.METERS
+        self.not_in_plan = allowed.in_words(allowed.lacking(asked_for))
 
     def clean_addresses(self) -> tuple[str, ...]:
         """Networks in CIDR form."""
@@ -234,10 +257,19 @@ class RotateForm(SubmittedOnceForm):
 class EditKeyForm(KeyForm):
     """What a key that there is is called and may do from now on."""
 
-    def __init__(self, data: QueryDict | None, *, key: ApiKey, may_manage: bool = True) -> None:
+    def __init__(
+        self,
+        data: QueryDict | None,
+        *,
+        key: ApiKey,
+        may_manage: bool = True,
+        allowed: Allowed = ALL_ALLOWED,
+    ) -> None:
         super().__init__(
             data,
             may_manage=may_manage,
+            allowed=allowed,
+            has_now=key.scopes,
             initial={
                 "name": key.name,
                 "environment": key.environment,
@@ -253,9 +285,6 @@ class EditKeyForm(KeyForm):
             },
         )
         self._key = key
-        others = [meter for meter in key.meters if meter not in scopes.METERS]
-        meters = cast("forms.MultipleChoiceField", self.fields["meters"])
-        meters.choices = [*scopes.METER_NAMES.items(), *((meter, meter) for meter in others)]
         if key.expires_at is not None:
             expires_in = cast("forms.ChoiceField", self.fields["expires_in"])
             expires_in.choices = [(_AS_IT_IS, _as_it_is(key.expires_at)), *_TIMES]

@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -15,6 +15,7 @@ from accounts.current import AccountRequest, account_page
 from accounts.paging import page_of
 from accounts.roles import Act, may
 from keys import listing, sightings
+from keys.allowed import allowed_for
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import EditKeyForm, NewKeyForm, RevokeForm, RotateForm
 from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
@@ -45,7 +46,7 @@ _SAVED_NOT_CONFIRMED = gettext_lazy(
 @never_cache
 def key_list(request: AccountRequest) -> HttpResponse:
     """The account's keys: those that are asked for, in the order that is, by pages."""
-    return _list(request, NewKeyForm(may_manage=_may_manage(request)), status=200)
+    return _list(request, _new_key_form(request), status=200)
 
 
 @require_http_methods(["GET", "POST"])
@@ -58,7 +59,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
     """
     if request.method == "GET":
         return redirect("keys")
-    form = NewKeyForm(request.POST, may_manage=_may_manage(request))
+    form = _new_key_form(request, request.POST)
     if not form.is_valid():
         return _list(request, form, status=422)
     shown: list[HttpResponse] = []
@@ -122,7 +123,8 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     keys = keys_changed_by(request.membership).select_related("account")
     key = get_object_or_404(keys, pk=key_id)
     sent = request.POST if request.method == "POST" else None
-    form = EditKeyForm(sent, key=key, may_manage=_may_manage(request))
+    allowed = allowed_for(request.account)
+    form = EditKeyForm(sent, key=key, may_manage=_may_manage(request), allowed=allowed)
     if not form.is_valid():
         networks = sightings.networks_of(key, at_most=_NETWORKS_SHOWN)
         context = {"key": key, "form": form, "networks": networks}
@@ -253,6 +255,11 @@ def key_former_end(request: AccountRequest, key_id: int) -> HttpResponse:
         else:
             messages.info(request, _("No old secret works any more: nothing was changed."))
     return redirect("key_edit", key.pk)
+
+
+def _new_key_form(request: AccountRequest, sent: QueryDict | None = None) -> NewKeyForm:
+    allowed = allowed_for(request.account)
+    return NewKeyForm(sent, may_manage=_may_manage(request), allowed=allowed)
 
 
 def _may_manage(request: AccountRequest) -> bool:

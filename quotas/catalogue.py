@@ -78,6 +78,7 @@ def snapshot() -> CatalogueSnapshot:
             for pack in plan.included_packs
         },
         paces={plan.slug: plan.pace for plan in plans},
+        plan_meters={plan.slug: tuple(plan.meters) for plan in plans},
     )
 
 

@@ -25,6 +25,7 @@ from redis.exceptions import RedisError
 
 from accounts.acting import Acting, Via, acting, acting_now
 from accounts.json_answers import json_answer, refused
+from accounts.models import Account
 from accounts.names import NameFormField
 from accounts.paging import CannotReadPlace, Place, page_of
 from accounts.rate import Rate
@@ -37,6 +38,7 @@ from gate.terms import addresses
 from gate.terms.redaction import holds_secret
 from gate.terms.week import utc_text
 from keys import scopes
+from keys.allowed import allowed_for
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import ENVIRONMENT_LONGEST
 from keys.issue import AlreadyIssued, CannotIssueKey, KeyLimits, issue_api_key
@@ -197,7 +199,7 @@ def _create(request: HttpRequest, program: ApiKey) -> HttpResponse:
             submission=submission,
             # Who answers for the program answers for what it makes.
             by=program.created_by,
-            limits=_limits(wanted, KeyLimits()),
+            limits=_limits(wanted, KeyLimits(), program.account),
         )
     except AlreadyIssued as issued:
         raise Problem(
@@ -234,7 +236,7 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
                 requests_at_once=found.requests_at_once,
                 environment=found.environment,
             )
-            limits = _limits(wanted, now)
+            limits = _limits(wanted, now, program.account)
             name = _named(wanted["name"], "name", _NAME) if "name" in wanted else found.name
             edit_api_key(key=found, name=name, limits=limits, by=None)
         if is_on is not None:
@@ -286,7 +288,7 @@ def _named(text: str, member: str, rule: NameFormField) -> str:
         raise invalid(member, " ".join(error.messages)) from None
 
 
-def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
+def _limits(wanted: dict[str, Any], now: KeyLimits, account: Account) -> KeyLimits:
     """What a key may do less than its account, where it is not named as it is now."""
     return replace(
         now,
@@ -294,7 +296,7 @@ def _limits(wanted: dict[str, Any], now: KeyLimits) -> KeyLimits:
         weekly_cap=wanted.get("weekly_cap", now.weekly_cap),
         requests_a_minute=wanted.get("requests_a_minute", now.requests_a_minute),
         requests_at_once=wanted.get("requests_at_once", now.requests_at_once),
-        scopes=_scopes(wanted["scopes"], now) if "scopes" in wanted else now.scopes,
+        scopes=_scopes(wanted["scopes"], now, account) if "scopes" in wanted else now.scopes,
         addresses=_networks(wanted["addresses"]) if "addresses" in wanted else now.addresses,
         environment=(
             _named(wanted["environment"], "environment", _ENVIRONMENT)
@@ -320,7 +322,7 @@ def _moment(text: str | None) -> datetime | None:
     return moment
 
 
-def _scopes(wanted: list[str], now: KeyLimits) -> tuple[str, ...]:
+def _scopes(wanted: list[str], now: KeyLimits, account: Account) -> tuple[str, ...]:
     if scopes.MANAGE_KEYS in wanted:
         raise Problem(
             403, "not_permitted", "Keys that manage keys are made by people, at /account/keys."
@@ -329,6 +331,10 @@ def _scopes(wanted: list[str], now: KeyLimits) -> tuple[str, ...]:
     for scope in wanted:
         if scope not in known:
             raise invalid("scopes", f"There is no scope “{scope}”.")
+    allowed = allowed_for(account)
+    # What it has it keeps, for when the plan has it again.
+    if lacking := [scope for scope in allowed.lacking(wanted) if scope not in now.scopes]:
+        raise invalid("scopes", allowed.in_words(lacking))
     return scopes.in_order(wanted)
 
 

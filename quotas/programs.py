@@ -16,6 +16,7 @@ from gate.terms import key_text
 from gate.terms.addresses import known_to_hex
 from gate.terms.reasons import Reason
 from keys import sightings
+from keys.allowed import allowed_for
 from keys.models import ApiKey
 from quotas.standing import answer_to
 
@@ -59,6 +60,9 @@ def key_of(request: HttpRequest, *, scope: str, to: str) -> ApiKey:
             f"This key may not {to}: it lacks the scope {scope}. Make one that has it at "
             "/account/keys.",
         )
+    allowed = allowed_for(account)
+    if not allowed.has(scope):
+        raise Problem(403, "not_permitted", allowed.in_words([scope]))
     return known
 
 

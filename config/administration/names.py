@@ -181,6 +181,8 @@ _OF_FIELDS = (
     gettext_noop("key"),
     gettext_noop("key variable"),
     gettext_noop("keys at most"),
+    gettext_noop("meters"),
+    gettext_noop("keys manage"),
     gettext_noop("kind"),
     gettext_noop("kinds"),
     gettext_noop("language"),

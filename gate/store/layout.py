@@ -231,11 +231,13 @@ PAID = Record(
 )
 PACE = Record(
     "pace",
-    "How quickly may be asked: field m:<digest> of an account, and field pace:<plan> of a "
-    "catalogue; none where there is no limit.",
+    "How quickly may be asked, and of a plan for what: field m:<digest> of an account, and field "
+    "pace:<plan> of a catalogue; none where there is no limit.",
     (
         whole_or_none("a_minute", "Requests in any 60 seconds."),
         whole_or_none("at_once", "Open holds."),
+        # Here, because a plan without limits has no such field, and costs no check anything.
+        later(text("meters", "Of a plan: those that keys may use, with commas; blank is all.")),
     ),
 )
 ROTATED = Record(

@@ -159,6 +159,8 @@ class CatalogueSnapshot:
     caps: Mapping[str, int | None] = field(default_factory=dict)  # plan slug -> weekly chats
     pack_caps: Mapping[tuple[str, str], int | None] = field(default_factory=dict)  # plan, pack
     paces: Mapping[str, Pace] = field(default_factory=dict)  # plan slug -> of an account with it
+    # Plan slug -> meters that keys may use; empty is all.
+    plan_meters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,11 +259,16 @@ def spending_record(spending: Spending) -> str:
     )
 
 
-def pace_record(limits: Pace) -> str:
-    """How quickly may be asked, as the gate reads it; blank where nothing limits it."""
-    if limits == pace.NO_LIMITS:
+def pace_record(limits: Pace, *, meters: Sequence[str] = ()) -> str:
+    """How quickly may be asked, as the gate reads it; blank where nothing limits it.
+
+    meters: of a plan, those that keys may use; empty is all.
+    """
+    if limits == pace.NO_LIMITS and not meters:
         return ""
-    return layout.PACE.write(a_minute=limits.a_minute, at_once=limits.at_once)
+    return layout.PACE.write(
+        a_minute=limits.a_minute, at_once=limits.at_once, meters=",".join(meters)
+    )
 
 
 def _paid(snapshot: AccountSnapshot, paid: Paid) -> str:
@@ -313,9 +320,10 @@ def put_catalogue_call(partition: PartitionState, snapshot: CatalogueSnapshot) -
         fields += [spell("cap") + plan, _cap(cap)]
     for (plan, pack), cap in snapshot.pack_caps.items():
         fields += [f"{spell('cap')}{plan}:{pack}", _cap(cap)]
-    for plan, limits in snapshot.paces.items():
-        if limits != pace.NO_LIMITS:
-            fields += [spell("pace") + plan, pace_record(limits)]
+    for plan in snapshot.caps:
+        limits = snapshot.paces.get(plan, pace.NO_LIMITS)
+        if record := pace_record(limits, meters=snapshot.plan_meters.get(plan, ())):
+            fields += [spell("pace") + plan, record]
     return Call(
         _PUT_CATALOGUE,
         (catalogue_name(partition.index), stream_name(partition.index)),

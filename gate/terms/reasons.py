@@ -85,7 +85,9 @@ MEANINGS = {
     Reason.SUSPENDED: Meaning(
         403, "not_permitted", "This account is suspended. Write to us to have it looked at."
     ),
-    Reason.NOT_PERMITTED: Meaning(403, "not_permitted", "This key may not be used for this."),
+    Reason.NOT_PERMITTED: Meaning(
+        403, "not_permitted", "This key, or the plan of its account, may not be used for this."
+    ),
     Reason.KEY_CAP_REACHED: Meaning(
         429,
         "key_cap_reached",

@@ -1,6 +1,6 @@
 """Plans, packs, meters and what a chat costs: what everybody shares."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -82,6 +82,15 @@ class PlanForm(forms.ModelForm[Plan]):
             currency=code_when_read(),
         ),
     )
+    meters = forms.MultipleChoiceField(
+        required=False,
+        label=gettext_lazy("Endpoints"),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy(
+            "What keys may be used for, by meter; none ticked is everything. Keys that name others "
+            "keep them, and are refused there while the plan counts."
+        ),
+    )
     features = LinesField(
         label=gettext_lazy("Features"),
         longest=120,
@@ -95,6 +104,7 @@ class PlanForm(forms.ModelForm[Plan]):
         fields = (
             *("slug", "name", "summary", "features", "weekly_cap", "requests_a_minute"),
             *("requests_at_once", "keys_at_most", "monthly_price_cents", "yearly_price_cents"),
+            *("meters", "keys_manage"),
             *("is_per_seat", "packs", "position", "is_public", "is_default"),
         )
 
@@ -104,6 +114,12 @@ class PlanForm(forms.ModelForm[Plan]):
         for name in ("requests_a_minute", "requests_at_once"):
             self.fields[name].widget.attrs["placeholder"] = _("Unlimited")
         self.fields["keys_at_most"].widget.attrs["placeholder"] = thousands(KEYS_AT_MOST)
+        named = dict(Meter.objects.values_list("slug", "name"))
+        # One that was deleted since stays until it is unticked: without any, all would be allowed.
+        named |= {slug: slug for slug in self.instance.meters if slug not in named}
+        meters = cast("forms.MultipleChoiceField", self.fields["meters"])
+        meters.choices = list(named.items())
+        self.fields["keys_manage"].label = _("Keys may manage keys")
         mark = self.fields["is_default"]
         if self.instance.why_it_stays_default:
             mark.disabled = True

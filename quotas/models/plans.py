@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
@@ -14,6 +15,7 @@ from accounts import pace
 from accounts.names import NameField, name_check
 from accounts.numbers import thousands
 from accounts.pace import PaceFields
+from keys import scopes
 from keys.bounds import KEYS_AT_MOST
 
 # The API and the pages ask for this one.
@@ -94,6 +96,21 @@ class Plan(PaceFields):
         validators=[MinValueValidator(1), MaxValueValidator(KEYS_AT_MOST)],
         help_text=_("Not revoked; empty is 1,000. With fewer than there are, these stay."),
     )
+    meters = ArrayField(
+        models.SlugField(),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=_(
+            "Endpoints that keys may be used for; none ticked is all of them. Keys that name "
+            "others keep them, and are refused there while the plan counts."
+        ),
+    )
+    keys_manage = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text=_("Programs may manage the account’s keys, by keys that have this scope."),
+    )
     packs = models.ManyToManyField(Pack, blank=True, related_name="plans")
     position = models.PositiveSmallIntegerField(
         default=0,
@@ -110,6 +127,11 @@ class Plan(PaceFields):
             ),
             name_check("plan_name_clean"),
             models.CheckConstraint(condition=pace.IS_KNOWN, name="plan_pace_known"),
+            # What is no meter has a switch of its own, or every plan has it.
+            models.CheckConstraint(
+                condition=~Q(meters__overlap=["", *scopes.BESIDE_METERS]),
+                name="plan_meters_are_meters",
+            ),
         ]
 
     def __str__(self) -> str:

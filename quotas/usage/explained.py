@@ -49,8 +49,8 @@ REFUSALS: Mapping[str, Explained] = {
     ),
     Reason.NOT_PERMITTED: Explained(
         _("Not permitted"),
-        _("The key may not be used for this."),
-        _("Use a key that may."),
+        _("The key may not be used for this, or the plan has not this endpoint."),
+        _("Use a key that may, or choose a plan that has it."),
         "keys",
     ),
     Reason.INVALID_KEY: Explained(

@@ -190,6 +190,7 @@ local paces = {}
 local function read_pace(by, text, requests_field)
   if not text then return end
   local pace_a_minute, pace_at_once = MATCH.pace(text)
+  if pace_a_minute == '' and pace_at_once == '' then return end
   local pace = {by = by, a_minute = tonumber(pace_a_minute), at_once = tonumber(pace_at_once)}
   if pace.a_minute then
     pace.field, pace.requests = requests_field, read_requests(account, requests_field, now)
@@ -204,6 +205,20 @@ local function read_pace(by, text, requests_field)
 end
 read_pace('account', plan_pace, ACCOUNT.requests)
 if digest then read_pace('key', key_pace, ACCOUNT.requests_of_key .. key_id) end
+
+-- A plan may have some meters only: the key may use those that both have. Its own stay as they are.
+if plan_pace then
+  local pace_a_minute, pace_at_once, pace_meters = MATCH.pace(plan_pace)
+  if pace_meters ~= '' then
+    local in_both, of_plan = {}, ',' .. pace_meters .. ','
+    local of_key = (key_scopes or '') ~= '' and key_scopes or pace_meters
+    for scope in string.gmatch(of_key, '[^,]+') do
+      if string.find(of_plan, ',' .. scope .. ',', 1, true) then in_both[#in_both + 1] = scope end
+    end
+    -- Blank is all of them; no meter is called so.
+    key_scopes = #in_both > 0 and table.concat(in_both, ',') or ':'
+  end
+end
 
 -- What leaves least room of the minute, and of those alike what frees some last.
 local function tightest_minute()

@@ -38,6 +38,7 @@ from gate.service.service_tokens import ServiceTokens  # noqa: E402
 from gate.service.sightings import Sightings  # noqa: E402
 from gate.store.connection import HotClient  # noqa: E402
 from keys.projection import record_ignored_headers, valid_service_tokens  # noqa: E402
+from keys.renew import renew_digests  # noqa: E402
 from keys.sightings import record_sightings  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, verify  # noqa: E402
@@ -131,7 +132,7 @@ def _compose() -> Application:
         load_catalogue=in_thread(partition_snapshot),
     )
     billing_url = f"{settings.SITE_URL}/account/billing"
-    sightings = Sightings(record=in_thread(record_sightings))
+    sightings = Sightings(record=in_thread(record_sightings), renew=in_thread(renew_digests))
     quota_service = QuotaService(
         gate=gate,
         service_tokens=ServiceTokens(

@@ -133,7 +133,7 @@ class KeyForm(PaceForm):
         has_now: scopes of a key that there is, which it keeps.
         """
         super().__init__(data, **more)
-        offered = {
+        offered: dict[str, Any] = {
             meter: name
             for meter, name in scopes.METER_NAMES.items()
             if allowed.has(meter) or meter in has_now

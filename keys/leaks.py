@@ -74,8 +74,9 @@ def take_back(finds: Iterable[Find], *, at: datetime) -> int:
     taken = 0
     is_found = Q(digest__in=found_at) | Q(former_digest__in=found_at)
     for key in list(ApiKey.objects.filter(is_found, revoked_at=None)):
-        if key.digest in found_at:
-            taken += _revoke(key, url=found_at[key.digest], at=at)
+        if key.digest in found_at or key.former_is_same_secret:
+            digest = key.digest if key.digest in found_at else key.former_digest
+            taken += _revoke(key, url=found_at[digest], at=at)
         else:
             taken += _end_former(key, url=found_at[key.former_digest], at=at)
     _tell_operators(list(ServiceToken.objects.filter(digest__in=found_at)), at=at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from keys import scopes as of_keys
 
 # A form is submitted twice soon, or never.
 ROTATIONS_KEPT = 20
+_FOR_GOOD = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class ApiKey(PaceFields, SpendingFields):
@@ -108,7 +109,8 @@ class ApiKey(PaceFields, SpendingFields):
     counted_as = models.CharField(
         max_length=22, blank=True, default="", db_default="", editable=False
     )
-    # The secret before, which is no more valid than the key, and not longer than it was given.
+    # The secret before, which is no more valid than the key, and not longer than it was given. Or
+    # the same one under an older pepper: then it has no last four of its own.
     former_digest = models.CharField(
         max_length=43, blank=True, default="", db_default="", editable=False
     )
@@ -223,10 +225,20 @@ class ApiKey(PaceFields, SpendingFields):
         return f"sk_{self.account.handle}…{self.former_last_four}"
 
     @property
+    def former_is_same_secret(self) -> bool:
+        """Whether the former digest is of the same secret, made by an older pepper."""
+        return bool(self.former_digest) and not self.former_last_four
+
+    @property
+    def former_is_valid(self) -> bool:
+        """Whether the former digest is let in besides, as far as the key itself is."""
+        return self.former_ends_at is not None and self.former_ends_at > timezone.now()
+
+    @property
     def former_works_until(self) -> datetime | None:
         """When the former secret ends, while it is not over; no later than the key itself."""
         ends = self.former_ends_at
-        if ends is None or self.revoked_at is not None:
+        if ends is None or self.revoked_at is not None or self.former_is_same_secret:
             return None
         if self.expires_at is not None:
             ends = min(ends, self.expires_at)
@@ -332,6 +344,21 @@ class ApiKey(PaceFields, SpendingFields):
             pepper_id=pepper_id,
             last_four=last_four,
             rotations=[*self.rotations, of][-ROTATIONS_KEPT:],
+        )
+
+    def take_digest(self, *, digest: str, pepper_id: str) -> None:
+        """Record the digest of the same secret under another pepper; the caller pushes it.
+
+        The one before stays valid as long as the key: whoever knows the secret knows both.
+        """
+        self.change(
+            former_digest=self.digest,
+            former_pepper_id=self.pepper_id,
+            former_last_four="",
+            former_ends_at=_FOR_GOOD,
+            counted_as=self.counted_as or _hot(self.digest),
+            digest=digest,
+            pepper_id=pepper_id,
         )
 
     def choose_spending(self, spending: Spending) -> None:

@@ -67,13 +67,16 @@ def rotate_api_key(
         _require_rotatable(locked, submission)
         if locked.former_works_until is not None:
             _end_former(locked, by=by, at=at, act="former ended")
+        elif locked.former_is_valid:
+            # The same secret under an older pepper: from now on it is the former one.
+            locked.change(former_ends_at=at)
     # The gate has to know that one is over before another stands in its place.
     projection.confirm(locked)
     plaintext = key_text.new_api_key(locked.account.handle)
     pepper = settings.KEY_PEPPERS[0]
     with key_held(key) as locked:
         _require_rotatable(locked, submission)
-        if locked.former_works_until is not None:
+        if locked.former_is_valid:
             raise CannotRotate(_("Somebody gave it another secret this moment."))
         if locked.pushed_version < locked.version:
             raise projection.CannotConfirm

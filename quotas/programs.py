@@ -8,6 +8,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import Account
+from gate.decision.check import Renewal
 from gate.service.http import Headers, Problem, bearer_token, forwarded_address
 from gate.service.refusals import invalid_key, unavailable
 from gate.store import charges, snapshots
@@ -18,6 +19,7 @@ from gate.terms.reasons import Reason
 from keys import sightings
 from keys.allowed import allowed_for
 from keys.models import ApiKey
+from keys.renew import renew_digests
 from quotas.standing import answer_to
 
 
@@ -36,7 +38,7 @@ def key_of(request: HttpRequest, *, scope: str, to: str) -> ApiKey:
         raise invalid_key()
     try:
         handle = key_text.handle_of(key)
-        digests = snapshots.hot_digests(key_text.digests(key, settings.KEY_PEPPERS))
+        full = key_text.digests(key, settings.KEY_PEPPERS)
     except key_text.MalformedKey:
         raise invalid_key() from None
     account = Account.objects.filter(handle=handle).first()
@@ -45,10 +47,21 @@ def key_of(request: HttpRequest, *, scope: str, to: str) -> ApiKey:
     hops = settings.TRUSTED_PROXIES
     address = forwarded_address(headers, hops=hops) if hops else request.META.get("REMOTE_ADDR")
     from_where = known_to_hex(address)
-    answer = _look(account, digests, address=from_where)
+    answer = _look(account, snapshots.hot_digests(full), address=from_where)
     if answer.status == Reason.INVALID_KEY:
         raise invalid_key()
     found = ApiKey.objects.filter(pk=answer.key_id, account=account)
+    if answer.matched:
+        renew_digests(
+            [
+                Renewal(
+                    answer.key_id,
+                    digest_now=full[answer.matched],
+                    digest=full[0],
+                    pepper_id=settings.KEY_PEPPERS[0].pepper_id,
+                )
+            ]
+        )
     known = found.select_related("account", "created_by").first()
     if known is not None:
         client = request.META.get("HTTP_USER_AGENT", "")

@@ -66,6 +66,19 @@ class TooManyHolds(Exception):
     """The account has as many open holds as it may; nothing was charged."""
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A key that an older pepper's digest was known by, and its digest under the current one.
+
+    Both are digests as PostgreSQL keeps them (`key_text.digest`), and no secret.
+    """
+
+    key_id: int
+    digest_now: str
+    digest: str
+    pepper_id: str
+
+
 @dataclass(slots=True)
 class Decision:
     """One decision.
@@ -79,6 +92,8 @@ class Decision:
     handle: str = ""
     charge_id: str | None = None
     answer: Answer | None = None
+    # Where the key is to move to the current pepper.
+    renewal: Renewal | None = None
 
     @property
     def resets_at(self) -> datetime | None:
@@ -113,7 +128,10 @@ class Decision:
 
 @dataclass(slots=True)
 class PendingCheck:
-    """A check that is under way. note: what its charge id says of it."""
+    """A check that is under way.
+
+    note: what its charge id says of it. digests: of the key, where there are several peppers.
+    """
 
     handle: str
     call: hot_state.Call
@@ -122,6 +140,7 @@ class PendingCheck:
     is_hold: bool
     reply: "asyncio.Future[Any] | None"  # Valkey's; None when no connection was open to send it
     note: str = ""
+    digests: Sequence[str] = ()
 
 
 _COLD, _COLD_CATALOGUE = Outcome.COLD.encode(), Outcome.COLD_CATALOGUE.encode()
@@ -222,9 +241,10 @@ class Gate:
         except key_text.MalformedKey:
             return None
         is_hold = hold_seconds > 0 and units > 0
+        digests = key_text.digests(key, self._peppers)
         call = charges.check_call(
             handle=handle,
-            digests=snapshots.hot_digests(key_text.digests(key, self._peppers)),
+            digests=snapshots.hot_digests(digests),
             meter=meter,
             units=units,
             request_id=request_id,
@@ -239,6 +259,8 @@ class Gate:
         pending = PendingCheck(handle, call, meter, units, is_hold, self._client.send(call))
         if is_hold or tag:
             pending.note = charges.note_of(call)
+        if len(digests) > 1:
+            pending.digests = digests
         return pending
 
     async def await_decision(self, pending: PendingCheck | None) -> Decision:
@@ -279,7 +301,12 @@ class Gate:
         if answer.status == "ok":
             charge_id = self._charge_id(pending, answer) if pending.units else None
             return Decision(
-                allowed=True, reason=Reason.OK, handle=handle, charge_id=charge_id, answer=answer
+                allowed=True,
+                reason=Reason.OK,
+                handle=handle,
+                charge_id=charge_id,
+                answer=answer,
+                renewal=self._renewal(pending, answer) if answer.matched else None,
             )
         if answer.status == Outcome.CONFLICT:
             raise RequestIdConflict
@@ -296,7 +323,24 @@ class Gate:
             return Decision(allowed=False, reason=reason)
         if reason is Reason.UNKNOWN_METER:
             return Decision(allowed=False, reason=reason, handle=handle)
-        return Decision(allowed=False, reason=reason, handle=handle, answer=answer)
+        return Decision(
+            allowed=False,
+            reason=reason,
+            handle=handle,
+            answer=answer,
+            renewal=self._renewal(pending, answer) if answer.matched else None,
+        )
+
+    def _renewal(self, pending: PendingCheck, answer: Answer) -> Renewal | None:
+        # What a request id was answered before may come from a process with more peppers.
+        if answer.matched >= len(pending.digests):
+            return None
+        return Renewal(
+            answer.key_id,
+            digest_now=pending.digests[answer.matched],
+            digest=pending.digests[0],
+            pepper_id=self._peppers[0].pepper_id,
+        )
 
     def _charge_id(self, pending: PendingCheck, answer: Answer) -> str:
         note = answer.note or pending.note

@@ -1,5 +1,7 @@
 """Where keys are used from, and with what client: noticed beside decisions, written down later.
 
+And which keys an older pepper made: they move to the current one, whose digest only we can tell.
+
 No request waits for it. What a request does is look into a set; once a minute for each key and
 network it leaves a line that is written down seconds later. What a process held when it was killed
 is lost: the next use says it again.
@@ -10,8 +12,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-from gate.decision.check import Decision
+from gate.decision.check import Decision, Renewal
 from gate.service.http import Headers, header_values
 from gate.terms.addresses import network_digits
 
@@ -36,29 +39,65 @@ class Sighting:
 
 
 Record = Callable[[Sequence[Sighting]], Awaitable[None]]
+Renew = Callable[[Sequence[Renewal]], Awaitable[None]]
+T = TypeVar("T")
+
+
+class _Line(Generic[T]):
+    """What waits to be written down, all at once; what could not be is tried again."""
+
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]] | None, what: str) -> None:
+        self.write = write
+        self._what = what
+        self._waiting: list[T] = []
+        self._writing: asyncio.Future[None] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._waiting and self._writing is None
+
+    def add(self, one: T) -> None:
+        self._waiting.append(one)
+
+    def take_turn(self) -> None:
+        if self.write is not None and self._waiting and self._writing is None:
+            taken, self._waiting = self._waiting, []
+            self._writing = asyncio.ensure_future(self._write_down(self.write, taken))
+
+    async def _write_down(
+        self, write: Callable[[Sequence[T]], Awaitable[None]], taken: list[T]
+    ) -> None:
+        try:
+            await write(taken)
+        except Exception:
+            self._waiting = [*taken, *self._waiting][:AT_MOST]
+            logger.exception("%s could not be written down; it is tried again", self._what)
+        finally:
+            self._writing = None
 
 
 class Sightings:
     """What was noticed and is not written down yet. One for a process, used in its loop only.
 
-    record: writes down where keys were used; without it nothing is noticed.
+    record: writes down where keys were used; without it nothing is noticed. renew: has keys move
+    to the current pepper that were known by an older one's digest.
     """
 
     def __init__(
         self,
         *,
         record: Record | None = None,
+        renew: Renew | None = None,
         written_every_seconds: float = _WRITTEN_EVERY_SECONDS,
         again_after_seconds: float = _AGAIN_AFTER_SECONDS,
     ) -> None:
-        self._record = record
+        self._places = _Line(record, "where keys are used")
+        self._renewals = _Line(renew, "which pepper keys hang on")
         self._every = written_every_seconds
         self._again_after = again_after_seconds
         self._noticed: set[tuple[int, str]] = set()
-        self._waiting: list[Sighting] = []
         self._forget_at = 0.0
         self._turn: asyncio.TimerHandle | None = None
-        self._recording: asyncio.Future[None] | None = None
 
     def notice(self, decision: Decision, address: str, headers: Headers) -> None:
         """Notice the key of a decision, whatever it was, unless the key itself was refused.
@@ -67,38 +106,37 @@ class Sightings:
         customer's own, if those are known.
         """
         answer = decision.answer
-        if answer is None or not address or self._record is None or not answer.key_id:
+        if answer is None or not answer.key_id:
             return
-        seen = (answer.key_id, network_digits(address))
+        renewal = decision.renewal
+        # No network is called "".
+        if renewal and self._renewals.write is not None and self._is_new(answer.key_id, ""):
+            self._renewals.add(renewal)
+        if not address or self._places.write is None:
+            return
+        if self._is_new(answer.key_id, network_digits(address)):
+            self._places.add(Sighting(answer.key_id, address, _client(headers), answer.at_ms))
+
+    def _is_new(self, key_id: int, what: str) -> bool:
+        """Whether it was not noticed lately; it is written down soon."""
+        seen = (key_id, what)
         if seen in self._noticed or len(self._noticed) >= AT_MOST:
-            return
+            return False
         self._noticed.add(seen)
-        self._waiting.append(
-            Sighting(answer.key_id, address, _client(headers), answer.at_ms),
-        )
         if self._turn is None:
             self._forget_at = time.monotonic() + self._again_after
             self._turn = asyncio.get_running_loop().call_later(self._every, self._take_turn)
+        return True
 
     def _take_turn(self) -> None:
         self._turn = None
         if time.monotonic() >= self._forget_at:
             self._forget_at = time.monotonic() + self._again_after
             self._noticed.clear()
-        if self._record is not None and self._waiting and self._recording is None:
-            taken, self._waiting = self._waiting, []
-            self._recording = asyncio.ensure_future(self._write_down(self._record, taken))
-        if self._noticed or self._waiting or self._recording is not None:
+        self._places.take_turn()
+        self._renewals.take_turn()
+        if self._noticed or not (self._places.is_empty and self._renewals.is_empty):
             self._turn = asyncio.get_running_loop().call_later(self._every, self._take_turn)
-
-    async def _write_down(self, record: Record, taken: list[Sighting]) -> None:
-        try:
-            await record(taken)
-        except Exception:
-            self._waiting = [*taken, *self._waiting][:AT_MOST]
-            logger.exception("where keys are used could not be written down; it is tried again")
-        finally:
-            self._recording = None
 
 
 def _client(headers: Headers) -> str:

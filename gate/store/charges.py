@@ -65,6 +65,7 @@ class Answer:
     chosen_by: str = ""  # whose choice refuses: account or key
     passes_at_ms: int = 0  # when the same may pass by itself; 0 where it may not
     room: str = ""  # see `room_left`
+    matched: int = 0  # which of the digests that were asked for; 0 is the current pepper's
 
     @property
     def room_left(self) -> "Room | None":

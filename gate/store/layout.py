@@ -510,6 +510,7 @@ ANSWER = Record(
         later(text("chosen_by", "Whose choice refuses: account, key, or blank.")),
         later(whole("passes_at_ms", "When the same may pass by itself; 0 where it may not.")),
         later(text("room", "See room; blank where nothing limits how quickly is asked.")),
+        later(whole("matched", "Which of the digests that were asked for, from 0.")),
     ),
 )
 KEPT = Record(

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gate.decision.check import Decision
+from gate.decision.check import Decision, Renewal
 from gate.service import sightings
 from gate.service.sightings import Sighting, Sightings
 from gate.store.charges import Answer
@@ -222,3 +222,45 @@ def test_the_digits_of_a_network_are_those_of_its_addresses(address: str, networ
     assert addresses.network_digits(first) == addresses.network_digits(last)
     before = addresses.to_hex(str(around[0] - 1))
     assert addresses.network_digits(before) != addresses.network_digits(digits)
+
+
+# --- keys of an older pepper ------------------------------------------------------------------
+
+
+def of_older_pepper(key_id: int = 7) -> Decision:
+    renewal = Renewal(key_id, digest_now="older", digest="newer", pepper_id="2")
+    answer = Answer(status="ok", key_id=key_id, matched=1)
+    return Decision(allowed=True, reason=Reason.OK, answer=answer, renewal=renewal)
+
+
+async def test_a_key_is_said_to_move_once_a_minute_from_wherever_it_asks() -> None:
+    moved: list[Renewal] = []
+
+    async def renew(renewals: Sequence[Renewal]) -> None:
+        moved.extend(renewals)
+
+    kept = Sightings(renew=renew, written_every_seconds=0.01)
+    for address in ("", addresses.to_hex(HERE), addresses.to_hex(THERE)):
+        kept.notice(of_older_pepper(), address, [])
+    kept.notice(of_older_pepper(8), "", [])
+    async with asyncio.timeout(LONGEST_SECONDS):
+        while len(moved) < 2:  # noqa: ASYNC110 - whoever writes is not told
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    assert [one.key_id for one in moved] == [7, 8]
+
+
+async def test_a_move_that_could_not_be_written_is_tried_again() -> None:
+    calls: list[int] = []
+
+    async def renew(renewals: Sequence[Renewal]) -> None:
+        calls.append(len(renewals))
+        if len(calls) == 1:
+            raise OSError("PostgreSQL is away")
+
+    kept = Sightings(renew=renew, written_every_seconds=0.01)
+    kept.notice(of_older_pepper(), "", [])
+    async with asyncio.timeout(LONGEST_SECONDS):
+        while len(calls) < 2:  # noqa: ASYNC110 - whoever writes is not told
+            await asyncio.sleep(0.01)
+    assert calls == [1, 1]

@@ -22,6 +22,7 @@ local digest = ARGV[FIRST.digests]
 
 local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
 local credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated
+local matched = 0
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
     credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated =
@@ -49,6 +50,7 @@ else
     local at = of_account + 1 + (i - FIRST.digests) * 5
     if state[at] then
       digest, record, counted = ARGV[i], state[at], state[at + 1]
+      matched = i - FIRST.digests
       key_spending, key_pace, rotated = state[at + 2], state[at + 3], state[at + 4]
     end
   end
@@ -111,8 +113,10 @@ if record then
   if is_current_refused then key_state = 'revoked' end
 end
 
+-- One that another pepper made goes on below, where the answer says so.
 if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires_ms == ''
   and key_weekly_cap == '' and key_scopes == '' and key_addresses == '' and suspended ~= '1'
+  and matched == 0
   and (not spending or spending == '') and not key_spending and not key_pace and not plan_pace
   and boosts_text == '' and not lifted and (not holding or holding == '0')
   and not (replay

@@ -268,7 +268,7 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or '',
     past_allowance = pays_credits and '' or (pays_boosts and 'boosts' or 'nothing'),
     credit_room = room < math.huge and room or -1, units_a_request = units_a_request,
-    chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace()}
+    chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace(), matched = matched}
 end
 
 local function refuse(status, passes_at_ms, by)

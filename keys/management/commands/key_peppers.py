@@ -11,8 +11,8 @@ _ROW = "{:<16}  {:>10}  {:>10}  {:>12}  {}"
 class Command(BaseCommand):
     help = (
         "Say how many keys hang on each pepper of KEY_PEPPERS, and which of these may be dropped "
-        "as far as keys go. A key keeps the pepper that it was made with: replace those that are "
-        "left. Webhooks say theirs in the admin; service tokens do not."
+        "as far as keys go. A key moves to the first pepper when it is used: replace those that "
+        "nobody uses. Webhooks say theirs in the admin; service tokens do not."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -84,6 +84,7 @@ _NAMES: dict[str, StrOrPromise] = {
     "former_ends_at": _("the former works until"),
     "weekly_cap": _("chats a week"),
     "scopes": _("scopes"),
+    "only_models": _("models"),
     "addresses": _("addresses"),
     "requests_a_minute": _("requests a minute"),
     "requests_at_once": _("requests at once"),

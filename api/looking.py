@@ -83,7 +83,9 @@ class Looking:
         return customer, [
             model
             for model in await self._serving.offer.models()
-            if customer.decision.answer.may_use(model.endpoint) and model.is_for(customer.plan)
+            if customer.decision.answer.may_use(model.endpoint)
+            and customer.decision.answer.may_ask(model.name)
+            and model.is_for(customer.plan)
         ]
 
 

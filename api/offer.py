@@ -84,8 +84,17 @@ class Offer:
             logger.error("the models could not be read: %s", type(error).__name__)
         self._fresh_until = time.monotonic() + _FRESH_SECONDS
 
-    async def chosen(self, *, endpoint: str, name: str | None, plan: str) -> Model:
-        """The model that a request means; without a name the first that the plan may use.
+    async def chosen(
+        self,
+        *,
+        endpoint: str,
+        name: str | None,
+        plan: str,
+        may_ask: Callable[[str], bool] = lambda _name: True,
+    ) -> Model:
+        """The model that a request means; without a name the first that plan and key may use.
+
+        may_ask: whether the key may ask a model. What is named decides the gate, before it charges.
 
         Problem 404 for a name that there is not, 403 for one that the plan may not use.
         """
@@ -94,7 +103,7 @@ class Offer:
         if name is None:
             if not allowed:
                 raise _nothing_for(endpoint, is_offered=bool(models))
-            return allowed[0]
+            return next((model for model in allowed if may_ask(model.name)), allowed[0])
         for model in models:
             if model.name == name:
                 if not model.is_for(plan):

@@ -179,6 +179,7 @@ _KEY: dict[str, Any] = {
     "requests_a_minute": _WHOLE_OR_NONE,
     "requests_at_once": _WHOLE_OR_NONE,
     "addresses": {"type": "array", "items": _TEXT},
+    "models": {"type": "array", "items": _TEXT, "description": "That it may ask; none is all."},
     "created_at": _TIME,
     "expires_at": _TIME_OR_NONE,
     "old_secret": {

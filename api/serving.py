@@ -75,6 +75,11 @@ class Customer:
         assert self.decision.answer is not None
         return self.decision.answer.plan
 
+    def may_ask(self, model: str) -> bool:
+        """Whether the key may ask a model."""
+        assert self.decision.answer is not None
+        return self.decision.answer.may_ask(model)
+
 
 class Serving:
     """What endpoints ask: the gate, the models, and the calls that are under way."""
@@ -149,7 +154,10 @@ class Serving:
         where there is no such model for the customer.
         """
         model = await self.offer.chosen(
-            endpoint=endpoint, name=asked.pop("model", None), plan=customer.plan
+            endpoint=endpoint,
+            name=asked.pop("model", None),
+            plan=customer.plan,
+            may_ask=customer.may_ask,
         )
         asked["model"] = model.name_at_provider
         return model, asked.pop("stream", False)

@@ -17,12 +17,14 @@ class Allowed:
     """What keys may do by the plan of this name.
 
     meters: None is every one. more: of what it lacks, the name of the first plan that has it.
+    models: that customers may name with it, by endpoint.
     """
 
     plan: str = ""
     meters: frozenset[str] | None = None
     manages: bool = True
     more: Mapping[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ()
 
     def has(self, scope: str) -> bool:
         """Whether a key may have it."""

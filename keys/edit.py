@@ -34,6 +34,7 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User | None) 
             requests_a_minute=limits.requests_a_minute,
             requests_at_once=limits.requests_at_once,
             environment=limits.environment,
+            only_models=list(limits.only_models),
         )
         if has_changed:
             changes = {name: (before[name], after) for name, after in locked.limits().items()}

@@ -95,6 +95,13 @@ class KeyForm(PaceForm):
         help_text=_("None ticked: everything that the plan has."),
         error_messages={"invalid_choice": _("There is no “%(value)s” to choose.")},
     )
+    only_models = forms.MultipleChoiceField(
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        label=_("Models"),
+        help_text=_("That it may ask. None ticked: all that the plan has, also those to come."),
+        error_messages={"invalid_choice": _("There is no “%(value)s” to choose.")},
+    )
     reads_quota = forms.BooleanField(
         required=False,
         label=_("May read what is left"),
@@ -126,11 +133,12 @@ class KeyForm(PaceForm):
         may_manage: bool = True,
         allowed: Allowed = ALL_ALLOWED,
         has_now: Sequence[str] = (),
+        asks_now: Sequence[str] = (),
         **more: Any,
     ) -> None:
         """may_manage: whether the person may let keys manage keys. allowed: by the plan.
 
-        has_now: scopes of a key that there is, which it keeps.
+        has_now, asks_now: scopes and models of a key that there is, which it keeps.
         """
         super().__init__(data, **more)
         offered: dict[str, Any] = {
@@ -141,6 +149,10 @@ class KeyForm(PaceForm):
         offered |= {meter: meter for meter in scopes.meters_of(has_now) if meter not in offered}
         meters = cast("forms.MultipleChoiceField", self.fields["meters"])
         meters.choices = list(offered.items())
+        models = cast("forms.MultipleChoiceField", self.fields["only_models"])
+        models.choices = [(name, name) for name in dict.fromkeys([*allowed.models, *asks_now])]
+        if not models.choices:
+            del self.fields["only_models"]
         if not may_manage or not (allowed.manages or scopes.MANAGE_KEYS in has_now):
             del self.fields["manages_keys"]
         asked_for = scopes.ALL if may_manage else scopes.METERS
@@ -195,6 +207,7 @@ class KeyForm(PaceForm):
             requests_a_minute=self.cleaned_data["requests_a_minute"],
             requests_at_once=self.cleaned_data["requests_at_once"],
             environment=self.cleaned_data["environment"],
+            only_models=tuple(self.cleaned_data.get("only_models", ())),
         )
 
     def _scopes(self) -> tuple[str, ...]:
@@ -270,9 +283,11 @@ class EditKeyForm(KeyForm):
             may_manage=may_manage,
             allowed=allowed,
             has_now=key.scopes,
+            asks_now=key.only_models,
             initial={
                 "name": key.name,
                 "environment": key.environment,
+                "only_models": key.only_models,
                 "expires_in": "" if key.expires_at is None else _AS_IT_IS,
                 "weekly_cap": key.weekly_cap,
                 "addresses": "\n".join(key.addresses),

@@ -54,6 +54,7 @@ class KeyLimits:
     requests_a_minute: int | None = None
     requests_at_once: int | None = None
     environment: str = ""
+    only_models: tuple[str, ...] = ()
 
 
 NO_LIMITS = KeyLimits()
@@ -106,6 +107,7 @@ def issue_api_key(
             requests_a_minute=limits.requests_a_minute,
             requests_at_once=limits.requests_at_once,
             environment=limits.environment,
+            only_models=list(limits.only_models),
         )
         event = audit.record(
             account,

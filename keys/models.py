@@ -78,6 +78,13 @@ class ApiKey(PaceFields, SpendingFields):
         blank=True,
         help_text=gettext_lazy("Addresses or networks it may be used from; empty is anywhere."),
     )
+    only_models = ArrayField(
+        models.CharField(max_length=128),
+        default=list,
+        db_default=[],
+        blank=True,
+        help_text=gettext_lazy("Models it may ask; empty is all that the plan has."),
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     disabled_at = models.DateTimeField(
         null=True,
@@ -276,6 +283,17 @@ class ApiKey(PaceFields, SpendingFields):
             limits.append(cap % {"count": thousands(self.weekly_cap)})
         if self.meters:
             limits.append(_("for %(meters)s") % {"meters": ", ".join(self.meters)})
+        if self.only_models:
+            shown, others = ", ".join(self.only_models[:3]), len(self.only_models) - 3
+            if others > 0:
+                bound = ngettext(
+                    "only asks %(models)s and %(count)s more",
+                    "only asks %(models)s and %(count)s more",
+                    others,
+                )
+                limits.append(bound % {"models": shown, "count": others})
+            else:
+                limits.append(_("only asks %(models)s") % {"models": shown})
         if self.addresses:
             # A list of keys stays a list, however many networks each is bound to.
             shown, others = ", ".join(self.addresses[:3]), len(self.addresses) - 3
@@ -316,6 +334,7 @@ class ApiKey(PaceFields, SpendingFields):
             spending=self.spending,
             paid=paid,
             pace=self.pace,
+            models=tuple(self.only_models),
             first_digest=self.counted_as,
             former=self._former(),
         )
@@ -372,7 +391,7 @@ class ApiKey(PaceFields, SpendingFields):
         """What it is called and may do less than its account, by name."""
         names = (
             *("name", "environment", "expires_at", "weekly_cap"),
-            *("scopes", "addresses", "requests_a_minute", "requests_at_once"),
+            *("scopes", "only_models", "addresses", "requests_a_minute", "requests_at_once"),
         )
         return {name: getattr(self, name) for name in names}
 

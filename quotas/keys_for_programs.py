@@ -35,7 +35,7 @@ from gate.service.http import Problem, invalid
 from gate.service.key_shapes import KeyChanges, NewKey, Revocation, Rotation
 from gate.service.refusals import unavailable
 from gate.terms import addresses
-from gate.terms.redaction import holds_secret
+from gate.terms.redaction import holds_secret, shown
 from gate.terms.week import utc_text
 from keys import scopes
 from keys.allowed import allowed_for
@@ -219,7 +219,7 @@ def _create(request: HttpRequest, program: ApiKey) -> HttpResponse:
 
 def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpResponse:
     wanted = _read(request, KeyChanges)
-    for name in ("name", "environment", "scopes", "addresses", "enabled"):
+    for name in ("name", "environment", "scopes", "addresses", "models", "enabled"):
         if name in wanted and wanted[name] is None:
             raise invalid(name, f"“{name}” must not be null.")
     if found.manages_keys:
@@ -235,6 +235,7 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
                 requests_a_minute=found.requests_a_minute,
                 requests_at_once=found.requests_at_once,
                 environment=found.environment,
+                only_models=tuple(found.only_models),
             )
             limits = _limits(wanted, now, program.account)
             name = _named(wanted["name"], "name", _NAME) if "name" in wanted else found.name
@@ -298,6 +299,9 @@ def _limits(wanted: dict[str, Any], now: KeyLimits, account: Account) -> KeyLimi
         requests_at_once=wanted.get("requests_at_once", now.requests_at_once),
         scopes=_scopes(wanted["scopes"], now, account) if "scopes" in wanted else now.scopes,
         addresses=_networks(wanted["addresses"]) if "addresses" in wanted else now.addresses,
+        only_models=(
+            _models(wanted["models"], now, account) if "models" in wanted else now.only_models
+        ),
         environment=(
             _named(wanted["environment"], "environment", _ENVIRONMENT)
             if "environment" in wanted
@@ -336,6 +340,14 @@ def _scopes(wanted: list[str], now: KeyLimits, account: Account) -> tuple[str, .
     if lacking := [scope for scope in allowed.lacking(wanted) if scope not in now.scopes]:
         raise invalid("scopes", allowed.in_words(lacking))
     return scopes.in_order(wanted)
+
+
+def _models(wanted: list[str], now: KeyLimits, account: Account) -> tuple[str, ...]:
+    known = {*allowed_for(account).models, *now.only_models}
+    for model in wanted:
+        if model not in known:
+            raise invalid("models", f"The plan has no model “{shown(model)}”.")
+    return tuple(dict.fromkeys(wanted))
 
 
 def _networks(wanted: list[str]) -> tuple[str, ...]:
@@ -431,6 +443,7 @@ def _told(one: ApiKey) -> dict[str, Any]:
         "requests_a_minute": one.requests_a_minute,
         "requests_at_once": one.requests_at_once,
         "addresses": one.addresses,
+        "models": one.only_models,
         "created_at": moment(one.created_at),
         "expires_at": moment(one.expires_at),
         "old_secret": None

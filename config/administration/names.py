@@ -183,6 +183,7 @@ _OF_FIELDS = (
     gettext_noop("keys at most"),
     gettext_noop("meters"),
     gettext_noop("keys manage"),
+    gettext_noop("only models"),
     gettext_noop("kind"),
     gettext_noop("kinds"),
     gettext_noop("language"),

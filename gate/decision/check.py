@@ -197,8 +197,8 @@ class Gate:
         `hold_seconds` the charge is held: it counts until it is settled or the time is over.
         address: the customer's, as 32 hex digits (`addresses.to_hex`); a key may be bound to some.
         shown_id: the X-Request-Id of the answer, by which people find the decision again where
-        there is no request id. tag: for whom, in the caller's words (see `terms.tags`). model: what
-        customers call it. These three decide nothing.
+        there is no request id. tag: for whom, in the caller's words (see `terms.tags`). These two
+        decide nothing. model: what customers call it; a key may be bound to some.
         at_ms: when it happens. Only tests tell it; without it Valkey's clock counts for everybody
         (docs/decisions/0014).
         Raises QuotaUnavailable, TooManyHolds, or RequestIdConflict when the id came with other

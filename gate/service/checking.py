@@ -23,6 +23,8 @@ def read_check(body: dict[str, Any]) -> shapes.Check:
         raise invalid("hold_seconds", "“hold_seconds” needs “units” of at least 1.")
     if check.tag is not None:
         require_no_secret("tag", check.tag)
+    if check.model is not None:
+        require_no_secret("model", check.model)
     return check
 
 

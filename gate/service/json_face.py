@@ -74,6 +74,7 @@ class JsonFace:
             hold_seconds=wanted.hold_seconds,
             shown_id=shown_id,
             tag=wanted.tag or "",
+            model=wanted.model or "",
         )
         # The headers are the API server's own.
         return Asked(self, wanted.meter, pending, address)

@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from gate.terms.pace import A_MINUTE_AT_MOST, AT_ONCE_AT_MOST
 
+MODELS_AT_MOST = 100
 ADDRESSES_AT_MOST, CAP_AT_MOST, REASON_AT_MOST = 20, 1_000_000_000, 200
 
 Name = Annotated[
@@ -79,6 +80,16 @@ Addresses = Annotated[
 ]
 
 
+Models = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=128)]],
+    Meta(
+        max_length=MODELS_AT_MOST,
+        description="Models that it may ask, as GET /api/v1/models names them; none is all.",
+        extra={"must_be": f"a list of up to {MODELS_AT_MOST} texts"},
+    ),
+]
+
+
 class NewKey(Struct, forbid_unknown_fields=True):
     """A key to be made."""
 
@@ -90,6 +101,7 @@ class NewKey(Struct, forbid_unknown_fields=True):
     requests_at_once: AtOnce | None = None
     scopes: Scopes = []
     addresses: Addresses = []
+    models: Models = []
 
 
 class KeyChanges(Struct, forbid_unknown_fields=True):
@@ -103,6 +115,7 @@ class KeyChanges(Struct, forbid_unknown_fields=True):
     requests_at_once: AtOnce | None = None
     scopes: Scopes | None = None
     addresses: Addresses | None = None
+    models: Models | None = None
     enabled: Annotated[
         Annotated[bool, Meta(extra={"must_be": "true or false"})] | None,
         Meta(description="false: every request with it is refused, until it is true again."),

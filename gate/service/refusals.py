@@ -66,6 +66,7 @@ def refusal(decision: Decision, *, billing_url: str) -> Problem:
         until=until,
         seconds="1 second" if decision.retry_after == 1 else f"{decision.retry_after} seconds",
         spending_url=spending_url,
+        model=f"the model “{answer.model}”" if answer.model else "a model that nobody names",
     )
     return Problem(meaning.status, meaning.code, detail, headers=headers, **more)
 

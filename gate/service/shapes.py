@@ -41,6 +41,16 @@ Tag = Annotated[
         extra={"must_be": tags.MUST_BE},
     ),
 ]
+# No separators of records in Valkey.
+ModelName = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=128,
+        pattern=r"^[A-Za-z0-9._:/@+-]+(?!\n)$",
+        extra={"must_be": "1 to 128 letters, digits and . _ : / @ + -"},
+    ),
+]
 # `addresses.to_hex` judges it: no schema tells addresses from other texts with dots.
 Address = Annotated[
     str,
@@ -83,6 +93,13 @@ class Check(Struct, forbid_unknown_fields=True):
             "by it. No secret, and no name that nobody may see."
         ),
     ] = None
+    model: Annotated[
+        ModelName | None,
+        Meta(
+            description="Which model is asked. A key may name those that it may ask: without this "
+            "member it is refused then."
+        ),
+    ] = None
 
 
 class Batch(Struct, forbid_unknown_fields=True):
@@ -106,16 +123,6 @@ class Batch(Struct, forbid_unknown_fields=True):
     ]
 
 
-# No separators of records in Valkey.
-ModelName = Annotated[
-    str,
-    Meta(
-        min_length=1,
-        max_length=128,
-        pattern=r"^[A-Za-z0-9._:/@+-]+(?!\n)$",
-        extra={"must_be": "1 to 128 letters, digits and . _ : / @ + -"},
-    ),
-]
 TokenCount = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 
 
@@ -244,7 +251,8 @@ class Decision(Struct):
             "is `above_…`. `spending_stopped`, `credits_switched_off`, `credit_ceiling_…` and "
             "`request_too_large` are what the customer chose to spend, for the account or the key. "
             "`rate_limited` (requests a minute) and `too_many_at_once` (open holds) are about how "
-            "quickly it is asked, by the key or by all keys of the account.",
+            "quickly it is asked, by the key or by all keys of the account. `model_not_permitted` "
+            "is of keys that name the models they may ask, and of `model` here.",
             extra_json_schema={"enum": _TOLD},
         ),
     ]

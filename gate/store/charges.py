@@ -66,6 +66,7 @@ class Answer:
     passes_at_ms: int = 0  # when the same may pass by itself; 0 where it may not
     room: str = ""  # see `room_left`
     matched: int = 0  # which of the digests that were asked for; 0 is the current pepper's
+    models: str = ""  # that the key may ask, joined by commas; "" is all; of a look only
 
     @property
     def room_left(self) -> "Room | None":
@@ -80,6 +81,15 @@ class Answer:
     def may_use(self, meter: str) -> bool:
         """Whether the key may use a meter, as a look tells."""
         return not self.scopes or meter in self.scopes.split(",")
+
+    def may_ask(self, model: str) -> bool:
+        """Whether the key may ask a model, as a look tells."""
+        return not self.models or model in self.models.split(",")
+
+    @property
+    def model(self) -> str:
+        """The model that was asked for, as a refusal for it tells; "" where nobody named it."""
+        return str(layout.NOTE.read(self.note)["model"]) if self.note else ""
 
     @property
     def boost_taken(self) -> int:

@@ -231,13 +231,14 @@ PAID = Record(
 )
 PACE = Record(
     "pace",
-    "How quickly may be asked, and of a plan for what: field m:<digest> of an account, and field "
+    "How quickly may be asked, and for what besides: field m:<digest> of an account, and field "
     "pace:<plan> of a catalogue; none where there is no limit.",
     (
         whole_or_none("a_minute", "Requests in any 60 seconds."),
         whole_or_none("at_once", "Open holds."),
-        # Here, because a plan without limits has no such field, and costs no check anything.
+        # Here, because whatever has no limits has no such field, and costs no check anything.
         later(text("meters", "Of a plan: those that keys may use, with commas; blank is all.")),
+        later(text("models", "Of a key: those that it may ask, with commas; blank is all.")),
     ),
 )
 ROTATED = Record(
@@ -511,6 +512,7 @@ ANSWER = Record(
         later(whole("passes_at_ms", "When the same may pass by itself; 0 where it may not.")),
         later(text("room", "See room; blank where nothing limits how quickly is asked.")),
         later(whole("matched", "Which of the digests that were asked for, from 0.")),
+        later(text("models", "That the key may ask, see pace; of a look only.")),
     ),
 )
 KEPT = Record(

@@ -79,6 +79,7 @@ class KeyState:
     spending: Spending = NO_LIMITS
     paid: Paid = NOTHING_PAID
     pace: Pace = pace.NO_LIMITS
+    models: tuple[str, ...] = ()  # that it may ask; empty is all
     first_digest: str = ""  # of its first secret, where that was another
     former: FormerSecret | None = None
 
@@ -207,7 +208,9 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
         },
         "spending": spending_record(snapshot.spending),
         "spending_of_keys": {secret.digest: spending_record(secret.spending) for secret in secrets},
-        "pace_of_keys": {secret.digest: pace_record(secret.pace) for secret in secrets},
+        "pace_of_keys": {
+            secret.digest: pace_record(secret.pace, models=secret.models) for secret in secrets
+        },
         "rotated_keys": {
             secret.digest: key.rotated
             for key in snapshot.keys
@@ -259,15 +262,19 @@ def spending_record(spending: Spending) -> str:
     )
 
 
-def pace_record(limits: Pace, *, meters: Sequence[str] = ()) -> str:
+def pace_record(limits: Pace, *, meters: Sequence[str] = (), models: Sequence[str] = ()) -> str:
     """How quickly may be asked, as the gate reads it; blank where nothing limits it.
 
-    meters: of a plan, those that keys may use; empty is all.
+    meters: of a plan, those that keys may use; models: of a key, those that it may ask. Empty is
+    all.
     """
-    if limits == pace.NO_LIMITS and not meters:
+    if limits == pace.NO_LIMITS and not meters and not models:
         return ""
     return layout.PACE.write(
-        a_minute=limits.a_minute, at_once=limits.at_once, meters=",".join(meters)
+        a_minute=limits.a_minute,
+        at_once=limits.at_once,
+        meters=",".join(meters),
+        models=",".join(models),
     )
 
 
@@ -302,7 +309,7 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
             remembered_ms=_TOMBSTONE_MS,
             pushes=pushes,
             spending=spending_record(key.spending),
-            pace=pace_record(key.pace),
+            pace=pace_record(key.pace, models=key.models),
             rotated=key.rotated,
             former_digest="" if former is None else former.digest,
             former_record="" if former is None else former.record,

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     # How quickly key and account may ask.
     RATE_LIMITED = "rate_limited"
     TOO_MANY_AT_ONCE = "too_many_at_once"
+    MODEL_NOT_PERMITTED = "model_not_permitted"
 
 
 class Outcome(StrEnum):
@@ -58,9 +59,9 @@ class Meaning:
     """What a reason means to whoever is told.
 
     status, code: of the HTTP answer that a gateway passes on or the public API gives.
-    sentence: for people, with {answer}, {room}, {wanted}, {until}, {seconds}, {billing_url} and
-    {spending_url} to fill in. sentence_for_good: the same where waiting does not help; "" where
-    that is said already.
+    sentence: for people, with {answer}, {room}, {wanted}, {until}, {seconds}, {model},
+    {billing_url} and {spending_url} to fill in. sentence_for_good: the same where waiting does not
+    help; "" where that is said already.
     buying_helps: with more boosts or credits the same request may pass.
     is_told: callers of the quota check read it; otherwise they are told something else instead.
     """
@@ -87,6 +88,11 @@ MEANINGS = {
     ),
     Reason.NOT_PERMITTED: Meaning(
         403, "not_permitted", "This key, or the plan of its account, may not be used for this."
+    ),
+    Reason.MODEL_NOT_PERMITTED: Meaning(
+        403,
+        "model_not_permitted",
+        "This key may not ask for {model}. Which models it may ask is chosen at /account/keys.",
     ),
     Reason.KEY_CAP_REACHED: Meaning(
         429,

@@ -53,6 +53,12 @@ REFUSALS: Mapping[str, Explained] = {
         _("Use a key that may, or choose a plan that has it."),
         "keys",
     ),
+    Reason.MODEL_NOT_PERMITTED: Explained(
+        _("Another model"),
+        _("The key names the models that it may ask, and this is none of them."),
+        _("Ask one of those, or let the key ask this one, too."),
+        "keys",
+    ),
     Reason.INVALID_KEY: Explained(
         _("Key ended"),
         _("The key was revoked, or had expired."),

@@ -65,6 +65,30 @@ def test_a_key_for_some_endpoints_sees_only_their_models(api: Api) -> None:
     assert api.chat().status_code == 403
 
 
+def test_a_key_of_some_models_sees_and_asks_only_those(api: Api) -> None:
+    api.models = [offered("small"), offered("big"), offered("picture", endpoint="images", chats=4)]
+    api.world.grant(keys=(api.world.key_state(version=2, models=("big",)),))
+    answer = api.request(method="GET", path="/api/v1/models").json()
+    assert [model["id"] for model in answer["data"]] == ["big"]
+    # Without a name it is one that the key may ask.
+    assert api.complete().json()["model"] == "big"
+    used = api.used
+    for refused in (api.chat(model="small"), api.chat(model="small", stream=True)):
+        assert (refused.status_code, refused.json()["code"]) == (403, "model_not_permitted")
+        assert "the model “small”" in refused.json()["detail"]
+    assert api.chat(model="big").status_code == 200
+    assert api.used == used + 1
+
+
+def test_an_endpoint_without_any_of_the_models_of_a_key_is_refused_there(api: Api) -> None:
+    api.models = [offered("small"), offered("big")]
+    api.world.grant(keys=(api.world.key_state(version=2, models=("elsewhere",)),))
+    refused = api.chat()
+    assert (refused.status_code, refused.json()["code"]) == (403, "model_not_permitted")
+    assert "the model “small”" in refused.json()["detail"]
+    assert api.used == 0
+
+
 @pytest.mark.parametrize(("name", "status"), [("house", 200), ("a/b:c", 200), ("none", 404)])
 def test_one_model_can_be_looked_at(api: Api, name: str, status: int) -> None:
     api.models = [offered("house"), offered("a/b:c")]

@@ -108,7 +108,7 @@ MEMBERS = [
 
 
 def test_every_bound_is_tried() -> None:
-    members = {"Check": {"key", "meter", "units", "request_id", "hold_seconds", "tag"}}
+    members = {"Check": {"key", "meter", "units", "request_id", "hold_seconds", "tag", "model"}}
     members |= {"Settle": {"charge_id", "units", "model", "tokens_in", "tokens_out"}}
     members |= {"Extend": {"charge_id", "hold_seconds"}, "Refund": {"charge_id"}}
     assert set(MEMBERS) == {(name, one) for name, some in members.items() for one in some}

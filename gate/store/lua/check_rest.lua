@@ -220,6 +220,19 @@ if plan_pace then
   end
 end
 
+-- Models that the key may ask: what nobody names is none of them.
+local key_models = ''
+if key_pace then
+  local pace_a_minute, pace_at_once, pace_meters, pace_models = MATCH.pace(key_pace)
+  key_models = pace_models
+end
+local function may_ask_model()
+  if key_models == '' then return true end
+  local note_tag, note_model = MATCH.note(ARGS.note)
+  return note_model ~= ''
+    and string.find(',' .. key_models .. ',', ',' .. note_model .. ',', 1, true) ~= nil
+end
+
 -- What leaves least room of the minute, and of those alike what frees some last.
 local function tightest_minute()
   local tightest
@@ -260,15 +273,18 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     end
   end
   local room = credit_room(now)
+  -- The words that refuse a model name it.
+  local tells_note = replay or status == REASON.model_not_permitted
   return ANSWER{status = status, key_id = key_id, plan = plan, cap = cap, used = used,
     boost_left = boost_left, credits_left = credits_left, credits_per_chat = rate, week = week,
     allowance_taken = allowance, boosts_taken = boosts_taken, credits_taken = credits_taken,
     entry_id = entry_id, at_ms = now, left_by_boost = table.concat(left, ','), key_cap = key_cap,
     key_used = key_used, key_digest = key_digest, wanted = wanted_chats,
-    scopes = units == 0 and key_scopes or '', note = replay and ARGS.note or '',
+    scopes = units == 0 and key_scopes or '', note = tells_note and ARGS.note or '',
     past_allowance = pays_credits and '' or (pays_boosts and 'boosts' or 'nothing'),
     credit_room = room < math.huge and room or -1, units_a_request = units_a_request,
-    chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace(), matched = matched}
+    chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace(), matched = matched,
+    models = units == 0 and key_models or ''}
 end
 
 local function refuse(status, passes_at_ms, by)
@@ -316,6 +332,7 @@ if digest and key_scopes ~= '' and units > 0
   and not string.find(',' .. key_scopes .. ',', ',' .. meter .. ',', 1, true) then
   return refuse(REASON.not_permitted)
 end
+if digest and units > 0 and not may_ask_model() then return refuse(REASON.model_not_permitted) end
 if units_a_request >= 0 and units > units_a_request then
   for _, choice in ipairs(choices) do
     if choice.units == units_a_request then

@@ -105,7 +105,7 @@
   });
 
   // One box ticks all of its form, and shows whether all, some or none of them are.
-  const boxesOf = (all) => [...all.form.querySelectorAll(`input[type=checkbox][name="${all.dataset.ticks}"]`)];
+  const boxesOf = (all) => [...all.form.elements].filter(({ name }) => name === all.dataset.ticks);
   const showTicked = (all) => {
     const ticked = boxesOf(all).filter((box) => box.checked).length;
     all.checked = ticked > 0 && ticked === boxesOf(all).length;
@@ -113,7 +113,7 @@
   };
 
   document.addEventListener("change", ({ target }) => {
-    const all = target.form?.querySelector("[data-ticks]");
+    const all = [...(target.form?.elements ?? [])].find((field) => field.dataset.ticks);
     if (!all) return;
     if (target === all) for (const box of boxesOf(all)) box.checked = all.checked;
     showTicked(all);

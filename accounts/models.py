@@ -13,9 +13,11 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from accounts import budgets
 from accounts.beginnings import beginnings_index
 from accounts.names import NameField, name_check
 from gate.store.hot_state import partition_of
+from gate.terms.budget import NO_LIMITS, Budget
 from gate.terms.key_text import new_handle
 from gate.terms.names import mend_name
 
@@ -233,6 +235,10 @@ class Account(models.Model):
         editable=False,
         verbose_name=_("closed by"),
     )
+    # What who joins from now on may use; members that there are have budgets of their own.
+    member_daily_cap = models.PositiveIntegerField(null=True, blank=True)
+    member_weekly_cap = models.PositiveIntegerField(null=True, blank=True)
+    member_monthly_cap = models.PositiveIntegerField(null=True, blank=True)
     members = models.ManyToManyField(User, through="Membership", related_name="accounts")
 
     objects: ClassVar[AccountManager] = AccountManager()
@@ -249,6 +255,15 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.handle})"
+
+    @property
+    def new_budget(self) -> Budget:
+        """What all keys of whoever joins may use together, as the gate knows it."""
+        return Budget(
+            a_day=self.member_daily_cap,
+            a_week=self.member_weekly_cap,
+            a_month=self.member_monthly_cap,
+        )
 
     @property
     def partition_index(self) -> int:
@@ -277,6 +292,10 @@ class RoleField(models.CharField):  # type: ignore[type-arg]
         return "developer" if value == "member" else value
 
 
+# Of members: they may use whatever the account has.
+WITHOUT_BUDGET = models.Q(daily_cap=None, weekly_cap=None, monthly_cap=None)
+
+
 class Membership(models.Model):
     """A user's place in an account."""
 
@@ -291,6 +310,21 @@ class Membership(models.Model):
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = RoleField(max_length=10, choices=Role)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    daily_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Chats a day in UTC that all their keys may use; empty is no limit."),
+    )
+    weekly_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Chats a week that all their keys may use; empty is no limit."),
+    )
+    monthly_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=_("Chats a calendar month that all their keys may use; empty is no limit."),
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -309,6 +343,21 @@ class Membership(models.Model):
             "account": self.account,
             "role": self.get_role_display(),
         }
+
+    @property
+    def budget_in_words(self) -> str:
+        """What all their keys may use together; blank where nothing limits it."""
+        return " · ".join(budgets.in_words(self.budget))
+
+    @property
+    def has_budget(self) -> bool:
+        """Whether they may use less than the account has."""
+        return self.budget != NO_LIMITS
+
+    @property
+    def budget(self) -> Budget:
+        """What all their keys may use together, as the gate knows it."""
+        return Budget(a_day=self.daily_cap, a_week=self.weekly_cap, a_month=self.monthly_cap)
 
 
 class Invitation(models.Model):

@@ -43,6 +43,7 @@ from keys.sightings import record_sightings  # noqa: E402
 from quotas.catalogue import partition_snapshot  # noqa: E402
 from quotas.epochs import CannotTrust, verify  # noqa: E402
 from quotas.projection import load_accounts  # noqa: E402
+from quotas.usage.so_far import count_used  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ def _compose() -> Application:
         peppers=settings.KEY_PEPPERS,
         load_accounts=in_thread(load_accounts),
         load_catalogue=in_thread(partition_snapshot),
+        count_used=in_thread(count_used),
     )
     billing_url = f"{settings.SITE_URL}/account/billing"
     sightings = Sightings(record=in_thread(record_sightings), renew=in_thread(renew_digests))

@@ -9,7 +9,7 @@ from django.db import transaction
 from accounts import audit
 from accounts.models import User
 from keys import projection
-from keys.issue import KeyLimits
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 
 
@@ -25,17 +25,7 @@ def edit_api_key(*, key: ApiKey, name: str, limits: KeyLimits, by: User | None) 
     """
     with key_held(key) as locked:
         before = locked.limits()
-        has_changed = locked.change(
-            name=name,
-            expires_at=limits.expires_at,
-            weekly_cap=limits.weekly_cap,
-            scopes=list(limits.scopes),
-            addresses=list(limits.addresses),
-            requests_a_minute=limits.requests_a_minute,
-            requests_at_once=limits.requests_at_once,
-            environment=limits.environment,
-            only_models=list(limits.only_models),
-        )
+        has_changed = locked.change(name=name, **limits.columns())
         if has_changed:
             changes = {name: (before[name], after) for name, after in locked.limits().items()}
             audit.record(

@@ -10,12 +10,14 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.budgets import cap_field, in_vain
 from accounts.names import NameFormField
 from accounts.pace import PaceForm
 from gate.terms import addresses
+from gate.terms.budget import Budget
 from keys import scopes
 from keys.allowed import ALL_ALLOWED, Allowed
-from keys.issue import KeyLimits
+from keys.limits import CAPS, KeyLimits
 from keys.models import ApiKey
 
 ADDRESSES_AT_MOST = 20
@@ -38,7 +40,7 @@ _TIMES = [
 class KeyForm(PaceForm):
     """What a key is called and may do less than its account."""
 
-    field_order = ("name", "environment", "expires_in", "expires_on", "weekly_cap")
+    field_order = ("name", "environment", "expires_in", "expires_on", *CAPS)
 
     name = NameFormField(
         longest=80,
@@ -69,17 +71,10 @@ class KeyForm(PaceForm):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         error_messages={"invalid": _("Give a day, as 2027-01-31.")},
     )
-    weekly_cap = forms.IntegerField(
-        required=False,
-        min_value=0,
-        max_value=1_000_000_000,
-        label=_("Chats a week"),
-        help_text=_("Empty: as many as the account has."),
-        error_messages=dict.fromkeys(
-            ("invalid", "min_value", "max_value"),
-            _("Give a whole number of chats, 0 to 1,000,000,000, or leave it empty."),
-        ),
-    )
+    daily_cap = cap_field(_("Chats a day"), _("Of a day in UTC."))
+    weekly_cap = cap_field(_("Chats a week"), _("From Monday 00:00 UTC."))
+    monthly_cap = cap_field(_("Chats a month"), _("Of the calendar, in UTC."))
+    total_cap = cap_field(_("Chats in all"), _("As long as the key lives."))
     addresses = forms.CharField(
         required=False,
         max_length=2_000,
@@ -201,7 +196,7 @@ class KeyForm(PaceForm):
         """What the key may do less than its account."""
         return KeyLimits(
             expires_at=self._expires_at(at=at),
-            weekly_cap=self.cleaned_data["weekly_cap"],
+            **{name: self.cleaned_data[name] for name in CAPS},
             scopes=self._scopes(),
             addresses=self.cleaned_data["addresses"],
             requests_a_minute=self.cleaned_data["requests_a_minute"],
@@ -209,6 +204,16 @@ class KeyForm(PaceForm):
             environment=self.cleaned_data["environment"],
             only_models=tuple(self.cleaned_data.get("only_models", ())),
         )
+
+    @property
+    def has_limit_errors(self) -> bool:
+        """Whether something is wrong with what is folded away at first."""
+        return bool(self.errors.keys() - {"name", "environment", "submission", NON_FIELD_ERRORS})
+
+    def in_vain(self) -> list[str]:
+        """Of its limits those that never stop anything, in words."""
+        daily, weekly, monthly, total = (self.cleaned_data[name] for name in CAPS)
+        return list(in_vain(Budget(a_day=daily, a_week=weekly, a_month=monthly, in_all=total)))
 
     def _scopes(self) -> tuple[str, ...]:
         ticked = {
@@ -289,7 +294,7 @@ class EditKeyForm(KeyForm):
                 "environment": key.environment,
                 "only_models": key.only_models,
                 "expires_in": "" if key.expires_at is None else _AS_IT_IS,
-                "weekly_cap": key.weekly_cap,
+                **{name: getattr(key, name) for name in CAPS},
                 "addresses": "\n".join(key.addresses),
                 "meters": key.meters,
                 "reads_quota": key.reads_quota,

@@ -5,8 +5,6 @@ a page that cannot be rendered or a terminal that is gone, leaves nothing behind
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -15,11 +13,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import audit
-from accounts.models import Account, User
+from accounts.models import WITHOUT_BUDGET, Account, Membership, User
 from gate.service.trust import Trust
 from gate.terms import key_text
 from keys import projection, telling
 from keys.bounds import bound_of
+from keys.limits import NO_LIMITS, KeyLimits
 from keys.models import ONE_WAY_TO_KNOW_THE_ADDRESS, ApiKey, ServiceToken
 
 
@@ -43,21 +42,6 @@ class CannotTrust(CannotIssueKey):
     """What a service token should be trusted with contradicts itself."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLimits:
-    """What a key may do less than its account, and where it is used. Networks in CIDR form."""
-
-    expires_at: datetime | None = None
-    weekly_cap: int | None = None
-    scopes: tuple[str, ...] = ()
-    addresses: tuple[str, ...] = ()
-    requests_a_minute: int | None = None
-    requests_at_once: int | None = None
-    environment: str = ""
-    only_models: tuple[str, ...] = ()
-
-
-NO_LIMITS = KeyLimits()
 NO_TRUST = Trust()
 
 
@@ -100,14 +84,8 @@ def issue_api_key(
             last_four=plaintext[-4:],
             submission=submission,
             created_by=by,
-            expires_at=limits.expires_at,
-            weekly_cap=limits.weekly_cap,
-            scopes=list(limits.scopes),
-            addresses=list(limits.addresses),
-            requests_a_minute=limits.requests_a_minute,
-            requests_at_once=limits.requests_at_once,
-            environment=limits.environment,
-            only_models=list(limits.only_models),
+            is_counted_for_member=_is_counted(account, by),
+            **limits.columns(),
         )
         event = audit.record(
             account,
@@ -121,6 +99,12 @@ def issue_api_key(
         telling.tell_created(key, event)
     projection.push_key(key)
     return key, plaintext
+
+
+def _is_counted(account: Account, by: User | None) -> bool:
+    """Whether what the key uses counts in the budget of the member who makes it."""
+    members = Membership.objects.filter(account=account, user=by).exclude(WITHOUT_BUDGET)
+    return by is not None and members.exists()
 
 
 @sensitive_variables("plaintext")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
@@ -16,20 +17,21 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts import pace
+from accounts import budgets, pace
 from accounts.beginnings import beginnings_index
 from accounts.models import Account, Membership
 from accounts.names import UNFIT, NameField, name_check
-from accounts.numbers import thousands
 from accounts.pace import PaceFields
 from accounts.spending import IS_KNOWN, SpendingFields, fields_of, in_words
 from gate.service.trust import Trust
 from gate.store import snapshots
 from gate.store.snapshots import NOTHING_PAID, FormerSecret, KeyState, Paid
 from gate.terms import addresses, week
+from gate.terms.budget import Budget
 from gate.terms.spending import Spending
 from keys import revoke_notes
 from keys import scopes as of_keys
+from keys.limits import LIMITS
 
 # A form is submitted twice soon, or never.
 ROTATIONS_KEPT = 20
@@ -65,6 +67,23 @@ class ApiKey(PaceFields, SpendingFields):
         blank=True,
         help_text=gettext_lazy("Chats a week that this key may use; empty is no limit."),
     )
+    daily_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=gettext_lazy("Chats a day in UTC that this key may use; empty is no limit."),
+    )
+    monthly_cap = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text=gettext_lazy("Chats a calendar month that this key may use; empty is no limit."),
+    )
+    total_cap = models.PositiveBigIntegerField(
+        null=True,
+        blank=True,
+        help_text=gettext_lazy("Chats that this key may ever use; empty is no limit."),
+    )
+    # Written with the budget of the member who made it, who counts all their keys together.
+    is_counted_for_member = models.BooleanField(default=False, db_default=False, editable=False)
     # Or what is no meter: see keys.scopes.
     scopes = ArrayField(
         models.SlugField(),
@@ -278,9 +297,7 @@ class ApiKey(PaceFields, SpendingFields):
         if self.expires_at is not None:
             day = date_format(self.expires_at, "DATE_FORMAT")
             limits.append(_("until %(day)s") % {"day": day})
-        if self.weekly_cap is not None:
-            cap = ngettext("%(count)s chat a week", "%(count)s chats a week", self.weekly_cap)
-            limits.append(cap % {"count": thousands(self.weekly_cap)})
+        limits.extend(budgets.in_words(self.caps))
         if self.meters:
             limits.append(_("for %(meters)s") % {"meters": ", ".join(self.meters)})
         if self.only_models:
@@ -316,6 +333,16 @@ class ApiKey(PaceFields, SpendingFields):
             limits.append(_("manages keys, and calls no model"))
         return " · ".join(limits)
 
+    @property
+    def caps(self) -> Budget:
+        """How many chats it may use, by every period."""
+        return Budget(
+            a_day=self.daily_cap,
+            a_week=self.weekly_cap,
+            a_month=self.monthly_cap,
+            in_all=self.total_cap,
+        )
+
     def state(self, *, used: int = 0, paid: Paid = NOTHING_PAID) -> KeyState:
         """What the gate has to know, and what it has to know again when it lost that.
 
@@ -335,6 +362,9 @@ class ApiKey(PaceFields, SpendingFields):
             paid=paid,
             pace=self.pace,
             models=tuple(self.only_models),
+            # That of the week stands by itself, and always did.
+            budget=replace(self.caps, a_week=None),
+            member=self.created_by_id if self.is_counted_for_member else None,
             first_digest=self.counted_as,
             former=self._former(),
         )
@@ -389,11 +419,7 @@ class ApiKey(PaceFields, SpendingFields):
 
     def limits(self) -> dict[str, object]:
         """What it is called and may do less than its account, by name."""
-        names = (
-            *("name", "environment", "expires_at", "weekly_cap"),
-            *("scopes", "only_models", "addresses", "requests_a_minute", "requests_at_once"),
-        )
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("name", *LIMITS)}
 
     def note_warned_of_expiry(self) -> None:
         """Remember that people were told of its end as it is now."""

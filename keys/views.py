@@ -146,6 +146,8 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
             messages.success(request, _("Saved. It counts for the very next request."))
         else:
             messages.info(request, _("Nothing was changed: it was so already."))
+        for words in form.in_vain():
+            messages.info(request, words)
     return redirect("key_edit", key.pk)
 
 

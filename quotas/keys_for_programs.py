@@ -41,7 +41,8 @@ from keys import scopes
 from keys.allowed import allowed_for
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
 from keys.forms import ENVIRONMENT_LONGEST
-from keys.issue import AlreadyIssued, CannotIssueKey, KeyLimits, issue_api_key
+from keys.issue import AlreadyIssued, CannotIssueKey, issue_api_key
+from keys.limits import CAPS, KeyLimits
 from keys.listing import KeyFilter
 from keys.models import ApiKey
 from keys.projection import CannotConfirm
@@ -58,6 +59,7 @@ BODY_AT_MOST, PAGE_AT_MOST, PAGE_USUALLY = 64 * 1024, 100, 50
 _TOKEN_AT_MOST = 255
 _LAST_YEAR = 2200
 _NAME = NameFormField(longest=80)
+_NUMBERS = (*CAPS, "requests_a_minute", "requests_at_once")
 _ENVIRONMENT = NameFormField(
     longest=ENVIRONMENT_LONGEST, required=False, label=gettext_lazy("Environment")
 )
@@ -227,17 +229,7 @@ def _change(request: HttpRequest, program: ApiKey, found: ApiKey) -> HttpRespons
     is_on = wanted.pop("enabled", None)
     try:
         if wanted:
-            now = KeyLimits(
-                expires_at=found.expires_at,
-                weekly_cap=found.weekly_cap,
-                scopes=tuple(found.scopes),
-                addresses=tuple(found.addresses),
-                requests_a_minute=found.requests_a_minute,
-                requests_at_once=found.requests_at_once,
-                environment=found.environment,
-                only_models=tuple(found.only_models),
-            )
-            limits = _limits(wanted, now, program.account)
+            limits = _limits(wanted, KeyLimits.of(found), program.account)
             name = _named(wanted["name"], "name", _NAME) if "name" in wanted else found.name
             edit_api_key(key=found, name=name, limits=limits, by=None)
         if is_on is not None:
@@ -294,9 +286,7 @@ def _limits(wanted: dict[str, Any], now: KeyLimits, account: Account) -> KeyLimi
     return replace(
         now,
         expires_at=_moment(wanted["expires_at"]) if "expires_at" in wanted else now.expires_at,
-        weekly_cap=wanted.get("weekly_cap", now.weekly_cap),
-        requests_a_minute=wanted.get("requests_a_minute", now.requests_a_minute),
-        requests_at_once=wanted.get("requests_at_once", now.requests_at_once),
+        **{name: wanted[name] for name in _NUMBERS if name in wanted},
         scopes=_scopes(wanted["scopes"], now, account) if "scopes" in wanted else now.scopes,
         addresses=_networks(wanted["addresses"]) if "addresses" in wanted else now.addresses,
         only_models=(
@@ -439,9 +429,7 @@ def _told(one: ApiKey) -> dict[str, Any]:
         "masked": one.masked,
         "state": _state(one),
         "scopes": one.scopes,
-        "weekly_cap": one.weekly_cap,
-        "requests_a_minute": one.requests_a_minute,
-        "requests_at_once": one.requests_at_once,
+        **{name: getattr(one, name) for name in _NUMBERS},
         "addresses": one.addresses,
         "models": one.only_models,
         "created_at": moment(one.created_at),

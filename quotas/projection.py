@@ -15,11 +15,12 @@ from redis import Redis, RedisCluster
 from redis.exceptions import RedisError
 
 from accounts.access import attended
-from accounts.models import Account
+from accounts.models import WITHOUT_BUDGET, Account, Membership
 from gate.store import connection, hot_state, snapshots
 from gate.store.hot_state import REFUND_WINDOW_MS, Mark
 from gate.store.snapshots import NOTHING_PAID, AccountSnapshot, BoostGrant, Paid, PlanSpan
 from gate.terms import month, week
+from gate.terms.budget import Budget
 from gate.terms.reasons import Outcome
 from gate.terms.spending import NO_LIMITS
 from keys.models import ApiKey
@@ -121,6 +122,7 @@ def _snapshots(
     marks = _by_account(
         ChargeMark.objects.filter(account__in=accounts, made_at__gt=refundable_since)
     )
+    budgets = budgets_of(accounts)
     found = {}
     for account in accounts:
         partition = partitions[account.partition_index]
@@ -160,10 +162,19 @@ def _snapshots(
                 in_week=sum(one.in_week for one in paid_by_key.values()),
                 in_month=sum(one.in_month for one in paid_by_key.values()),
             ),
+            budgets=budgets[account.pk],
             marks=tuple(
                 Mark(charge_ref=mark.charge_ref, content=mark.content) for mark in marks[account.pk]
             ),
         )
+    return found
+
+
+def budgets_of(accounts: Sequence[Account]) -> dict[int, dict[int, Budget]]:
+    """What members may use who may not use everything, by account and user."""
+    found: dict[int, dict[int, Budget]] = defaultdict(dict)
+    for member in Membership.objects.filter(account__in=accounts).exclude(WITHOUT_BUDGET):
+        found[member.account_id][member.user_id] = member.budget
     return found
 
 

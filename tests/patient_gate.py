@@ -11,14 +11,16 @@ from django.conf import settings
 
 from config.reading import in_thread
 from gate.decision.check import Gate
-from gate.decision.cold import LoadAccounts, LoadCatalogue
+from gate.decision.cold import CountUsed, LoadAccounts, LoadCatalogue
 from gate.store.connection import HotClient
 from quotas.catalogue import partition_snapshot
 from quotas.projection import load_accounts
+from quotas.usage.so_far import count_used
 from tests.patience import LONGEST_SECONDS
 
 _LOAD_ACCOUNTS = in_thread(load_accounts)
 _LOAD_CATALOGUE = in_thread(partition_snapshot)
+_COUNT_USED = in_thread(count_used)
 
 
 def patient_client() -> HotClient:
@@ -31,6 +33,7 @@ def gate_by(
     *,
     load_accounts: LoadAccounts = _LOAD_ACCOUNTS,
     load_catalogue: LoadCatalogue = _LOAD_CATALOGUE,
+    count_used: CountUsed = _COUNT_USED,
 ) -> Gate:
     """A gate that asks by a client; it loads as in production, unless told otherwise."""
     return Gate(
@@ -38,6 +41,7 @@ def gate_by(
         peppers=settings.KEY_PEPPERS,
         load_accounts=load_accounts,
         load_catalogue=load_catalogue,
+        count_used=count_used,
         answer_within=LONGEST_SECONDS,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from gate.decision import receipt
-from gate.decision.cold import ColdAccounts, LoadAccounts, LoadCatalogue
+from gate.decision.cold import ColdAccounts, CountUsed, LoadAccounts, LoadCatalogue
 from gate.decision.cold import QuotaUnavailable as QuotaUnavailable  # noqa: PLC0414 - callers catch it
 from gate.decision.receipt import Receipt
 from gate.store import charges, hot_state, snapshots
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 # A check answers within 500 ms even when Valkey does not.
 ANSWER_WITHIN_SECONDS = 0.45
+# The catalogue, the account, what was used, and once more.
+_LOADS_AT_MOST = 4
 
 
 class CannotRefund(Exception):
@@ -144,6 +146,7 @@ class PendingCheck:
 
 
 _COLD, _COLD_CATALOGUE = Outcome.COLD.encode(), Outcome.COLD_CATALOGUE.encode()
+_UNCOUNTED = Outcome.UNCOUNTED.encode()
 _REASONS = {str(reason): reason for reason in Reason}
 _SETTLE_REFUSALS: dict[str, str] = {
     Outcome.GONE: "hold_expired",
@@ -157,6 +160,7 @@ class Gate:
 
     load_accounts: handles -> snapshots from PostgreSQL of those that are accounts.
     load_catalogue: partition -> its state and the catalogue.
+    count_used: tells Valkey what those of an account used that have a budget, and what it said.
     """
 
     def __init__(
@@ -166,12 +170,16 @@ class Gate:
         peppers: Sequence[key_text.Pepper],
         load_accounts: LoadAccounts,
         load_catalogue: LoadCatalogue,
+        count_used: CountUsed,
         answer_within: float | None = None,
     ) -> None:
         self._client = client
         self._peppers = tuple(peppers)
         self._cold = ColdAccounts(
-            run=self._run, load_accounts=load_accounts, load_catalogue=load_catalogue
+            run=self._run,
+            load_accounts=load_accounts,
+            load_catalogue=load_catalogue,
+            count_used=count_used,
         )
         self._answer_within = ANSWER_WITHIN_SECONDS if answer_within is None else answer_within
         self._unanswered = 0
@@ -291,7 +299,7 @@ class Gate:
         except (RedisError, OSError) as error:
             self._complain(error)
             raise QuotaUnavailable from None
-        if reply[0] in {_COLD, _COLD_CATALOGUE}:
+        if reply[0] in {_COLD, _COLD_CATALOGUE, _UNCOUNTED}:
             return None
         return self._decision(pending, reply)
 
@@ -467,7 +475,7 @@ class Gate:
         reply: "asyncio.Future[Any] | None" = None,
     ) -> list[bytes] | None:
         """Run a call, loading the account first if it is cold; None when there is no account."""
-        for _ in range(3):
+        for _ in range(_LOADS_AT_MOST):
             said: list[bytes] = await self._run(call, reply=reply)
             reply = None
             if said[0] == _COLD_CATALOGUE:
@@ -475,9 +483,11 @@ class Gate:
             elif said[0] == _COLD:
                 if not await self._cold.account(handle):
                     return None
+            elif said[0] == _UNCOUNTED:
+                await self._cold.used(handle)
             else:
                 return said
-        logger.error("account %s stays cold after three loads", handle)
+        logger.error("account %s stays cold after so many loads", handle)
         raise QuotaUnavailable
 
     async def _run(

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from gate.store import snapshots
@@ -36,6 +36,7 @@ T = TypeVar("T")
 Run = Callable[[Call], Awaitable[Any]]
 LoadAccounts = Callable[[Sequence[str]], Awaitable[Mapping[str, AccountSnapshot]]]
 LoadCatalogue = Callable[[int], Awaitable[tuple[PartitionState, CatalogueSnapshot]]]
+CountUsed = Callable[[str], Awaitable[Collection[Outcome]]]
 
 
 class QuotaUnavailable(Exception):
@@ -48,14 +49,22 @@ class ColdAccounts:
     run: runs a call on Valkey, or raises QuotaUnavailable.
     load_accounts: handles -> snapshots from PostgreSQL of those that are accounts.
     load_catalogue: partition -> its state and the catalogue.
+    count_used: tells Valkey what those of an account used that have a budget, and what it said.
     """
 
     def __init__(
-        self, *, run: Run, load_accounts: LoadAccounts, load_catalogue: LoadCatalogue
+        self,
+        *,
+        run: Run,
+        load_accounts: LoadAccounts,
+        load_catalogue: LoadCatalogue,
+        count_used: CountUsed,
     ) -> None:
         self._run = run
         self._snapshots = _Snapshots(load_accounts)
         self._load_catalogue = load_catalogue
+        self._count_used = count_used
+        self._used: dict[str, asyncio.Future[None]] = {}
         self._catalogue_slots = asyncio.Semaphore(_CATALOGUES_AT_ONCE)
         self._accounts: dict[str, asyncio.Future[bool]] = {}
         self._catalogues: dict[int, asyncio.Future[None]] = {}
@@ -75,6 +84,26 @@ class ColdAccounts:
     async def catalogue(self, partition: int) -> None:
         """Bring the catalogue to a partition. Raises QuotaUnavailable."""
         await _once(self._catalogues, partition, self._warm_catalogue)
+
+    async def used(self, handle: str) -> None:
+        """Say what keys and members of an account used that have a budget.
+
+        Raises QuotaUnavailable.
+        """
+        await _once(self._used, handle, self._count)
+
+    async def _count(self, handle: str) -> None:
+        for _ in range(3):
+            try:
+                said = await self._count_used(handle)
+            except Exception as error:
+                logger.exception("it could not be said what was used")
+                raise QuotaUnavailable from error
+            # A cold account or catalogue finds whoever asks by itself, and comes back.
+            if not {Outcome.STALE_EPOCH, Outcome.TOO_MANY} & set(said):
+                return
+        logger.error("account %s: what it uses changes faster than it is counted", handle)
+        raise QuotaUnavailable
 
     async def _warm_account(self, handle: str) -> bool:
         for _ in range(3):

@@ -38,7 +38,8 @@ Cap = Annotated[
     Meta(
         ge=0,
         le=CAP_AT_MOST,
-        description="Chats a week that it may use; null is as many as the account has.",
+        description="Chats that it may use; null is as many as the account has. Days and months "
+        "are those of the calendar in UTC.",
         extra={"must_be": f"a whole number, 0 to {CAP_AT_MOST:,}, or null"},
     ),
 ]
@@ -96,7 +97,10 @@ class NewKey(Struct, forbid_unknown_fields=True):
     name: Name
     environment: Environment = ""
     expires_at: Moment | None = None
+    daily_cap: Cap | None = None
     weekly_cap: Cap | None = None
+    monthly_cap: Cap | None = None
+    total_cap: Cap | None = None
     requests_a_minute: AMinute | None = None
     requests_at_once: AtOnce | None = None
     scopes: Scopes = []
@@ -110,7 +114,10 @@ class KeyChanges(Struct, forbid_unknown_fields=True):
     name: Name | None = None
     environment: Environment | None = None
     expires_at: Moment | None = None
+    daily_cap: Cap | None = None
     weekly_cap: Cap | None = None
+    monthly_cap: Cap | None = None
+    total_cap: Cap | None = None
     requests_a_minute: AMinute | None = None
     requests_at_once: AtOnce | None = None
     scopes: Scopes | None = None

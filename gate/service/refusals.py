@@ -61,6 +61,7 @@ def refusal(decision: Decision, *, billing_url: str) -> Problem:
     detail = sentence.format(
         answer=answer,
         room=answer.room_left,
+        met=answer.budget_met,
         wanted=wanted,
         billing_url=billing_url,
         until=until,

@@ -67,11 +67,18 @@ class Answer:
     room: str = ""  # see `room_left`
     matched: int = 0  # which of the digests that were asked for; 0 is the current pepper's
     models: str = ""  # that the key may ask, joined by commas; "" is all; of a look only
+    budget_left: int | None = None  # chats that budgets of key and member leave, None is no budget
+    met: str = ""  # see `budget_met`
 
     @property
     def room_left(self) -> "Room | None":
         """What limits a minute and at the same time leave; None where there are none."""
         return Room(**layout.ROOM.read(self.room)) if self.room else None
+
+    @property
+    def budget_met(self) -> "Met | None":
+        """The budget that refuses; None where none does."""
+        return Met(**layout.MET.read(self.met)) if self.met else None
 
     @property
     def allowance_left(self) -> int | None:
@@ -118,10 +125,10 @@ class Answer:
         left = self.allowance_left
         if left is not None:
             left += self.boost_open + max(0, self.credits_open) // self.credits_per_chat
-        if self.key_cap is None:
-            return left
-        key_left = max(0, self.key_cap - self.key_used)
-        return key_left if left is None else min(left, key_left)
+        of_key = None if self.key_cap is None else max(0, self.key_cap - self.key_used)
+        return min(
+            (one for one in (left, of_key, self.budget_left) if one is not None), default=None
+        )
 
     @property
     def limit(self) -> int | None:
@@ -140,6 +147,21 @@ class Room:
     frees_ms: int  # when the minute lets through more; 0 where all are left
     at_once: int | None
     open: int  # requests that are held; of a look, or of a refusal for it
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A budget that refuses, in the order of `layout.MET`."""
+
+    by: str  # key or member
+    period: str  # day, week, month or all
+    most: int
+    used: int
+
+    @property
+    def span(self) -> str:
+        """As a sentence says it: a day."""
+        return "in all" if self.period == "all" else f"a {self.period}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,6 +256,44 @@ ROTATED = Record(
     ),
     separator=":",
 )
+BUDGET = Record(
+    "budget",
+    "What may be used: field q:<digest> of an account for a key, and each in field budgets of an "
+    "account for a member; none where there is no limit.",
+    (
+        whole_or_none("a_day", "Chats of a day, in UTC."),
+        whole_or_none("a_week", "Chats of a week; of keys it stands in their record."),
+        whole_or_none("a_month", "Chats of a calendar month."),
+        whole_or_none("in_all", "Chats."),
+        whole_or_none("member", "Of a key: whose it is, where that member has a budget."),
+    ),
+)
+AMOUNTS = Record(
+    "amounts",
+    "What was used, by those who have a budget: fields d:<key id> and w:<member id> of an account; "
+    "without it `count` says it first.",
+    (
+        whole("day", "The last one in which something was, from 1970 on."),
+        whole("in_day", "Chats of every source."),
+        whole("week", "The last one in which something was."),
+        whole("in_week", "Chats."),
+        whole("month", "The last one in which something was, see `terms.month`."),
+        whole("in_month", "Chats."),
+        whole("in_all", "Chats."),
+        text("member", "Of a key: in whose amounts it counts, too; or blank."),
+    ),
+    separator=":",
+)
+MET = Record(
+    "met",
+    "The budget that refuses: part of an answer.",
+    (
+        text("by", "key or member."),
+        text("period", "day, week, month or all."),
+        whole("most", "Chats that it lets be used."),
+        whole("used", "Chats that were."),
+    ),
+)
 LATELY = Record(
     "lately",
     "Requests that were let through in a second of the clock.",
@@ -450,6 +488,8 @@ ACCOUNT = Hash(
         # By the scripts, later.
         text("paid", "See paid."),
         text("requests", "See requests."),
+        # By projections, later.
+        text("budgets", "Of members: <id>=<budget>, see budget, with semicolons."),
     ),
     {
         "key": "k:",
@@ -463,6 +503,9 @@ ACCOUNT = Hash(
         # By the id of the key, not by its digest.
         "requests_of_key": "r:",
         "rotated": "o:",
+        "budget_of_key": "q:",
+        "amounts_of_key": "d:",
+        "amounts_of_member": "w:",
     },
 )
 CATALOGUE = Hash(
@@ -513,6 +556,8 @@ ANSWER = Record(
         later(text("room", "See room; blank where nothing limits how quickly is asked.")),
         later(whole("matched", "Which of the digests that were asked for, from 0.")),
         later(text("models", "That the key may ask, see pace; of a look only.")),
+        later(limit("budget_left", "Chats that budgets of key and member leave.")),
+        later(text("met", "The budget that refuses, see met; or blank.")),
     ),
 )
 KEPT = Record(
@@ -569,7 +614,7 @@ class Asked:
 _CHARGE_NAMES = ("account", "catalogue", "stream")
 SCRIPTS: Mapping[str, Asked] = {
     "check": Asked(
-        files=("clock", "check", "holds", "pace", "check_rest"),
+        files=("clock", "check", "periods", "amounts", "holds", "pace", "check_rest"),
         names=(*_CHARGE_NAMES, "refusals", "holds", "replay", "replay_of_first_release"),
         args=(
             *("now_ms", "meter", "units", "handle", "replay_window_ms", "fingerprint", "address"),
@@ -578,7 +623,7 @@ SCRIPTS: Mapping[str, Asked] = {
         ends_in_list=True,
     ),
     "refund": Asked(
-        files=("clock", "holds", "refund"),
+        files=("clock", "periods", "amounts", "holds", "refund"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
         args=(
             *("handle", "key_id", "meter", "at_ms", "week", "allowance", "boosts", "credits"),
@@ -587,14 +632,23 @@ SCRIPTS: Mapping[str, Asked] = {
         ),
     ),
     "settle": Asked(
-        files=("clock", "holds", "settle"),
+        files=("clock", "periods", "amounts", "holds", "settle"),
         names=(*_CHARGE_NAMES, "mark", "holds"),
         args=("handle", "hold_id", "units", "window_ms", "now_ms", "tokens", "note"),
     ),
     "extend": Asked(
-        files=("clock", "holds", "extend"),
+        files=("clock", "periods", "amounts", "holds", "extend"),
         names=("account", "catalogue", "holds"),
         args=("hold_id", "hold_ms", "now_ms"),
+    ),
+    "count": Asked(
+        files=("periods", "amounts", "holds", "count"),
+        names=("account", "catalogue", "stream", "holds"),
+        args=(
+            *("epoch", "drained_id", "handle", "field", "member", "amounts"),
+            "key_ids",
+        ),
+        ends_in_list=True,
     ),
     "put_account": Asked(
         files=("put_account",),
@@ -607,7 +661,7 @@ SCRIPTS: Mapping[str, Asked] = {
         names=("account", "catalogue"),
         args=(
             *("digest", "record", "remembered_ms", "pushes", "spending", "pace", "rotated"),
-            *("former_digest", "former_record"),
+            *("former_digest", "former_record", "budget"),
         ),
     ),
     "put_catalogue": Asked(
@@ -631,6 +685,9 @@ RECORDS: Mapping[str, Record] = {
             PAID,
             PACE,
             ROTATED,
+            BUDGET,
+            AMOUNTS,
+            MET,
             LATELY,
             REQUESTS,
             ROOM,

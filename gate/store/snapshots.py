@@ -14,12 +14,15 @@ from gate.store.hot_state import (
     script,
     stream_name,
 )
+from gate.terms import budget as budgets
 from gate.terms import pace
+from gate.terms.budget import Budget
 from gate.terms.pace import Pace
 from gate.terms.spending import NO_LIMITS, Spending
 
 _PUT_ACCOUNT = script("put_account")
 _PUT_KEY = script("put_key")
+_COUNT = script("count")
 _PUT_CATALOGUE = script("put_catalogue")
 # How long a cold account remembers a key's state that overtook its snapshot.
 _TOMBSTONE_MS = 3600 * 1000
@@ -80,6 +83,8 @@ class KeyState:
     paid: Paid = NOTHING_PAID
     pace: Pace = pace.NO_LIMITS
     models: tuple[str, ...] = ()  # that it may ask; empty is all
+    budget: Budget = budgets.NO_LIMITS
+    member: int | None = None  # whose it is, where that member has a budget
     first_digest: str = ""  # of its first secret, where that was another
     former: FormerSecret | None = None
 
@@ -94,6 +99,11 @@ class KeyState:
         if not self.first_digest:
             return ""
         return layout.ROTATED.write(counted_as=self.first_digest, current=self.digest)
+
+    @property
+    def budget_record(self) -> str:
+        """What it may use beside its weekly cap, as the gate reads it; blank where it has none."""
+        return _budget_record(self.budget, member=self.member)
 
     @property
     def of_former(self) -> "KeyState | None":
@@ -148,6 +158,7 @@ class AccountSnapshot:
     spending: Spending = NO_LIMITS
     month: int = 0  # see `terms.month`
     paid: Paid = NOTHING_PAID
+    budgets: Mapping[int, Budget] = field(default_factory=dict)  # of members, by their number
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +228,14 @@ def put_account_call(snapshot: AccountSnapshot, *, seed: bool = True) -> Call:
             if key.rotated
             for secret in _secrets([key])
         },
+        "budget_of_keys": {
+            secret.digest: secret.budget_record for secret in secrets if secret.budget_record
+        },
+        "budgets": ";".join(
+            f"{member}={_budget_record(of_member)}"
+            for member, of_member in sorted(snapshot.budgets.items())
+            if of_member != budgets.NO_LIMITS
+        ),
         "paid": _paid(snapshot, snapshot.paid),
         "paid_by_keys": {
             key.counted_as: _paid(snapshot, key.paid)
@@ -248,6 +267,19 @@ def _secrets(keys: Iterable[KeyState]) -> Iterator[KeyState]:
         yield key
         if (former := key.of_former) is not None:
             yield former
+
+
+def _budget_record(budget: Budget, *, member: int | None = None) -> str:
+    """What may be used, as the gate reads it; blank where nothing limits it."""
+    if budget == budgets.NO_LIMITS and member is None:
+        return ""
+    return layout.BUDGET.write(
+        a_day=budget.a_day,
+        a_week=budget.a_week,
+        a_month=budget.a_month,
+        in_all=budget.in_all,
+        member=member,
+    )
 
 
 def spending_record(spending: Spending) -> str:
@@ -311,8 +343,72 @@ def put_key_call(handle: str, key: KeyState, *, pushes: int = 0) -> Call:
             spending=spending_record(key.spending),
             pace=pace_record(key.pace, models=key.models),
             rotated=key.rotated,
+            budget=key.budget_record,
             former_digest="" if former is None else former.digest,
             former_record="" if former is None else former.record,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class UsedSoFar:
+    """What a key or member used, as far as the stream was drained.
+
+    counts_as: field of the account, see `used_by_key` and `used_by_member`. key_ids: whose charges
+    count in it. day, week, month: which of them the chats are of.
+    """
+
+    handle: str
+    epoch: int
+    drained_id: str
+    counts_as: str
+    key_ids: tuple[int, ...]
+    day: int
+    in_day: int
+    week: int
+    in_week: int
+    month: int
+    in_month: int
+    in_all: int
+    member: int | None = None
+
+
+def used_by_key(key_id: int) -> str:
+    """Where it is counted what a key uses."""
+    return f"{layout.ACCOUNT.spell('amounts_of_key')}{key_id}"
+
+
+def used_by_member(member: int) -> str:
+    """Where it is counted what a member uses, by all their keys."""
+    return f"{layout.ACCOUNT.spell('amounts_of_member')}{member}"
+
+
+def count_call(used: UsedSoFar) -> Call:
+    """Say what was used, so that it is counted from now on; answers its status alone."""
+    names = keys_of(used.handle)
+    member = "" if used.member is None else str(used.member)
+    return Call(
+        _COUNT,
+        (names.account, names.catalogue, names.stream, names.holds),
+        (
+            *layout.SCRIPTS["count"].pack(
+                epoch=used.epoch,
+                drained_id=used.drained_id,
+                handle=used.handle,
+                field=used.counts_as,
+                member=member,
+                amounts=layout.AMOUNTS.write(
+                    day=used.day,
+                    in_day=used.in_day,
+                    week=used.week,
+                    in_week=used.in_week,
+                    month=used.month,
+                    in_month=used.in_month,
+                    in_all=used.in_all,
+                    member=member,
+                ),
+            ),
+            *used.key_ids,
         ),
     )
 

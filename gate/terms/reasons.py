@@ -27,6 +27,9 @@ class Reason(StrEnum):
     CREDIT_CEILING_WEEK = "credit_ceiling_week"
     CREDIT_CEILING_MONTH = "credit_ceiling_month"
     REQUEST_TOO_LARGE = "request_too_large"
+    # What key and member may use in a day, a week, a month or in all.
+    KEY_BUDGET_REACHED = "key_budget_reached"
+    MEMBER_BUDGET_REACHED = "member_budget_reached"
     # How quickly key and account may ask.
     RATE_LIMITED = "rate_limited"
     TOO_MANY_AT_ONCE = "too_many_at_once"
@@ -40,6 +43,8 @@ class Outcome(StrEnum):
     # The account or the catalogue is not in Valkey: PostgreSQL has to be asked first.
     COLD = "cold"
     COLD_CATALOGUE = "cold_catalogue"
+    # What a key or member with a budget used is not in Valkey.
+    UNCOUNTED = "uncounted"
     # A request id or a hold was used for something else before.
     CONFLICT = "conflict"
     TOO_MANY_HOLDS = "too_many_holds"
@@ -52,6 +57,9 @@ class Outcome(StrEnum):
     STORED = "stored"
     OLDER = "older"
     STALE_EPOCH = "stale_epoch"
+    # Of what was used so far.
+    COUNTED = "counted"
+    TOO_MANY = "too_many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Meaning:
     """What a reason means to whoever is told.
 
     status, code: of the HTTP answer that a gateway passes on or the public API gives.
-    sentence: for people, with {answer}, {room}, {wanted}, {until}, {seconds}, {model},
+    sentence: for people, with {answer}, {room}, {met}, {wanted}, {until}, {seconds}, {model},
     {billing_url} and {spending_url} to fill in. sentence_for_good: the same where waiting does not
     help; "" where that is said already.
     buying_helps: with more boosts or credits the same request may pass.
@@ -176,6 +184,24 @@ MEANINGS = {
         "This request asks for more than {answer.units_a_request:,} units at once, and “Spending” "
         "of this {answer.chosen_by} allows no more: waiting does not help. Ask for fewer, or "
         "change it at {spending_url}.",
+    ),
+    Reason.KEY_BUDGET_REACHED: Meaning(
+        429,
+        "key_budget_reached",
+        "This key may use {met.most:,} chats {met.span} and has used {met.used:,}. Use another "
+        "key of the account, or wait until {until}.",
+        sentence_for_good="This request takes {wanted}; this key may use {met.most:,} chats "
+        "{met.span} and has used {met.used:,}: waiting does not help. Use another key of the "
+        "account, or let this one use more.",
+    ),
+    Reason.MEMBER_BUDGET_REACHED: Meaning(
+        429,
+        "member_budget_reached",
+        "Whoever made this key may use {met.most:,} chats {met.span} in this account and has used "
+        "{met.used:,}. Ask an owner for more, or wait until {until}.",
+        sentence_for_good="This request takes {wanted}; whoever made this key may use "
+        "{met.most:,} chats {met.span} in this account and has used {met.used:,}: waiting does "
+        "not help. Ask an owner for more.",
     ),
     Reason.RATE_LIMITED: Meaning(
         429,

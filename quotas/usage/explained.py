@@ -124,6 +124,21 @@ REFUSALS: Mapping[str, Explained] = {
         _("Waiting does not help: ask for fewer, or raise the ceiling."),
         "spending",
     ),
+    Reason.KEY_BUDGET_REACHED: Explained(
+        _("Key’s budget used up"),
+        _("It takes more than the key had left of its chats a day, a month or in all."),
+        _("Let the key use more, use another one, or wait until the day or month is over."),
+        "keys",
+    ),
+    Reason.MEMBER_BUDGET_REACHED: Explained(
+        _("Member’s budget used up"),
+        _(
+            "It takes more than whoever made the key had left of what all their keys may use in a "
+            "day, a week or a month."
+        ),
+        _("Let them use more, or wait until the day, week or month is over."),
+        "team",
+    ),
     Reason.RATE_LIMITED: Explained(
         _("Too many a minute"),
         _(

@@ -14,6 +14,7 @@ from quotas.strip import Amounts
 from quotas.usage.asked import By, Only
 from quotas.usage.picture import DrawnBar, bars_of
 from quotas.usage.report import report_of
+from quotas.usage.so_far import Used, used_by
 from quotas.usage.spans import days
 
 # The week that counts is never older.
@@ -33,6 +34,7 @@ class UseOfKey:
     in_all: int
     bars: tuple[DrawnBar, ...]
     amounts: Amounts | None
+    used: Used
 
 
 def chats_of_week(*, at: datetime) -> Coalesce:
@@ -64,4 +66,5 @@ def use_of_key(key: ApiKey, *, at: datetime) -> UseOfKey:
         amounts = Amounts(spent=spent, allowance=key.weekly_cap - spent, elapsed=elapsed)
     # The usage page, one link away, leads to single days.
     bars = tuple(replace(bar, opens=None) for bar in bars_of(report, span, at=at))
-    return UseOfKey(this_week, report.total, bars, amounts)
+    used = used_by(key.account, [key.pk], at=at)
+    return UseOfKey(this_week, report.total, bars, amounts, used)

@@ -13,12 +13,21 @@ from gate.service.service import QuotaService
 from gate.service.service_tokens import ServiceTokens
 from gate.service.trust import Trust
 from gate.store.connection import HotClient
-from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.store.snapshots import (
+    AccountSnapshot,
+    CatalogueSnapshot,
+    PartitionState,
+)
 from gate.terms import key_text
+from gate.terms.reasons import Outcome
 
 
 async def _no_accounts(handles: Sequence[str]) -> Mapping[str, AccountSnapshot]:
     raise LookupError(handles)
+
+
+async def _count_nothing(handle: str) -> Sequence[Outcome]:
+    raise LookupError(handle)
 
 
 async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
@@ -36,6 +45,7 @@ application = QuotaApp(
             peppers=[PEPPER],
             load_accounts=_no_accounts,
             load_catalogue=_no_catalogue,
+            count_used=_count_nothing,
         ),
         service_tokens=ServiceTokens(peppers=[PEPPER], load=_service_tokens),
         billing_url="https://account.example/billing",

@@ -18,7 +18,12 @@ from benchmark.sample import Sample, Stretch
 from benchmark.target import GATE, Target, check_script
 from gate.decision.check import Gate
 from gate.store.connection import HotClient
-from gate.store.snapshots import AccountSnapshot, CatalogueSnapshot, PartitionState
+from gate.store.snapshots import (
+    AccountSnapshot,
+    CatalogueSnapshot,
+    PartitionState,
+)
+from gate.terms.reasons import Outcome
 
 HELLO = "benchmark.hello:application"
 DJANGO = "benchmark.plain_django:application"
@@ -120,6 +125,7 @@ async def _gate(target: Target, connections: int, seconds: float) -> Sample:
         peppers=target.peppers,
         load_accounts=_no_accounts,
         load_catalogue=_no_catalogue,
+        count_used=_count_nothing,
     )
     turns = cycle(target.keys)
 
@@ -149,6 +155,10 @@ async def _no_accounts(handles: Sequence[str]) -> dict[str, AccountSnapshot]:
 
 async def _no_catalogue(partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
     raise LookupError(partition)  # and so was every catalogue
+
+
+async def _count_nothing(handle: str) -> Sequence[Outcome]:
+    raise LookupError(handle)  # none of them has a budget
 
 
 def _script(target: Target) -> Load:

@@ -61,6 +61,7 @@ class Database:
                 run=client.run,
                 load_accounts=self.load_accounts,
                 load_catalogue=World().load_catalogue,
+                count_used=World().count_used,
             )
         finally:
             await client.aclose()

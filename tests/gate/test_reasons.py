@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,8 @@ def test_the_openapi_document_lists_what_callers_are_told() -> None:
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if MEANINGS[reason].status != 200])
 def test_each_refusal_is_answered_with_its_status_and_code(reason: Reason) -> None:
-    answer = Answer("x", cap=5, key_cap=3, week=2916, wanted=7, units_a_request=3, room="3|0|0|3|3")
+    answer = Answer("x", cap=5, key_cap=3, week=2916, wanted=7, units_a_request=3)
+    answer = replace(answer, room="3|0|0|3|3", met="key|day|3|3")
     problem = refusal(Decision(False, reason, "Abcd1234", None, answer), billing_url="https://x/")
     assert (problem.status, problem.code) == (MEANINGS[reason].status, MEANINGS[reason].code)
     assert "{" not in problem.body().detail

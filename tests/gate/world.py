@@ -17,9 +17,11 @@ from gate.store.snapshots import (
     CatalogueSnapshot,
     KeyState,
     PartitionState,
+    UsedSoFar,
 )
 from gate.terms import key_text, week
 from gate.terms.key_text import Pepper
+from gate.terms.reasons import Outcome
 from tests.patience import LONGEST_SECONDS
 from tests.patient_gate import patient_client
 
@@ -45,6 +47,8 @@ class World:
         self.epoch = 1
         self.account_loads = 0
         self.catalogue_loads = 0
+        self.used_counts = 0
+        self.used: list[UsedSoFar] = []
         self.snapshot = AccountSnapshot(
             handle=self.handle,
             epoch=1,
@@ -94,6 +98,13 @@ class World:
         self.catalogue_loads += 1
         return self.partition(partition), self.catalogue
 
+    async def count_used(self, handle: str) -> list[Outcome]:
+        self.used_counts += 1
+        found = [replace(used, epoch=self.epoch) for used in self.used if handle == self.handle]
+        client = sync_client(settings.REDIS_URL)
+        said = [hot_state.run(client, snapshots.count_call(used)) for used in found]
+        return [Outcome(status.decode()) for (status,) in said]
+
     def partition(self, index: int) -> PartitionState:
         return PartitionState(index=index, epoch=self.epoch, pushes=0)
 
@@ -108,6 +119,7 @@ class World:
                     peppers=[PEPPER],
                     load_accounts=self.load_accounts,
                     load_catalogue=self.load_catalogue,
+                    count_used=self.count_used,
                     answer_within=PATIENCE,
                 ),
                 client,

@@ -27,7 +27,8 @@ from uuid import uuid4
 from django.conf import settings
 from django.utils import timezone
 from accounts.models import User
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.issue import issue_service_token
 from quotas import grants
 from quotas.models.plans import Plan

@@ -125,7 +125,7 @@ def test_a_new_key_may_end_on_a_day(owner_client: Client) -> None:
     ("fields", "message"),
     [
         ({"name": ""}, "Give the key a name"),
-        ({"weekly_cap": "-1"}, "Give a whole number of chats"),
+        ({"weekly_cap": "-1"}, "give a whole number of chats"),
         ({"addresses": "somewhere"}, "“somewhere” is no address or network."),
         ({"expires_in": "later"}, "Choose one of the times."),
         ({"expires_in": "same"}, "Choose one of the times."),

@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts.models import Account, Membership, User
 from keys import expiring, mail_choice, tasks
 from keys.edit import edit_api_key, switch_api_key
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 

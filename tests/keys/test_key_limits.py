@@ -64,9 +64,9 @@ def test_a_key_can_be_bound_to_addresses(owner_client: Client) -> None:
     ("fields", "message"),
     [
         ({"expires_in": "-1"}, "Choose one of the times."),
-        ({"weekly_cap": "many"}, "Give a whole number of chats"),
-        ({"weekly_cap": "-1"}, "Give a whole number of chats, 0 to"),
-        ({"weekly_cap": "1" * 30}, "Give a whole number of chats, 0 to"),
+        ({"weekly_cap": "many"}, "give a whole number of chats"),
+        ({"weekly_cap": "-1"}, "give a whole number of chats, 0 to"),
+        ({"weekly_cap": "1" * 30}, "give a whole number of chats, 0 to"),
         ({"requests_a_minute": "0"}, "Give a whole number of requests, 1 to 1,000,000"),
         ({"requests_a_minute": "1000001"}, "Give a whole number of requests, 1 to 1,000,000"),
         ({"requests_at_once": "some"}, "Give a whole number of requests, 1 to 1,000, or"),

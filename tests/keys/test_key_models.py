@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from accounts.models import Account, AuditEvent, User
 from gate.terms.reasons import Reason
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from quotas.models.offer import AIModel
 from quotas.models.plans import Plan

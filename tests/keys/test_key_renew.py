@@ -22,7 +22,8 @@ from gate.service.sightings import Sightings
 from gate.store import hot_state
 from gate.store.connection import sync_client
 from gate.terms.key_text import Pepper
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.leaks import Find, take_back
 from keys.models import ApiKey
 from keys.peppers import peppers_in_use

@@ -15,8 +15,8 @@ from accounts.models import Account, AuditEvent, User
 from gate.store.connection import server_ms, sync_client
 from gate.terms import week
 from keys.edit import CannotEdit, edit_api_key, switch_api_key
-from keys.issue import KeyLimits
 from keys.leaks import Find, take_back
+from keys.limits import KeyLimits
 from keys.models import ROTATIONS_KEPT, ApiKey
 from keys.projection import CannotConfirm
 from keys.revoke import revoke_api_key

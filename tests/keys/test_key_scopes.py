@@ -12,7 +12,8 @@ from accounts.models import Account, Membership, User
 from accounts.roles import Act, may
 from gate.terms.reasons import Reason
 from keys import scopes
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from tests.keys.acts import shown_key, submit_key
 from tests.keys.test_key_edit import edit

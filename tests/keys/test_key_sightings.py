@@ -22,7 +22,8 @@ from gate.service.sightings import Sighting, Sightings
 from gate.service.trust import Trust
 from gate.terms import addresses, week
 from keys import mail_choice, network_mails, sightings, tasks
-from keys.issue import KeyLimits, issue_api_key, issue_service_token
+from keys.issue import issue_api_key, issue_service_token
+from keys.limits import KeyLimits
 from keys.models import ApiKey, KeySighting
 from keys.projection import valid_service_tokens
 from keys.revoke import revoke_api_key

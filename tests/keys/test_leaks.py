@@ -24,7 +24,8 @@ from gate.service.alarms import Alarms
 from gate.terms import key_text
 from gate.terms.key_text import Pepper
 from keys import leak_reports, leaks
-from keys.issue import KeyLimits, issue_api_key, issue_service_token
+from keys.issue import issue_api_key, issue_service_token
+from keys.limits import KeyLimits
 from keys.models import ApiKey, ServiceToken
 from keys.revoke import revoke_api_key
 from keys.scopes import MANAGE_KEYS

@@ -24,7 +24,8 @@ PASSWORD = "correct horse battery staple"
 MAKE_KEYS = f"""
 from uuid import uuid4
 from accounts.models import User
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 user = User.objects.create_user("tls@example.com", "{PASSWORD}")
 for network in ("10.1.2.3/32", "127.0.0.1/32"):
     _, text = issue_api_key(

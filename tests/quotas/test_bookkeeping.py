@@ -23,7 +23,8 @@ from accounts.models import Account, User
 from gate.decision.check import CannotRefund, CannotSettle
 from gate.store import hot_state, snapshots
 from gate.store.charges import Kept
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas import catalogue, grants, projection

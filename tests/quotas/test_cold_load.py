@@ -73,9 +73,9 @@ def test_the_gate_loads_a_cold_account_before_it_serves_it(
 @pytest.mark.parametrize(
     ("loses", "at_most"),
     [
-        (lambda valkey, account: valkey.delete(hot_state.keys_of(account.handle).account), 23),
+        (lambda valkey, account: valkey.delete(hot_state.keys_of(account.handle).account), 24),
         # The catalogue comes with it.
-        (lambda valkey, _: valkey.flushall(), 28),
+        (lambda valkey, _: valkey.flushall(), 29),
     ],
     ids=["the account", "everything"],
 )

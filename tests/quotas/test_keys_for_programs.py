@@ -15,7 +15,8 @@ from accounts.models import Account, AuditEvent, Membership, User
 from accounts.rate import Rate
 from api.openapi import DOCUMENT
 from gate.terms import addresses
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.scopes import MANAGE_KEYS, READ_QUOTA
 from quotas import keys_for_programs

@@ -11,7 +11,8 @@ from openapi_schema_validator import OAS31Validator
 
 from accounts.models import Account, User
 from api.openapi import DOCUMENT
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.scopes import READ_USAGE
 from quotas.usage import drain, refusals

@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import Account, Membership, User
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.scopes import READ_USAGE
 from quotas.models.used import UsageRollup

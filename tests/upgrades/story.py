@@ -18,7 +18,8 @@ from billing.models import Product, Purchase, StripeEvent
 from billing.seed import seed_products
 from gate.decision.check import Decision
 from gate.store import hot_state
-from keys.issue import KeyLimits, issue_api_key, issue_service_token
+from keys.issue import issue_api_key, issue_service_token
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from partitions.models import Partition

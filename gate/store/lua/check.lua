@@ -3,13 +3,15 @@
 -- Names and arguments as `layout` declares them: units 0 looks, hold_ms 0 charges, now_ms 0 is the
 -- server's clock; digests of the key come best first, and without any it is a look at the account.
 -- The replay record is there only when the caller named a request id.
--- Answers an answer, or its status alone for cold, cold_catalogue, invalid_key, unknown_meter,
--- conflict and too_many_holds. Not enough is key_cap_reached or quota_exhausted where the same
--- request may pass after the week, above_key_cap or above_plan_cap where it may not. What people
--- chose to spend refuses with reasons of its own, and so does how quickly they may ask.
+-- Answers an answer, or its status alone for cold, cold_catalogue, uncounted (what a key or member
+-- with a budget used is not known), invalid_key, unknown_meter, conflict and too_many_holds. Not
+-- enough is key_cap_reached or quota_exhausted where the same request may pass after the week,
+-- above_key_cap or above_plan_cap where it may not. What people chose to spend refuses with reasons
+-- of its own, and so do budgets, and how quickly they may ask.
 -- Writes only fields that no projection writes: week, used, credits_spent, b:<boost id>,
--- u:<key digest>, paid, c:<key digest>, requests, r:<key id>, holding, h:<hold id>; the stream,
--- refusal counts, holds, the replay record, and refused and f:<place>.
+-- u:<key digest>, paid, c:<key digest>, requests, r:<key id>, d:<key id>, w:<member id>, holding,
+-- h:<hold id>; the stream, refusal counts, holds, the replay record, and refused and
+-- f:<place>.
 --
 -- This file ends with the plain charge, which most are: a key without limits, an allowance that is
 -- enough, no hold. It makes no function and no table that it does not need. Everything else goes on
@@ -21,16 +23,18 @@ local units, hold_ms = tonumber(ARGS.units), tonumber(ARGS.hold_ms)
 local digest = ARGV[FIRST.digests]
 
 local epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used
-local credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated
+local credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated, key_budget
 local matched = 0
 if digest and not ARGV[FIRST.digests + 1] then
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
-    credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated =
+    credits_spent, holding, spending, record, counted, key_spending, key_pace, rotated,
+    key_budget =
       unpack(redis.call('HMGET', account,
       ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs, ACCOUNT.suspended,
       ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used, ACCOUNT.credits_spent,
       ACCOUNT.holding, ACCOUNT.spending, ACCOUNT.key .. digest, ACCOUNT.counted .. digest,
-      ACCOUNT.spending_of_key .. digest, ACCOUNT.pace_of_key .. digest, ACCOUNT.rotated .. digest))
+      ACCOUNT.spending_of_key .. digest, ACCOUNT.pace_of_key .. digest, ACCOUNT.rotated .. digest,
+      ACCOUNT.budget_of_key .. digest))
 else
   local fields = {ACCOUNT.epoch, ACCOUNT.version, ACCOUNT.plan, ACCOUNT.plans, ACCOUNT.packs,
     ACCOUNT.suspended, ACCOUNT.credits, ACCOUNT.boosts, ACCOUNT.week, ACCOUNT.used,
@@ -42,16 +46,18 @@ else
     fields[#fields + 1] = ACCOUNT.spending_of_key .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.pace_of_key .. ARGV[i]
     fields[#fields + 1] = ACCOUNT.rotated .. ARGV[i]
+    fields[#fields + 1] = ACCOUNT.budget_of_key .. ARGV[i]
   end
   local state = redis.call('HMGET', account, unpack(fields))
   epoch, version, plan, plans, packs, suspended, credits, boosts_text, stored_week, used,
     credits_spent, holding, spending = unpack(state, 1, of_account)
   for i = #ARGV, FIRST.digests, -1 do
-    local at = of_account + 1 + (i - FIRST.digests) * 5
+    local at = of_account + 1 + (i - FIRST.digests) * 6
     if state[at] then
       digest, record, counted = ARGV[i], state[at], state[at + 1]
       matched = i - FIRST.digests
       key_spending, key_pace, rotated = state[at + 2], state[at + 3], state[at + 4]
+      key_budget = state[at + 5]
     end
   end
 end
@@ -118,7 +124,7 @@ if key_state == 'active' and cost and units > 0 and hold_ms == 0 and key_expires
   and key_weekly_cap == '' and key_scopes == '' and key_addresses == '' and suspended ~= '1'
   and matched == 0
   and (not spending or spending == '') and not key_spending and not key_pace and not plan_pace
-  and boosts_text == '' and not lifted and (not holding or holding == '0')
+  and not key_budget and boosts_text == '' and not lifted and (not holding or holding == '0')
   and not (replay
     and redis.call('EXISTS', replay, NAMES.replay_of_first_release or replay) > 0) then
   local counts = stored_week < week and week or stored_week

@@ -185,6 +185,72 @@ local function refused_by(credits_wanted, moment)
   end
 end
 
+-- What a key may use in a day, a month and in all, and the member whose it is: all of it holds.
+local budgets = {}
+-- Answers whether it is known what was used.
+local function read_budget(by, text, counts_in, member)
+  local amounts = read_amounts(account, counts_in)
+  if not amounts or amounts.member ~= member then return false end
+  enter_periods(amounts, day_of(now), week, month_of(now))
+  local budget_a_day, budget_a_week, budget_a_month, budget_in_all = MATCH.budget(text)
+  local limits = {}
+  -- The one that ends last comes first.
+  for _, limit in ipairs({
+    {'all', tonumber(budget_in_all), amounts.in_all, math.huge},
+    {'month', tonumber(budget_a_month), amounts.in_month, month_ends(amounts.month)},
+    {'week', tonumber(budget_a_week), amounts.in_week, week_ends(amounts.week)},
+    {'day', tonumber(budget_a_day), amounts.in_day, day_ends(amounts.day)},
+  }) do
+    if limit[2] then
+      limits[#limits + 1] = {by = by, period = limit[1], most = limit[2], used = limit[3],
+        ends = limit[4]}
+    end
+  end
+  budgets[#budgets + 1] = {amounts = amounts, limits = limits}
+  return true
+end
+if key_budget then
+  local budget_a_day, budget_a_week, budget_a_month, budget_in_all, budget_member =
+    MATCH.budget(key_budget)
+  local of_key = ACCOUNT.amounts_of_key .. key_id
+  if not read_budget('key', key_budget, of_key, budget_member) then return {OUTCOME.uncounted} end
+  if budget_member ~= '' then
+    local texts = ';' .. (redis.call('HGET', account, ACCOUNT.budgets) or '') .. ';'
+    local of_member = string.match(texts, ';' .. budget_member .. '=([^;]*);')
+    local counts_in = ACCOUNT.amounts_of_member .. budget_member
+    -- Counted for a member of whom nothing is known: what is known is behind.
+    if not of_member or not read_budget('member', of_member, counts_in, '') then
+      return {OUTCOME.uncounted}
+    end
+  end
+end
+
+-- What budgets leave; -1 where there is none.
+local function left_of_budgets()
+  local left = -1
+  for _, budget in ipairs(budgets) do
+    for _, limit in ipairs(budget.limits) do
+      local of_limit = math.max(0, limit.most - limit.used)
+      if left < 0 or of_limit < left then left = of_limit end
+    end
+  end
+  return left
+end
+
+-- Which of them does not let so many chats pass, and when the last of those ends: 0 is never.
+local function refused_by_budget(chats)
+  local refuses, since = nil, 0
+  for _, budget in ipairs(budgets) do
+    for _, limit in ipairs(budget.limits) do
+      if limit.used + chats > limit.most then
+        local ends = chats > limit.most and math.huge or limit.ends
+        if not refuses or ends > since then refuses, since = limit, ends end
+      end
+    end
+  end
+  return refuses, since
+end
+
 -- How quickly may be asked, by the key and by the account's plan: both hold.
 local paces = {}
 local function read_pace(by, text, requests_field)
@@ -265,7 +331,14 @@ local function told_pace()
     open = (at_once.open or 0)}
 end
 
-local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id, by, passes_at_ms)
+local function told_budget(limit)
+  if not limit then return '' end
+  return TEXT.met{by = limit.by, period = limit.period, most = whole(limit.most),
+    used = whole(limit.used)}
+end
+
+local function answer_of(status, allowance, boosts_taken, credits_taken, entry_id, by, passes_at_ms,
+  limit)
   local left = {}
   if units == 0 then
     for i, boost in ipairs(boosts) do
@@ -284,15 +357,16 @@ local function answer_of(status, allowance, boosts_taken, credits_taken, entry_i
     past_allowance = pays_credits and '' or (pays_boosts and 'boosts' or 'nothing'),
     credit_room = room < math.huge and room or -1, units_a_request = units_a_request,
     chosen_by = by or '', passes_at_ms = passes_at_ms or 0, room = told_pace(), matched = matched,
-    models = units == 0 and key_models or ''}
+    models = units == 0 and key_models or '', budget_left = left_of_budgets(),
+    met = told_budget(limit)}
 end
 
-local function refuse(status, passes_at_ms, by)
+local function refuse(status, passes_at_ms, by, limit)
   if units > 0 then
     count_refusal(status)
     keep_refusal(status)
   end
-  return answer_of(status, 0, '', 0, '', by, passes_at_ms)
+  return answer_of(status, 0, '', 0, '', by, passes_at_ms, limit)
 end
 
 -- Boosts that pay at a moment to come, if nothing else uses them.
@@ -317,9 +391,13 @@ local function is_payable_at(moment)
   return wanted_chats <= payable
 end
 
--- When the same may pass by itself: when a week or a month has ended. 0 where it may not.
+-- When the same may pass by itself: when a day, a week or a month has ended. 0 where it may not.
 local function passes_at(since)
   local moments = {week_ends(week), month_ends(month)}
+  for _, budget in ipairs(budgets) do
+    moments[#moments + 1] = day_ends(budget.amounts.day)
+    moments[#moments + 1] = month_ends(budget.amounts.month)
+  end
   table.sort(moments)
   for _, moment in ipairs(moments) do
     if moment >= since and is_payable_at(moment) then return moment end
@@ -341,13 +419,20 @@ if units_a_request >= 0 and units > units_a_request then
   end
 end
 -- allowance -> boosts by expiry -> credits: split over them, or refused whole.
-if key_cap >= 0 and wanted_chats > 0 and key_used + wanted_chats > key_cap then
+local met, met_ends = refused_by_budget(wanted_chats)
+-- Of what may be waited for, what ends last is told.
+local is_key_cap_told = met_ends <= week_ends(week) or wanted_chats > key_cap
+if key_cap >= 0 and wanted_chats > 0 and key_used + wanted_chats > key_cap and is_key_cap_told then
   if wanted_chats > key_cap then return refuse(REASON.above_key_cap) end
   local passes_at_ms = passes_at(week_ends(week))
   if passes_at_ms > 0 then return refuse(REASON.key_cap_reached, passes_at_ms) end
   local anew = math.max(week_ends(week), month_ends(month))
   local reason, by = refused_by((wanted_chats - cap - boosts_at(anew)) * rate, anew)
   return refuse(reason or REASON.above_plan_cap, 0, by)
+end
+if met and wanted_chats > 0 then
+  local reason = met.by == 'member' and REASON.member_budget_reached or REASON.key_budget_reached
+  return refuse(reason, met_ends < math.huge and passes_at(met_ends) or 0, met.by, met)
 end
 local from_allowance = wanted_chats
 if cap >= 0 then from_allowance = math.min(wanted_chats, math.max(0, cap - used)) end
@@ -404,6 +489,15 @@ if credits_taken > 0 then
     choice.in_week = choice.in_week + credits_taken
     choice.in_month = choice.in_month + credits_taken
   end
+end
+
+for _, budget in ipairs(budgets) do
+  local amounts = budget.amounts
+  amounts.in_day, amounts.in_week = amounts.in_day + wanted_chats, amounts.in_week + wanted_chats
+  amounts.in_month, amounts.in_all =
+    amounts.in_month + wanted_chats, amounts.in_all + wanted_chats
+  write_amounts(account, amounts)
+  for _, limit in ipairs(budget.limits) do limit.used = limit.used + wanted_chats end
 end
 
 for _, pace in ipairs(paces) do

@@ -4,32 +4,6 @@
 -- in the sorted set of the account's holds (score: when it runs out, ms) and, as a hold, in the
 -- account's field h:<hold id>.
 
-local function whole(number) return string.format('%.0f', number) end
-
--- The end of a week (ms since 1970).
-local function week_ends(week) return (week + 1) * WEEK_MS + FIRST_MONDAY_MS end
-
--- The calendar month of a moment (ms since 1970), in UTC: year * 12 + month, January being 0.
--- Of years that begin in March, of which the leap day is the last.
-local function month_of(ms)
-  local day = math.floor(ms / 86400000) + 719468
-  local era = math.floor(day / 146097)
-  local of_era = day - era * 146097
-  local year = math.floor((of_era - math.floor(of_era / 1460) + math.floor(of_era / 36524)
-    - math.floor(of_era / 146096)) / 365)
-  local of_year = of_era - (365 * year + math.floor(year / 4) - math.floor(year / 100))
-  return (year + era * 400) * 12 + math.floor((5 * of_year + 2) / 153) + 2
-end
-
--- The end of a month (ms since 1970).
-local function month_ends(month)
-  local from_march = month - 1
-  local year, of_year = math.floor(from_march / 12), from_march % 12
-  local day = year * 365 + math.floor(year / 4) - math.floor(year / 100) + math.floor(year / 400)
-    + math.floor((153 * of_year + 2) / 5)
-  return (day - 719468) * 86400000
-end
-
 -- What an account or key spent in a week and a month, credits, and the month that counts: one that
 -- has ended is never reopened, as a week is not.
 local function read_paid(account, field, week, month)
@@ -67,8 +41,9 @@ end
 -- Give parts of a charge back to where they came from. Answers the allowance chats given back:
 -- those of a week that has ended are gone.
 local function give_back(account, current_week, charge_week, charged_ms, allowance, boosts, credits,
-  key_digest, chats)
+  key_digest, chats, key_id)
   local returned = 0
+  if chats > 0 then uncount_chats(account, key_id, charge_week, tonumber(charged_ms), chats) end
   if charge_week == current_week then
     if allowance > 0 then
       returned = allowance
@@ -122,7 +97,7 @@ local function release_expired(account, holds, current_week, now)
     if text then
       local hold = read_hold(text)
       give_back(account, current_week, hold.week, hold.at_ms, hold.allowance, hold.boosts,
-        hold.credits, hold.digest, hold.chats)
+        hold.credits, hold.digest, hold.chats, hold.key_id)
       redis.call('HDEL', account, ACCOUNT.hold .. id)
     end
     redis.call('ZREM', holds, id)

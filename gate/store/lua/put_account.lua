@@ -4,8 +4,9 @@
 -- (that PostgreSQL knows of), version, plan, plans, packs, suspended, credits, boosts, week, used,
 -- credits_spent, boosts_spent: {id: chats}, keys: {digest: record}, keys_used: {digest: counted},
 -- spending, spending_of_keys: {digest: spending}, paid, paid_by_keys: {digest: paid},
--- pace_of_keys: {digest: pace}, rotated_keys: {digest: rotated}}. A key may stand there by two
--- secrets; counted and paid are of the first that it ever had.
+-- pace_of_keys: {digest: pace}, rotated_keys: {digest: rotated}, budget_of_keys: {digest: budget},
+-- budgets: of members}. A key may stand there by two secrets; counted and paid are of the first
+-- that it ever had.
 -- Marks of recent charges come in NAMES, their contents in the same order in ARGS.
 -- Answers pushed: stored | cold_catalogue | stale_epoch (the snapshot must be read again)
 -- | cold (the account is cold and the snapshot does not seed).
@@ -59,7 +60,7 @@ if not warm then
         end
       end
     elseif begins ~= ACCOUNT.spending_of_key and begins ~= ACCOUNT.pace_of_key
-      and begins ~= ACCOUNT.rotated then
+      and begins ~= ACCOUNT.rotated and begins ~= ACCOUNT.budget_of_key then
       redis.call('HDEL', account, field)
     end
   end
@@ -86,16 +87,32 @@ if not warm or tonumber(stored[2]) < tonumber(snapshot.version) then
     ACCOUNT.plan, snapshot.plan, ACCOUNT.plans, snapshot.plans or '', ACCOUNT.packs, snapshot.packs,
     ACCOUNT.suspended, snapshot.suspended, ACCOUNT.credits, snapshot.credits,
     ACCOUNT.boosts, snapshot.boosts, ACCOUNT.spending, snapshot.spending)
+  -- Whoever has none any more is not counted, and is counted anew with another one.
+  local known = ';' .. snapshot.budgets
+  for id in string.gmatch(redis.call('HGET', account, ACCOUNT.budgets) or '', '(%d+)=') do
+    if not string.find(known, ';' .. id .. '=', 1, true) then
+      redis.call('HDEL', account, ACCOUNT.amounts_of_member .. id)
+    end
+  end
+  if snapshot.budgets == '' then
+    redis.call('HDEL', account, ACCOUNT.budgets)
+  else
+    redis.call('HSET', account, ACCOUNT.budgets, snapshot.budgets)
+  end
 end
 
 for digest, record in pairs(snapshot.keys) do
   local known = redis.call('HGET', account, ACCOUNT.key .. digest)
-  local key_version = MATCH.key(record)
+  local key_version, key_id = MATCH.key(record)
   local ahead = ahead_of(known, key_version)
   if ahead > 0 then redis.call('HSET', account, ACCOUNT.key .. digest, record) end
   put_of_key(ACCOUNT.spending_of_key .. digest, snapshot.spending_of_keys[digest], ahead)
   put_of_key(ACCOUNT.pace_of_key .. digest, snapshot.pace_of_keys[digest], ahead)
   put_of_key(ACCOUNT.rotated .. digest, snapshot.rotated_keys[digest] or '', ahead)
+  put_of_key(ACCOUNT.budget_of_key .. digest, snapshot.budget_of_keys[digest] or '', ahead)
+  if ahead > 0 and not snapshot.budget_of_keys[digest] then
+    redis.call('HDEL', account, ACCOUNT.amounts_of_key .. key_id)
+  end
 end
 -- An older copy of Valkey stays recognisable by what it lacks until its epoch is raised.
 local pushes = tonumber(redis.call('HGET', catalogue, CATALOGUE.pushes) or '0')

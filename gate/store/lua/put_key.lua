@@ -27,8 +27,14 @@ local function put_secret(digest, record)
   put(ACCOUNT.spending_of_key .. digest, ARGS.spending)
   put(ACCOUNT.pace_of_key .. digest, ARGS.pace)
   put(ACCOUNT.rotated .. digest, ARGS.rotated)
+  put(ACCOUNT.budget_of_key .. digest, ARGS.budget)
 end
 put_secret(ARGS.digest, ARGS.record)
+-- Without a budget it is not counted; with another one, later, it is counted anew.
+if ARGS.budget == '' then
+  local key_version, key_id = MATCH.key(ARGS.record)
+  redis.call('HDEL', account, ACCOUNT.amounts_of_key .. key_id)
+end
 if ARGS.former_digest ~= '' then put_secret(ARGS.former_digest, ARGS.former_record) end
 if redis.call('HEXISTS', account, ACCOUNT.epoch) == 0 then
   redis.call('PEXPIRE', account, ARGS.remembered_ms)

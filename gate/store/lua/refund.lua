@@ -45,7 +45,7 @@ for taken_id, taken_chats in EACH.taken(boosts) do
   negative[#negative + 1] = TEXT.taken{id = taken_id, chats = '-' .. taken_chats}
 end
 local returned = give_back(account, week, tonumber(ARGS.week), ARGS.at_ms, allowance, boosts,
-  credits, ARGS.key_digest, allowance + boost_chats + credit_chats)
+  credits, ARGS.key_digest, allowance + boost_chats + credit_chats, ARGS.key_id)
 
 local content = TEXT.mark{kind = 'refunded', allowance = whole(returned), boosts = boosts,
   credits = whole(credits), credit_chats = whole(credit_chats)}

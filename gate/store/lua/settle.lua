@@ -55,7 +55,8 @@ local credits = 0
 if credit_chats > 0 then credits = credit_chats * hold.credits / hold.credit_chats end
 
 give_back(account, week, hold.week, hold.at_ms, hold.allowance - allowance,
-  table.concat(returned_boosts, ','), hold.credits - credits, hold.digest, hold.chats - kept)
+  table.concat(returned_boosts, ','), hold.credits - credits, hold.digest, hold.chats - kept,
+  hold.key_id)
 redis.call('HDEL', account, ACCOUNT.hold .. ARGS.hold_id)
 redis.call('ZREM', holds, ARGS.hold_id)
 redis.call('HINCRBY', account, ACCOUNT.holding, -1)

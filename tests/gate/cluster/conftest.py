@@ -11,7 +11,13 @@ import pytest
 from gate.decision.check import Decision, Gate, QuotaUnavailable
 from gate.store import hot_state
 from gate.store.connection import HotClient, NewServer, sync_client
-from gate.store.snapshots import AccountSnapshot, BoostGrant, CatalogueSnapshot, PartitionState
+from gate.store.snapshots import (
+    AccountSnapshot,
+    BoostGrant,
+    CatalogueSnapshot,
+    PartitionState,
+)
+from gate.terms.reasons import Outcome
 from gate.terms.week import week_of
 from tests.gate.cluster.shards import Cluster
 from tests.gate.world import HOUR_MS, NOW_MS, PEPPER, World
@@ -82,6 +88,9 @@ class Crowd:
             if handle in self.by_handle
         }
 
+    async def count_used(self, handle: str) -> list[Outcome]:
+        raise LookupError(handle)
+
     async def load_catalogue(self, partition: int) -> tuple[PartitionState, CatalogueSnapshot]:
         return PartitionState(index=partition, epoch=1, pushes=0), self.catalogue
 
@@ -96,6 +105,7 @@ class Crowd:
                 peppers=[PEPPER],
                 load_accounts=self.load_accounts,
                 load_catalogue=self.load_catalogue,
+                count_used=self.count_used,
             )
         finally:
             await client.aclose()

@@ -18,7 +18,8 @@ from gate.store.hot_state import Tokens
 from gate.store.layout import RECENT_AT_MOST
 from gate.terms import key_text
 from gate.terms.addresses import to_hex
-from keys.issue import KeyLimits, issue_api_key
+from keys.issue import issue_api_key
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.revoke import revoke_api_key
 from quotas.usage import drain, recents, stream

@@ -141,7 +141,14 @@ def accept(*, invitation: Invitation, user: User, seats: int | None, at: datetim
                 raise CannotAccept(
                     _("Every seat of the team’s plan is taken. Ask who invited you for one more.")
                 )
-            member = Membership.objects.create(account=held, user=user, role=found.role)
+            member = Membership.objects.create(
+                account=held,
+                user=user,
+                role=found.role,
+                daily_cap=held.member_daily_cap,
+                weekly_cap=held.member_weekly_cap,
+                monthly_cap=held.member_monthly_cap,
+            )
             _record(held, "joined", found, by=user)
         found.answer(State.ACCEPTED, at=at)
     return member

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import Account, Invitation, Membership, User
 from accounts.roles import Act, Role, may, may_give
+from gate.terms.budget import Budget
 
 
 class CannotChangePeople(Exception):
@@ -47,6 +48,50 @@ def change_role(*, account: Account, user_id: int, role: str, by: User) -> bool:
         changes: dict[str, tuple[object, object]] = {"role": (before, member.role)}
         _record(held, "role changed", thing=member.user.email, changes=changes, by=by)
     return True
+
+
+def change_budget(*, account: Account, user_id: int, budget: Budget, by: User) -> bool:
+    """Say what all keys of a member may use together; answers whether it is different.
+
+    Raises CannotChangePeople.
+    """
+    with _held(account) as held:
+        actor, member = _actor(held, by), _member(held, user_id)
+        if not may(actor, Act.CHANGE_BUDGETS) or not may_give(actor, member.role):
+            raise CannotChangePeople(_("Only an owner decides what an owner may use."))
+        before = member.budget
+        if before == budget:
+            return False
+        member.daily_cap, member.weekly_cap = budget.a_day, budget.a_week
+        member.monthly_cap = budget.a_month
+        member.save(update_fields=["daily_cap", "weekly_cap", "monthly_cap"])
+        changes = _of_budget(before, budget)
+        _record(held, "budget changed", thing=member.user.email, changes=changes, by=by)
+    return True
+
+
+def change_new_budget(*, account: Account, budget: Budget, by: User) -> bool:
+    """Say what all keys of whoever joins from now on may use; answers whether it is different.
+
+    Raises CannotChangePeople.
+    """
+    with _held(account) as held:
+        before = held.new_budget
+        if before == budget:
+            return False
+        held.member_daily_cap, held.member_weekly_cap = budget.a_day, budget.a_week
+        held.member_monthly_cap = budget.a_month
+        held.save(update_fields=["member_daily_cap", "member_weekly_cap", "member_monthly_cap"])
+        _record(held, "new budget changed", changes=_of_budget(before, budget), by=by)
+    return True
+
+
+def _of_budget(before: Budget, after: Budget) -> dict[str, tuple[object, object]]:
+    return {
+        "daily_cap": (before.a_day, after.a_day),
+        "weekly_cap": (before.a_week, after.a_week),
+        "monthly_cap": (before.a_month, after.a_month),
+    }
 
 
 def remove(*, account: Account, user_id: int, by: User, at: datetime) -> str:

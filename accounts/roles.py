@@ -29,6 +29,7 @@ class Act(StrEnum):
     SEE_PEOPLE = "see who else is a member"
     LEAVE = "leave"
     CHANGE_PEOPLE = "invite, change roles, remove, rename"
+    CHANGE_BUDGETS = "say how much each member may use"
     CHANGE_OWNERS = "make and unmake owners, hand over"
     TAKE_DATA = "take everything that is written down of the account along"
     CLOSE = "close the account"
@@ -71,6 +72,7 @@ LINES: tuple[tuple[StrOrPromise, frozenset[Act]], ...] = (
         _("Invite and remove people, change roles, rename the team"),
         frozenset({Act.CHANGE_PEOPLE}),
     ),
+    (_("Say how much each member’s keys may use"), frozenset({Act.CHANGE_BUDGETS})),
     (_("Make other owners, and hand the team over"), frozenset({Act.CHANGE_OWNERS})),
     (
         _("Take all data of the account along, and close it"),

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts import invitations, people
+from accounts import budgets, invitations, people
 from accounts.current import AccountRequest, account_page, forget_memberships
 from accounts.models import Invitation, Membership
 from accounts.names import NameFormField
@@ -299,7 +299,11 @@ def _page(
         .select_related("user")
         .order_by("created_at", "pk")
     )
-    context: dict[str, Any] = {"members": members, **_matrix()}
+    context: dict[str, Any] = {
+        "members": members,
+        "new_budget": " · ".join(budgets.in_words(account.new_budget)),
+        **_matrix(),
+    }
     if may(membership, Act.CHANGE_PEOPLE):
         open_ones = invitations.open_of(account)
         asked = [one for one in open_ones if not one.is_expired(at=at)]

@@ -3,6 +3,7 @@ from django.urls import path, re_path
 from quotas import (
     invitation_page,
     keys_for_programs,
+    member_budgets,
     requests_page,
     spending_page,
     team_page,
@@ -27,6 +28,8 @@ urlpatterns = [
     path("account/team/members/<int:user_id>", team_page.member, name="team_member"),
     path("account/team/members/<int:user_id>/remove", team_page.remove, name="team_remove"),
     path("account/team/members/<int:user_id>/owner", team_page.hand_over, name="team_hand_over"),
+    path("account/team/members/<int:user_id>/budget", member_budgets.of_member, name="team_budget"),
+    path("account/team/budget", member_budgets.of_new_members, name="team_new_budget"),
     path("account/team/leave", team_page.leave, name="team_leave"),
     path("invitations/<str:secret>", invitation_page.opened, name="invitation_open"),
     path("invitation", invitation_page.invitation, name="invitation"),

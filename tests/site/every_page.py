@@ -58,6 +58,7 @@ OWN = (
     "mfa_generate_recovery_codes",
     "team",
     "team_new",
+    "team_new_budget",
     "team_leave",
     "close_account",
     "close_person",
@@ -139,6 +140,7 @@ def pages(
             owner_client, "key_create", lambda: {"for_account": "another0"}
         ),
         "member": get(owner_client, "team_member", guest),
+        "budget of a member": get(owner_client, "team_budget", guest),
         "remove a member": get(owner_client, "team_remove", guest),
         "hand over": get(owner_client, "team_hand_over", guest),
         "refused team": post(owner_client, "team_new"),

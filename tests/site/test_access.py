@@ -142,6 +142,8 @@ DECIDED = {
     "team_invite_again": Access(get=everybody("405"), post=only_owner("→ team")),
     "team_withdraw": Access(get=everybody("405"), post=only_owner("→ team")),
     "team_member": Access(get=only_owner("200"), post=only_owner("422")),
+    "team_budget": Access(get=only_owner("200"), post=only_owner("→ team")),
+    "team_new_budget": Access(get=only_owner("200"), post=only_owner("→ team")),
     "team_remove": Access(get=only_owner("200"), post=only_owner("→ team")),
     "team_hand_over": Access(get=only_owner("200"), post=only_owner("→ team")),
     # Each is the last owner of their own.
@@ -180,6 +182,7 @@ WHO_MAY: dict[Act, frozenset[str]] = {
     Act.SEE_PEOPLE: EVERYBODY,
     Act.LEAVE: EVERYBODY,
     Act.CHANGE_PEOPLE: KEEPERS,
+    Act.CHANGE_BUDGETS: KEEPERS,
     **dict.fromkeys((Act.CHANGE_OWNERS, Act.TAKE_DATA, Act.CLOSE), frozenset({Role.OWNER})),
 }
 # Where the thing is the owner's own, and whoever sees only theirs does not find it.
@@ -187,7 +190,7 @@ OF_A_KEY = frozenset(
     {"key_edit", "key_switch", "key_rotate", "key_former_end", "key_revoke", "key_spending"}
 )
 OF_AN_INVITATION = frozenset({"team_invite_again", "team_withdraw"})
-OF_A_MEMBER = frozenset({"team_member", "team_remove", "team_hand_over"})
+OF_A_MEMBER = frozenset({"team_member", "team_budget", "team_remove", "team_hand_over"})
 # Who asks somebody else’s server must not hold a transaction.
 AT_STRIPE = frozenset({"customer_portal", "purchase_continue", "top_up_saved"})
 # Where the role makes another difference than whether it may.

@@ -96,6 +96,8 @@ DOES = {
         ),
         Act.CHANGE_PEOPLE,
     ),
+    "team_budget": Act.CHANGE_BUDGETS,
+    "team_new_budget": Act.CHANGE_BUDGETS,
     "team_hand_over": Act.CHANGE_OWNERS,
     "team_leave": Act.LEAVE,
     "close_account": Act.CLOSE,
@@ -192,7 +194,10 @@ def test_who_may_not_do_it_is_refused_by_every_page_that_does_it_and_by_no_other
         "pack_switch": ["copilot-pro"],
         "usage_export": ["csv"],
         **{name: [1] for name in ("team_invite_again", "team_withdraw")},
-        **{name: [owner.pk] for name in ("team_member", "team_remove", "team_hand_over")},
+        **{
+            name: [owner.pk]
+            for name in ("team_member", "team_budget", "team_remove", "team_hand_over")
+        },
     }
     monkeypatch.setitem(roles.MAY, Membership.Role.OWNER, frozenset(Act) - {act})
     for name, decided in DOES.items():

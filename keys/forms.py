@@ -4,6 +4,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from django import forms
+from django.core.exceptions import NON_FIELD_ERRORS
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.formats import date_format

@@ -23,8 +23,8 @@ from gate.store import hot_state
 from gate.store.connection import sync_client
 from gate.terms.key_text import Pepper
 from keys.issue import issue_api_key
-from keys.limits import KeyLimits
 from keys.leaks import Find, take_back
+from keys.limits import KeyLimits
 from keys.models import ApiKey
 from keys.peppers import peppers_in_use
 from keys.renew import renew_digests

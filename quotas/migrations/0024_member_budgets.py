@@ -44,7 +44,7 @@ DROP FUNCTION quotas_count_keys_for(bigint, bigint, boolean);
 class Migration(migrations.Migration):
     dependencies: ClassVar = [
         ("accounts", "0012_member_budgets"),
-        ("keys", "0013_budgets"),
-        ("quotas", "0022_keys_per_plan"),
+        ("keys", "0014_budgets"),
+        ("quotas", "0023_plan_scopes"),
     ]
     operations: ClassVar = [migrations.RunSQL(FORWARD, BACKWARD)]

@@ -120,7 +120,7 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     """What a key is called and may do; the POST changes it."""
-    keys = keys_changed_by(request.membership).select_related("account")
+    keys = keys_changed_by(request.membership).select_related("account", "created_by")
     key = get_object_or_404(keys, pk=key_id)
     sent = request.POST if request.method == "POST" else None
     allowed = allowed_for(request.account)

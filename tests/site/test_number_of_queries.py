@@ -39,7 +39,7 @@ AT_MOST = {
     "quota_reference": 3,
     "leaked_keys": 3,
     "keys": 10,
-    "key_edit": 11,
+    "key_edit": 10,
     "key_rotate": 4,
     "key_revoke": 4,
     "keys_several": 4,

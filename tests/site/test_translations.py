@@ -94,7 +94,7 @@ def _marked(tmp_path: Path) -> object:
 NAMES = re.compile(
     r"sansxel(-chat|-image|-voice)?|Free|Core|Plus|Pro|Teams|Enterprise|Copilot Pro Pack|House|"
     r"English|Deutsch|UTC|Olga Owner|Tim Mate|production|laptop|Weekly Boost|"
-    r"Chat|curl|Python|JavaScript|\.env|"
+    r"Chat|curl|bot/1|Python|JavaScript|\.env|"
     r"[\w.+-]+@[\w.-]+|sk_\S+|https?://\S+|/[\w/.-]+|[0-9a-f-]{36}|[A-Z]\w*/[\w/+-]+"
 )
 

@@ -31,6 +31,7 @@ _KEY = {
     "requests_a_minute": 600,
     "requests_at_once": None,
     "addresses": [],
+    "models": [],
     "created_at": "2026-03-30T09:12:00Z",
     "expires_at": None,
     "old_secret": None,

@@ -143,7 +143,7 @@ DECIDED = {
     "team_withdraw": Access(get=everybody("405"), post=only_owner("→ team")),
     "team_member": Access(get=only_owner("200"), post=only_owner("422")),
     "team_budget": Access(get=only_owner("200"), post=only_owner("→ team")),
-    "team_new_budget": Access(get=only_owner("200"), post=only_owner("→ team")),
+    "team_new_budget": Access(get=users("200"), post=users("→ team")),
     "team_remove": Access(get=only_owner("200"), post=only_owner("→ team")),
     "team_hand_over": Access(get=only_owner("200"), post=only_owner("→ team")),
     # Each is the last owner of their own.

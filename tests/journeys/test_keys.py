@@ -46,13 +46,13 @@ def test_a_key_is_made_edited_rotated_stopped_and_revoked(page: Page, site: Runn
 
     page.goto(f"{site.address}/account/keys")
     page.get_by_role("link", name="Edit laptop").click()
-    page.get_by_label("Name").fill("build server")
-    page.get_by_role("checkbox", name="Chat").uncheck()
+    page.get_by_label("Name", exact=True).fill("build server")
+    page.get_by_role("checkbox", name="Chats").uncheck()
     page.get_by_role("checkbox", name="Images").check()
     page.get_by_role("button", name="Save").click()
     assert ask(site, first) == "not_permitted"
     page.get_by_role("link", name="Edit build server").click()
-    page.get_by_role("checkbox", name="Chat").check()
+    page.get_by_role("checkbox", name="Chats").check()
     page.get_by_role("button", name="Save").click()
     assert ask(site, first) == "ok"
 

@@ -76,7 +76,9 @@ def test_a_key_is_found_by_keyboard_in_a_narrow_window(narrow: Page, site: Runni
     assert narrow.evaluate("window.stays")
     expect(narrow.get_by_label("Name or last four")).to_be_focused()
     expect(narrow.locator("#live")).to_have_text("2 keys")
-    expect(narrow).to_have_url(re.compile(r"/account/keys\?q=service(\+|%20)12&state=active$"))
+    expect(narrow).to_have_url(
+        re.compile(r"/account/keys\?q=service(\+|%20)12&state=active&sort=$")
+    )
     assert problems(narrow) == []
     narrow.go_back()
     expect(narrow.locator("tbody tr")).to_have_count(50)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,11 @@ from tests.running_site import RunningSite
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 _AXE = Axe()
+# Once it has begun, which is when the next picture is drawn.
+_END_TRANSITIONS = """async () => {
+    await new Promise(requestAnimationFrame);
+    for (const it of document.getAnimations()) if (it instanceof CSSTransition) it.finish();
+}"""
 OF_COLOURS = ["color-contrast", "link-in-text-block"]
 PASSWORD = "correct horse battery staple"
 NARROW, WIDE = 390, 1280
@@ -65,7 +71,7 @@ def sign_up(page: Page, site: RunningSite) -> str:
 
 def create_key(page: Page, site: RunningSite, name: str) -> str:
     page.goto(f"{site.address}/account/keys")
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_role("button", name="Create key").click()
     found = re.search(r"sk_[0-9A-Za-z]{46}", page.get_by_role("main").inner_text())
     assert found
@@ -98,10 +104,16 @@ def problems(page: Page) -> list[str]:
 
 def problems_in_both_themes(page: Page) -> list[str]:
     """The same, and what is wrong with the colours of the dark theme: nothing else changes."""
-    page.emulate_media(color_scheme="light")
+    show(page, "light")
     found = problems(page)
-    page.emulate_media(color_scheme="dark")
+    show(page, "dark")
     return [*found, *(f"dark: {one}" for one in violations(page, runOnly=OF_COLOURS))]
+
+
+def show(page: Page, theme: Literal["light", "dark"]) -> None:
+    """Show a page in a theme, without what fades from one colour to another."""
+    page.emulate_media(color_scheme=theme)
+    page.evaluate(_END_TRANSITIONS)
 
 
 @pytest.fixture(params=[NARROW, WIDE])

@@ -31,7 +31,7 @@ def sign_up(page: Page, site: RunningSite) -> str:
 def new_key(page: Page, site: RunningSite, name: str = "laptop") -> str:
     """A new key, read off the page that shows it once."""
     page.goto(f"{site.address}/account/keys")
-    page.get_by_label("Name").fill(name)
+    page.get_by_label("Name", exact=True).fill(name)
     page.get_by_role("button", name="Create key").click()
     expect(page.get_by_role("heading", name=re.compile("shown this once"))).to_be_visible()
     found = re.search(r"sk_[0-9A-Za-z]{46}", page.content())

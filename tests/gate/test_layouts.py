@@ -1,6 +1,9 @@
 """Records outlive the release that wrote them, in both directions, and can grow."""
 
+import asyncio
+import itertools
 import json
+from collections import Counter
 from dataclasses import fields, replace
 from typing import Any
 
@@ -117,13 +120,15 @@ def _ask(script: Script, names: list[str], *args: str | int) -> list[Any]:
     return answer
 
 
-def _old_check(kept: dict[str, Any], world: World, *, units: int, address: str = "") -> list[Any]:
+def _old_check(
+    kept: dict[str, Any], world: World, *, units: int, address: str = "", key: str = ""
+) -> list[Any]:
     names = hot_state.keys_of(world.handle)
     return _ask(
         _old_script(kept, "check"),
         [names.account, names.catalogue, names.stream, names.refusals, names.holds],
         *(NOW_MS, 2916, "chat", units, world.handle, HOUR_MS, "", address, 0, ""),
-        snapshots.hot_digests([key_text.digest(world.key, world_pepper(kept))])[0],
+        snapshots.hot_digests([key_text.digest(key or world.key, world_pepper(kept))])[0],
     )
 
 
@@ -218,6 +223,55 @@ async def test_a_rotated_key_is_read_by_the_release_before_which_counts_its_secr
         call = snapshots.put_key_call(world.handle, replace(rotated, version=4, former=ended))
         await gate.client.run(call)
         assert _old_check(kept, world, units=1)[0] == b"invalid_key"
+
+
+# --- both at once ------------------------------------------------------------------------------
+
+ASKED_OF_EACH, CALLERS = 150, 4
+
+
+async def test_two_releases_charge_one_account_exactly_while_its_key_is_changed(
+    world: World, kept: dict[str, Any]
+) -> None:
+    world.catalogue = replace(world.catalogue, caps={"free": 300})
+    state, former_key = world.key_state(), world.key
+    world.key = key_text.new_api_key(world.handle)
+    former = FormerSecret(digest=state.digest, is_active=True, ends_ms=NOW_MS + HOUR_MS)
+    rotated = replace(
+        state, digest=world.key_state().digest, first_digest=state.digest, former=former
+    )
+    boost = world.boost(1, 200, hours=24)
+    world.grant(keys=(rotated,), boosts=(boost,), credits=200)
+    there_is = 300 + 200 + 200 // world.catalogue.credits_per_chat
+    is_done = asyncio.Event()
+
+    def ask_the_release_before() -> list[str]:
+        asked = range(ASKED_OF_EACH)
+        return [_old_check(kept, world, units=1, key=former_key)[0].decode() for _ in asked]
+
+    async def ask_today(gate: OpenGate) -> list[str]:
+        return [str((await gate.check()).reason) for _ in range(ASKED_OF_EACH)]
+
+    async def change_the_key(gate: OpenGate) -> None:
+        for version in itertools.count(2):
+            limits = Pace(a_minute=10**6) if version % 2 else Pace()
+            changed = replace(rotated, version=version, pace=limits)
+            await gate.client.run(snapshots.put_key_call(world.handle, changed))
+            if is_done.is_set():
+                return
+
+    async with world.gate() as gate:
+        assert (await gate.check(units=0)).allowed
+        changes = asyncio.create_task(change_the_key(gate))
+        said = await asyncio.gather(
+            *(asyncio.to_thread(ask_the_release_before) for _ in range(CALLERS)),
+            *(ask_today(gate) for _ in range(CALLERS)),
+        )
+        is_done.set()
+        await changes
+    told = Counter(itertools.chain.from_iterable(said))
+    assert told == {"ok": there_is, "quota_exhausted": 2 * CALLERS * ASKED_OF_EACH - there_is}
+    assert sum(entry.chats for entry in gate.entries()) == there_is
 
 
 # --- a field more -----------------------------------------------------------------------------

@@ -332,6 +332,7 @@ IN_HISTORIES = frozenset(
         gettext_noop("Requests a minute"),
         gettext_noop("Requests at once"),
         gettext_noop("Keys at most"),
+        gettext_noop("Keys manage"),
         gettext_noop("Credits"),
         gettext_noop("Position"),
         gettext_noop("On sale"),

@@ -80,11 +80,12 @@ def test_the_form_asks_in_the_order_of_thinking_and_ends_with_its_button(
         "environment",
         "expires_in",
         "expires_on",
-        "weekly_cap",
+        *("daily_cap", "weekly_cap", "monthly_cap", "total_cap"),
         "requests_a_minute",
         "requests_at_once",
         "addresses",
         *("meters", "meters", "meters"),
+        *("only_models", "only_models", "only_models"),
         *("reads_quota", "reads_usage", "manages_keys"),
         "Create key",
     ]

@@ -62,7 +62,7 @@ def test_the_page_says_it_and_leads_to_the_rest(owner_client: Client, shop: ApiK
     used(shop, 1_234, timezone.now())
     page = owner_client.get(reverse("key_edit", args=[shop.pk])).content.decode()
     words = " ".join(re.sub(r"<[^>]+>", " ", page).split())
-    assert "1,234 chats, of 2,000 that the key may use" in words
+    assert "This week 1,234 chats, of 2,000" in words
     assert "In 14 days 1,234 chats" in words
     assert page.count('class="bar"') == 14
     assert f'href="/account/usage?key={shop.pk}"' in page

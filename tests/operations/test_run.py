@@ -84,7 +84,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first_start(data_dir: Path) -> Iterator[RunningSite]:
-    first = RunningSite(data_dir)
+    first = RunningSite(data_dir, is_measured=True)
     try:
         first.until_ready()
         yield first

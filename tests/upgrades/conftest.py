@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
@@ -98,11 +99,53 @@ def as_it_was(kept: Kept, at: datetime, empty_database: str, valkey: Redis) -> N
     kept.bring_back_valkey(valkey)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What today's preparation makes of the data of a release, to begin with again and again."""
+
+    database: str
+    valkey: list[tuple[bytes, int, bytes]]  # name, milliseconds to live or 0, content
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Iterator[dict[str, Prepared]]:
+    """By release, for those that a test prepared: it takes long, and comes to the same."""
+    found: dict[str, Prepared] = {}
+    yield found
+    _on_server(*(f"DROP DATABASE {one.database}" for one in found.values()))
+
+
 @pytest.fixture
-def brought_up(as_it_was: None, kept: Kept, settings: Settings) -> None:
-    """The same, after the preparation of today."""
+def own_pepper(kept: Kept, at: datetime, settings: Settings) -> None:
+    """What the digests of its keys depend on, at the moment when it was kept."""
     settings.KEY_PEPPERS = [Pepper(pepper_id="1", secret=kept.pepper.encode())]
+
+
+@pytest.fixture
+def brought_up(
+    kept: Kept,
+    own_pepper: None,
+    empty_database: str,
+    valkey: Redis,
+    prepared: dict[str, Prepared],
+) -> None:
+    """The same, after the preparation of today."""
+    if before := prepared.get(kept.release):
+        _on_server(f"DROP DATABASE {_NAME}", f"CREATE DATABASE {_NAME} TEMPLATE {before.database}")
+        for name, ttl_ms, content in before.valkey:
+            valkey.restore(name, ttl_ms, content)
+        return
+    kept.bring_back_database(empty_database)
+    kept.bring_back_valkey(valkey)
     call_command("prepare", verbosity=0)
+    # Nobody may look at what is copied.
+    _use(_NAME)
+    database = "prepared_" + kept.release.replace(".", "_")
+    _on_server(f"CREATE DATABASE {database} TEMPLATE {_NAME}")
+    names = list(valkey.scan_iter())
+    lives = [max(valkey.pttl(name), 0) for name in names]
+    held = [valkey.dump(name) or b"" for name in names]
+    prepared[kept.release] = Prepared(database, list(zip(names, lives, held, strict=True)))
 
 
 @pytest.fixture

@@ -1,20 +1,23 @@
 """What keys and members may use in a day, a week, a month or in all, as it is typed and told."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
-from django_stubs_ext import StrOrPromise
 
 from accounts.numbers import thousands
 from gate.terms.budget import Budget
 
+if TYPE_CHECKING:
+    # It imports the admin, which the gate does without.
+    from django_stubs_ext import StrOrPromise
+
 CHATS_AT_MOST = 1_000_000_000
 
 
-def cap_field(label: StrOrPromise, help_text: StrOrPromise = "") -> forms.IntegerField:
+def cap_field(label: "StrOrPromise", help_text: "StrOrPromise" = "") -> forms.IntegerField:
     """So many chats, or none at all; left empty it is no limit. What is wrong names the field."""
     wrong = _("%(field)s: give a whole number of chats, 0 to 1,000,000,000, or leave it empty.")
     return _CapField(

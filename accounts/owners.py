@@ -1,10 +1,8 @@
 """Who owns an account, and what they are told by mail whether or not they chose mail."""
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 
-from accounts import language
+from accounts import language, mails
 from accounts.models import Account, Membership, User
 
 # A team may be large; its owners are not.
@@ -27,13 +25,6 @@ def tell_owners(account: Account, template: str, **said: object) -> None:
     context = {"account": account, **said}
     for owner in owners_of(account):
         with language.spoken_to(owner):
-            message = EmailMultiAlternatives(
-                render_to_string(f"{template}_subject.txt", context).strip(),
-                render_to_string(f"{template}_message.txt", context),
-                settings.DEFAULT_FROM_EMAIL,
-                [owner.email],
-                headers={"Auto-Submitted": "auto-generated"},
-            )
-            page = render_to_string(f"{template}_message.html", context)
-        message.attach_alternative(page, "text/html")
+            subject = render_to_string(f"{template}_subject.txt", context).strip()
+            message = mails.written(template, context, subject=subject, to=owner.email)
         message.send()

@@ -6,10 +6,9 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 
-from accounts import language
+from accounts import language, mails
 from accounts.models import Membership
 from accounts.site_address import site_address
 from alerts import leading, raising, wording
@@ -40,21 +39,13 @@ def _written(delivery: Delivery, *, to: str) -> EmailMultiAlternatives:
     context = _context(alert)
     settings_url = site_address(reverse("alerts"))
     host = urlsplit(settings.SITE_URL).hostname
-    message = EmailMultiAlternatives(
-        f"{context['heading']} · {alert.account.name}",
-        render_to_string(f"alerts/email/{name}_message.txt", context),
-        settings.DEFAULT_FROM_EMAIL,
-        [to],
-        headers={
-            # Mailboxes that look show a mail of the same id once.
-            "Message-ID": f"<alert-{alert.pk.hex}-{delivery.pk}@{host}>",
-            "Auto-Submitted": "auto-generated",
-            "List-Unsubscribe": f"<{settings_url}>",
-        },
-    )
-    page = render_to_string(f"alerts/email/{name}_message.html", context)
-    message.attach_alternative(page, "text/html")
-    return message
+    headers = {
+        # Mailboxes that look show a mail of the same id once.
+        "Message-ID": f"<alert-{alert.pk.hex}-{delivery.pk}@{host}>",
+        "List-Unsubscribe": f"<{settings_url}>",
+    }
+    subject = f"{context['heading']} · {alert.account.name}"
+    return mails.written(f"alerts/email/{name}", context, subject=subject, to=to, **headers)
 
 
 def _context(alert: Alert) -> dict[str, Any]:

@@ -2,13 +2,11 @@
 
 from datetime import datetime
 
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from accounts import language
+from accounts import language, mails
 from accounts.models import User
 from accounts.site_address import site_address
 from keys.models import ApiKey
@@ -47,13 +45,5 @@ def _mail(
     else:
         subject = _("Your key “%(name)s” was found in public and is revoked")
     subject %= {"name": key.name}
-    message = EmailMultiAlternatives(
-        f"{subject} · {key.account.name}",
-        render_to_string("keys/email/leaked_message.txt", context),
-        settings.DEFAULT_FROM_EMAIL,
-        [person.email],
-        headers={"Auto-Submitted": "auto-generated"},
-    )
-    page = render_to_string("keys/email/leaked_message.html", context)
-    message.attach_alternative(page, "text/html")
-    return message
+    subject = f"{subject} · {key.account.name}"
+    return mails.written("keys/email/leaked", context, subject=subject, to=person.email)

@@ -8,15 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
 from django.db.models import Q
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts import audit, language
+from accounts import audit, language, mails
 from accounts.models import Account, AuditEvent, Membership, User
 from accounts.roles import Act, may
 from accounts.site_address import site_address
@@ -71,16 +68,8 @@ def mail_to(person: User, account: Account, write: Callable[[], Told]) -> None:
     with language.spoken_to(person):
         told = write()
         context = {"told": told, "account": account}
-        message = EmailMultiAlternatives(
-            f"{told.heading} · {account.name}",
-            render_to_string("keys/email/told_message.txt", context),
-            settings.DEFAULT_FROM_EMAIL,
-            [person.email],
-            headers={"Auto-Submitted": "auto-generated"},
-        )
-        page = render_to_string("keys/email/told_message.html", context)
-        message.attach_alternative(page, "text/html")
-        message.send()
+        subject = f"{told.heading} · {account.name}"
+        mails.written("keys/email/told", context, subject=subject, to=person.email).send()
 
 
 def _tell_of(key: ApiKey, event: AuditEvent, words: Callable[[ApiKey, AuditEvent], Told]) -> None:

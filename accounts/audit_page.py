@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -16,9 +14,8 @@ from accounts import spreadsheets
 from accounts.current import AccountRequest, account_page
 from accounts.listing import KindAndDays
 from accounts.models import AuditEvent
-from accounts.paging import Place, of_kind_between, page_of
+from accounts.paging import Place, WordsForm, of_kind_between, page_of, words_field
 from accounts.roles import Act
-from gate.terms.redaction import holds_secret
 
 _KINDS = [("", _("Any")), *AuditEvent.Kind.choices]
 # The words of the file, in any language; the page says them.
@@ -26,32 +23,15 @@ EXPORTED = ("at", "who", "way", "kind", "act", "thing", "changes", "reason", "ip
 _AT_ONCE = 1_000
 
 
-class AuditFilter(KindAndDays):
+class AuditFilter(WordsForm, KindAndDays):
     """Which lines to show: of a kind, of some days, about somebody or something."""
 
-    q = forms.CharField(
-        required=False,
-        max_length=80,
-        label=_("Who or what"),
-        widget=forms.TextInput(
-            attrs={
-                "type": "search",
-                "autocomplete": "off",
-                # What is searched for stands in an address, where no key belongs.
-                "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
-                "title": _("An address of a person, or the name of a key, plan or webhook."),
-            }
-        ),
+    search_instead = _("That is a key. Search for its name instead.")
+    q = words_field(
+        _("Who or what"),
+        title=_("An address of a person, or the name of a key, plan or webhook."),
     )
     field_order = ("q", "kind", "since", "until")
-
-    def clean_q(self) -> str:
-        """Whatever holds a key is not shown again."""
-        words: str = self.cleaned_data["q"]
-        if holds_secret(words):
-            self.data = {**self.data, "q": ""}
-            raise ValidationError(_("That is a key. Search for its name instead."))
-        return words
 
     def of(self, request: AccountRequest) -> QuerySet[AuditEvent]:
         """The lines of the account that are asked for; the form is valid."""

@@ -8,12 +8,18 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 from urllib.parse import urlencode
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
+
+from gate.terms.redaction import holds_secret
+
+if TYPE_CHECKING:
+    # It imports the admin, which the gate does without.
+    from django_stubs_ext import StrOrPromise
 
 PAGE_ROWS = 50
 _AFTER, _BEFORE = "after", "before"
@@ -242,3 +248,35 @@ class FilterForm(forms.Form):
     def address(self) -> str:
         """The same as an address has it behind its question mark."""
         return urlencode(self.kept)
+
+
+class WordsForm(FilterForm):
+    """A filter whose field `q`, made by `words_field`, holds words: no key belongs among them."""
+
+    # What is said of a key.
+    search_instead: ClassVar["StrOrPromise"]
+
+    def clean_q(self) -> str:
+        """Whatever holds a key is not shown again."""
+        words: str = self.cleaned_data["q"]
+        if holds_secret(words):
+            self.data = {**self.data, "q": ""}
+            raise ValidationError(self.search_instead)
+        return words
+
+
+def words_field(label: "StrOrPromise", *, title: "StrOrPromise") -> forms.CharField:
+    """Words to search for. They stand in an address, so that a browser sends no key."""
+    return forms.CharField(
+        required=False,
+        max_length=80,
+        label=label,
+        widget=forms.TextInput(
+            attrs={
+                "type": "search",
+                "autocomplete": "off",
+                "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
+                "title": title,
+            }
+        ),
+    )

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Coalesce, Lower
 from django.http import QueryDict
@@ -16,9 +15,16 @@ from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Membership, User
-from accounts.paging import BY_CREATION, FilterForm, Order, by_moment, by_number, by_words
+from accounts.paging import (
+    BY_CREATION,
+    Order,
+    WordsForm,
+    by_moment,
+    by_number,
+    by_words,
+    words_field,
+)
 from accounts.roles import Act, may
-from gate.terms.redaction import holds_secret
 from keys.models import ApiKey
 
 # A list to choose from is read by people; whoever is not on it is found by the keys' names.
@@ -78,22 +84,13 @@ def at_most_counted(keys: QuerySet[ApiKey]) -> int:
     return keys.order_by()[: COUNTED_AT_MOST + 1].count()
 
 
-class KeyFilter(FilterForm):
+class KeyFilter(WordsForm):
     """Which keys to list; without anything, all of them."""
 
-    q = forms.CharField(
-        required=False,
-        max_length=80,
-        label=_("Name or last four"),
-        widget=forms.TextInput(
-            attrs={
-                "type": "search",
-                "autocomplete": "off",
-                # What is searched for stands in an address, where no key belongs.
-                "pattern": "(?!.*sk_[0-9A-Za-z]{16}).*",
-                "title": _("Not the key itself: its last four characters are enough."),
-            }
-        ),
+    search_instead = _("That is a key. Search for its last four characters instead.")
+    q = words_field(
+        _("Name or last four"),
+        title=_("Not the key itself: its last four characters are enough."),
     )
     state = forms.ChoiceField(
         required=False,
@@ -147,14 +144,6 @@ class KeyFilter(FilterForm):
             by.choices = [("", _("Anybody")), *named]
         else:
             del self.fields["by"]
-
-    def clean_q(self) -> str:
-        """Whatever holds a key is not shown again."""
-        words: str = self.cleaned_data["q"]
-        if holds_secret(words):
-            self.data = {**self.data, "q": ""}
-            raise ValidationError(_("That is a key. Search for its last four characters instead."))
-        return words
 
     @property
     def is_of_revoked(self) -> bool:

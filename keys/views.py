@@ -35,6 +35,7 @@ from keys.snippets import snippets_for
 
 # The last of them; whoever looks for a stranger needs no more.
 _NETWORKS_SHOWN = 10
+_FINAL = gettext_lazy("This key is revoked, which is final: nothing was changed.")
 _SAVED_NOT_CONFIRMED = gettext_lazy(
     "It is saved, but the gate has not confirmed it yet. It is repeated every second; until then "
     "the key may still be as it was."
@@ -91,8 +92,7 @@ def key_create(request: AccountRequest) -> HttpResponse:
 @never_cache
 def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
     """Ask before revoking a key; the POST revokes it."""
-    keys = keys_changed_by(request.membership).select_related("account")
-    key = get_object_or_404(keys, pk=key_id)
+    key = _changeable(request, key_id)
     if request.method == "GET":
         return render(request, "keys/revoke.html", {"key": key, "form": RevokeForm()})
     form = RevokeForm(request.POST)
@@ -120,8 +120,7 @@ def key_revoke(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
     """What a key is called and may do; the POST changes it."""
-    keys = keys_changed_by(request.membership).select_related("account", "created_by")
-    key = get_object_or_404(keys, pk=key_id)
+    key = _changeable(request, key_id)
     sent = request.POST if request.method == "POST" else None
     allowed = allowed_for(request.account)
     form = EditKeyForm(sent, key=key, may_manage=_may_manage(request), allowed=allowed)
@@ -138,7 +137,7 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
             by=request.user,
         )
     except CannotEdit:
-        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+        messages.error(request, str(_FINAL))
     except CannotConfirm:
         messages.warning(request, str(_SAVED_NOT_CONFIRMED))
     else:
@@ -156,8 +155,7 @@ def key_edit(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
     """Switch a key off for a while, or on again."""
-    keys = keys_changed_by(request.membership).select_related("account")
-    key = get_object_or_404(keys, pk=key_id)
+    key = _changeable(request, key_id)
     wanted = request.POST.get("on")
     if wanted not in {"true", "false"}:
         messages.error(request, _("The form was incomplete. Nothing was changed; try again."))
@@ -165,7 +163,7 @@ def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
     try:
         switch_api_key(key=key, is_on=wanted == "true", by=request.user, at=timezone.now())
     except CannotEdit:
-        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+        messages.error(request, str(_FINAL))
     except CannotConfirm:
         messages.warning(request, str(_SAVED_NOT_CONFIRMED))
     else:
@@ -184,8 +182,7 @@ def key_switch(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_rotate(request: AccountRequest, key_id: int) -> HttpResponse:
     """Give a key another secret and show it, this once, in the answer to the POST itself."""
-    keys = keys_changed_by(request.membership).select_related("account")
-    key = get_object_or_404(keys, pk=key_id)
+    key = _changeable(request, key_id)
     # Who may not make such a key gets the secret of none.
     if key.manages_keys and not _may_manage(request):
         raise PermissionDenied
@@ -214,7 +211,7 @@ def key_rotate(request: AccountRequest, key_id: int) -> HttpResponse:
             show=show,
         )
     except CannotEdit:
-        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+        messages.error(request, str(_FINAL))
     except AlreadyRotated:
         messages.warning(
             request,
@@ -243,12 +240,11 @@ def key_rotate(request: AccountRequest, key_id: int) -> HttpResponse:
 @never_cache
 def key_former_end(request: AccountRequest, key_id: int) -> HttpResponse:
     """End the secret that a key had before its last one."""
-    keys = keys_changed_by(request.membership).select_related("account")
-    key = get_object_or_404(keys, pk=key_id)
+    key = _changeable(request, key_id)
     try:
         was_valid = end_former_secret(key=key, by=request.user, at=timezone.now())
     except CannotEdit:
-        messages.error(request, _("This key is revoked, which is final: nothing was changed."))
+        messages.error(request, str(_FINAL))
     except CannotConfirm:
         messages.warning(request, str(_SAVED_NOT_CONFIRMED))
     else:
@@ -257,6 +253,12 @@ def key_former_end(request: AccountRequest, key_id: int) -> HttpResponse:
         else:
             messages.info(request, _("No old secret works any more: nothing was changed."))
     return redirect("key_edit", key.pk)
+
+
+def _changeable(request: AccountRequest, key_id: int) -> ApiKey:
+    """A key that the visitor may change. Raises Http404."""
+    keys = keys_changed_by(request.membership).select_related("account", "created_by")
+    return get_object_or_404(keys, pk=key_id)
 
 
 def _new_key_form(request: AccountRequest, sent: QueryDict | None = None) -> NewKeyForm:

@@ -40,6 +40,22 @@ class _CapField(forms.IntegerField):
         return cleaned
 
 
+class BudgetForm(forms.Form):
+    """How many chats may be used in a day, a week and a month; all three count."""
+
+    daily_cap = cap_field(_("Chats a day"), _("Of a day in UTC."))
+    weekly_cap = cap_field(_("Chats a week"), _("From Monday 00:00 UTC."))
+    monthly_cap = cap_field(_("Chats a month"), _("Of the calendar, in UTC."))
+
+    @property
+    def budget(self) -> Budget:
+        """What was filled in."""
+        said = self.cleaned_data
+        return Budget(
+            a_day=said["daily_cap"], a_week=said["weekly_cap"], a_month=said["monthly_cap"]
+        )
+
+
 def in_words(budget: Budget) -> Iterator[str]:
     """What is limited, each in a few words; nothing where nothing is."""
     if (number := budget.a_day) is not None:

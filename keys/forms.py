@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, cast
 from uuid import uuid4
@@ -11,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from accounts.budgets import cap_field, in_vain
+from accounts.budgets import BudgetForm, cap_field, in_vain
 from accounts.names import NameFormField
 from accounts.pace import PaceForm
 from gate.terms import addresses
@@ -38,7 +39,7 @@ _TIMES = [
 ]
 
 
-class KeyForm(PaceForm):
+class KeyForm(BudgetForm, PaceForm):
     """What a key is called and may do less than its account."""
 
     field_order = ("name", "environment", "expires_in", "expires_on", *CAPS)
@@ -72,9 +73,6 @@ class KeyForm(PaceForm):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         error_messages={"invalid": _("Give a day, as 2027-01-31.")},
     )
-    daily_cap = cap_field(_("Chats a day"), _("Of a day in UTC."))
-    weekly_cap = cap_field(_("Chats a week"), _("From Monday 00:00 UTC."))
-    monthly_cap = cap_field(_("Chats a month"), _("Of the calendar, in UTC."))
     total_cap = cap_field(_("Chats in all"), _("As long as the key lives."))
     addresses = forms.CharField(
         required=False,
@@ -211,10 +209,14 @@ class KeyForm(PaceForm):
         """Whether something is wrong with what is folded away at first."""
         return bool(self.errors.keys() - {"name", "environment", "submission", NON_FIELD_ERRORS})
 
+    @property
+    def budget(self) -> Budget:
+        """The same and in all."""
+        return replace(super().budget, in_all=self.cleaned_data["total_cap"])
+
     def in_vain(self) -> list[str]:
         """Of its limits those that never stop anything, in words."""
-        daily, weekly, monthly, total = (self.cleaned_data[name] for name in CAPS)
-        return list(in_vain(Budget(a_day=daily, a_week=weekly, a_month=monthly, in_all=total)))
+        return list(in_vain(self.budget))
 
     def _scopes(self) -> tuple[str, ...]:
         ticked = {

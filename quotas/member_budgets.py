@@ -4,7 +4,6 @@ Here and not in `accounts`, because the gate is told: the database raises the ve
 and of its keys with every change of a budget, and one projection brings them together.
 """
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -15,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts import people
-from accounts.budgets import cap_field, in_vain
+from accounts.budgets import BudgetForm, in_vain
 from accounts.current import AccountRequest, account_page
 from accounts.models import Account, Membership, User
 from accounts.roles import Act, may_give
@@ -29,22 +28,6 @@ _SAVED_NOT_CONFIRMED = gettext_lazy(
     "It is saved, but the gate has not confirmed it yet. It is repeated every second; until then "
     "their keys may still use what they could before."
 )
-
-
-class BudgetForm(forms.Form):
-    """How many chats all keys of a member may use; all three count."""
-
-    daily_cap = cap_field(gettext_lazy("Chats a day"), gettext_lazy("Of a day in UTC."))
-    weekly_cap = cap_field(gettext_lazy("Chats a week"), gettext_lazy("From Monday 00:00 UTC."))
-    monthly_cap = cap_field(gettext_lazy("Chats a month"), gettext_lazy("Of the calendar, in UTC."))
-
-    @property
-    def budget(self) -> Budget:
-        """What was filled in."""
-        said = self.cleaned_data
-        return Budget(
-            a_day=said["daily_cap"], a_week=said["weekly_cap"], a_month=said["monthly_cap"]
-        )
 
 
 def _form(request: AccountRequest, budget: Budget) -> BudgetForm:

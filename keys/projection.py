@@ -33,7 +33,7 @@ def push_key(key: ApiKey) -> bool:
     except (RedisError, OSError) as error:
         logger.warning("key %s did not reach the gate: %s", key.pk, type(error).__name__)
         return False
-    record_pushes(index, pushes)
+    record_pushes({index: pushes})
     ApiKey.objects.filter(pk=key.pk, pushed_version__lt=key.version).update(
         pushed_version=key.version
     )

@@ -22,13 +22,8 @@ FROM confirmed WHERE partition.index = confirmed.index
 """
 
 
-def record_pushes(index: int, pushes: int) -> None:
-    """Remember how many projections a partition has confirmed."""
-    Partition.objects.filter(pk=index, pushes__lt=pushes).update(pushes=pushes)
-
-
-def record_all_pushes(pushes: Mapping[int, int]) -> None:
-    """The same of many partitions, by their numbers, in one statement."""
+def record_pushes(pushes: Mapping[int, int]) -> None:
+    """Remember how many projections partitions have confirmed, by the numbers of these."""
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, [list(pushes), list(pushes.values())])
 

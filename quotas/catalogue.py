@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 
 from gate.store import connection, hot_state, snapshots
 from gate.store.snapshots import CatalogueSnapshot, PartitionState
-from partitions.states import partition_state, partition_states, record_all_pushes
+from partitions.states import partition_state, partition_states, record_pushes
 from quotas.models.plans import Meter, Plan, QuotaPolicy
 
 logger = logging.getLogger(__name__)
@@ -97,9 +97,7 @@ def push() -> bool:
     except (RedisError, OSError) as error:
         logger.warning("the catalogue did not reach the gate: %s", type(error).__name__)
         return False
-    record_all_pushes(
-        {state.index: pushes for state, (_, pushes) in zip(states, answers, strict=True)}
-    )
+    record_pushes({state.index: pushes for state, (_, pushes) in zip(states, answers, strict=True)})
     QuotaPolicy.objects.filter(pk=1, pushed_version__lt=current.version).update(
         pushed_version=current.version
     )

@@ -96,7 +96,7 @@ def raise_epoch(index: int, *, only_if_behind: bool = False) -> None:
         partition.save(update_fields=["epoch"])
     call = snapshots.put_catalogue_call(partition_state(index), catalogue.snapshot())
     _, pushes = hot_state.run(client, call)
-    record_pushes(index, pushes)
+    record_pushes({index: pushes})
 
 
 def _behind(client: Redis | RedisCluster, partitions: Iterable[Partition]) -> list[int]:

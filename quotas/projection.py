@@ -325,7 +325,7 @@ def push(account: Account, *, is_cold: bool = False) -> bool:
     except (RedisError, OSError) as error:
         logger.warning("account %s did not reach the gate: %s", account.pk, type(error).__name__)
         return False
-    record_pushes(account.partition_index, pushes)
+    record_pushes({account.partition_index: pushes})
     Entitlement.objects.filter(account=account, pushed_version__lt=snapshot.version).update(
         pushed_version=snapshot.version
     )

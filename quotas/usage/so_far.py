@@ -108,7 +108,7 @@ def count_used(handle: str) -> set[Outcome]:
                 for member in sorted(of_member)
             ),
         ]
-        said = [hot_state.run(client, snapshots.count_call(used)) for used in told]
+        said = hot_state.run_all(client, [snapshots.count_call(used) for used in told])
     return {Outcome(status.decode()) for (status,) in said}
 
 

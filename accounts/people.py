@@ -42,7 +42,7 @@ def change_role(*, account: Account, user_id: int, role: str, by: User) -> bool:
             raise CannotChangePeople(_("Only an owner decides who is one."))
         if member.role == role:
             return False
-        _keep_an_owner(held, without=member)
+        _keep_an_owner(without=member)
         before, member.role = member.role, role
         member.save(update_fields=["role"])
         changes: dict[str, tuple[object, object]] = {"role": (before, member.role)}
@@ -135,7 +135,7 @@ def hand_over(*, account: Account, user_id: int, by: User) -> str:
 
 
 def _part(held: Account, member: Membership, act: str, *, by: User, at: datetime) -> None:
-    _keep_an_owner(held, without=member)
+    _keep_an_owner(without=member)
     # Whom they asked in comes in no more: it may be they themselves, by another address.
     asked = Invitation.objects.filter(
         account=held, invited_by=member.user_id, state=Invitation.State.OPEN
@@ -148,11 +148,18 @@ def _part(held: Account, member: Membership, act: str, *, by: User, at: datetime
     _record(held, act, thing=member.user.email, changes=changes, by=by)
 
 
-def _keep_an_owner(held: Account, *, without: Membership) -> None:
-    if without.role != Role.OWNER:
-        return
-    others = Membership.objects.filter(account=held, role=Role.OWNER, user__is_active=True)
-    if not others.exclude(pk=without.pk).exists():
+def is_last_owner(member: Membership) -> bool:
+    """Whether nobody else owns the account who can sign in."""
+    if member.role != Role.OWNER:
+        return False
+    owners = Membership.objects.filter(
+        account=member.account_id, role=Role.OWNER, user__is_active=True
+    )
+    return not owners.exclude(pk=member.pk).exists()
+
+
+def _keep_an_owner(*, without: Membership) -> None:
+    if is_last_owner(without):
         raise CannotChangePeople(
             _("An account needs an owner who can sign in. Make somebody else an owner first.")
         )

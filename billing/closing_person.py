@@ -22,13 +22,13 @@ def own_account_of(user: User) -> Account | None:
     """The account that came with them, and goes with them; None where it is closed or another's."""
     places = _owned(user).filter(account__is_personal=True)
     first = places.order_by("pk").first()
-    return first.account if first and _is_last_owner(first) else None
+    return first.account if first and people.is_last_owner(first) else None
 
 
 def hindering(user: User) -> list[Account]:
     """Teams that would be left without an owner."""
     places = _owned(user).filter(account__is_personal=False)
-    return [place.account for place in places.order_by("pk") if _is_last_owner(place)]
+    return [place.account for place in places.order_by("pk") if people.is_last_owner(place)]
 
 
 def close(*, user: User, at: datetime) -> bool:
@@ -61,10 +61,3 @@ def close(*, user: User, at: datetime) -> bool:
 def _owned(user: User) -> QuerySet[Membership]:
     owned = Membership.objects.filter(user=user, role=Membership.Role.OWNER)
     return owned.filter(account__closed_at=None).select_related("account")
-
-
-def _is_last_owner(place: Membership) -> bool:
-    owners = Membership.objects.filter(
-        account=place.account, role=Membership.Role.OWNER, user__is_active=True
-    )
-    return not owners.exclude(pk=place.pk).exists()

@@ -17,7 +17,6 @@ from quotas.usage.report import report_of
 from quotas.usage.so_far import Used, used_by
 from quotas.usage.spans import days
 
-# The week that counts is never older.
 DAYS = 14
 # A quota week begins with a day of UTC, so that days of UTC add up to it.
 _UTC = ZoneInfo("UTC")
@@ -30,11 +29,15 @@ class UseOfKey:
     amounts: the week under the key's own cap as cells; None without one.
     """
 
-    this_week: int
     in_all: int
     bars: tuple[DrawnBar, ...]
     amounts: Amounts | None
     used: Used
+
+    @property
+    def this_week(self) -> int:
+        """Chats of the week that counts."""
+        return self.used.in_week
 
 
 def chats_of_week(*, at: datetime) -> Coalesce:
@@ -55,16 +58,13 @@ def use_of_key(key: ApiKey, *, at: datetime) -> UseOfKey:
     today = at.astimezone(_UTC).date()
     span = days(today - timedelta(days=DAYS - 1), today, zone=_UTC)
     report = report_of(key.account, span, by=By.SOURCE, only=Only(key=key.pk))
-    starts_at = week.starts_at(week.week_of(week.to_ms(at)))
-    this_week = sum(
-        report.of_bar(number) for number, bar in enumerate(span.bars) if bar.starts_at >= starts_at
-    )
+    used = used_by(key.account, [key.pk], at=at)
     amounts = None
     if key.weekly_cap:
-        spent = min(max(this_week, 0), key.weekly_cap)
+        starts_at = week.starts_at(week.week_of(week.to_ms(at)))
+        spent = min(used.in_week, key.weekly_cap)
         elapsed = (at - starts_at) / timedelta(days=7)
         amounts = Amounts(spent=spent, allowance=key.weekly_cap - spent, elapsed=elapsed)
     # The usage page, one link away, leads to single days.
     bars = tuple(replace(bar, opens=None) for bar in bars_of(report, span, at=at))
-    used = used_by(key.account, [key.pk], at=at)
-    return UseOfKey(this_week, report.total, bars, amounts, used)
+    return UseOfKey(report.total, bars, amounts, used)
